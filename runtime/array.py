@@ -1,0 +1,460 @@
+"""The immutable Array: one XLA buffer, or a symbolic value while a function is being staged."""
+from __future__ import annotations
+
+import numpy as np
+
+from runtime import xla
+from runtime.config import config
+from runtime.device import put, to_numpy
+from runtime.types import Aval, aval, canonical_dtype, kind, python_dtype
+
+ArrayImpl = xla.ArrayImpl
+
+
+class ConcretizationError(TypeError):
+    """A staged (symbolic) array was asked for its value, which exists only when the compiled program runs."""
+
+
+class LeakError(TypeError):
+    """A symbolic array outlived the staged function or branch that made it."""
+
+
+def _library():
+    """Return runtime.numpy, which is written in terms of Array and so cannot be imported before it."""
+    global _numpy
+    if _numpy is None:
+        import runtime.numpy
+        _numpy = runtime.numpy
+    return _numpy
+
+
+_numpy = None
+
+
+class Array:
+    """An immutable n-dimensional array on a device, with NumPy's operators, methods and protocols."""
+    __slots__ = ("_v", "__weakref__")
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, v):
+        self._v = v
+
+    @property
+    def aval(self) -> Aval:
+        """The interned type: shape, dtype, weak_type."""
+        return self._v.aval
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return self._v.aval.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The element type."""
+        return self._v.aval.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._v.aval.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._v.aval.size
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether the dtype came from a Python number and gives way to others."""
+        return self._v.aval.weak_type
+
+    @property
+    def itemsize(self) -> int:
+        """The size of an element in bytes."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all elements in bytes."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Array:
+        """The array with its axes reversed."""
+        return _library().transpose(self)
+
+    @property
+    def mT(self) -> Array:
+        """The array with its last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"x.mT requires x to have at least 2 dimensions; got {self.ndim}")
+        return _library().swapaxes(self, -1, -2)
+
+    @property
+    def real(self) -> Array:
+        """The real part."""
+        return _library().real(self)
+
+    @property
+    def imag(self) -> Array:
+        """The imaginary part."""
+        return _library().imag(self)
+
+    @property
+    def flat(self):
+        """An iterator over the elements in row-major order."""
+        return iter(self.reshape(-1))
+
+    @property
+    def at(self):
+        """Indexed updates that return a new array: ``x.at[i].set(v)``, ``.add``, ``.multiply``, ``.min``, ``.max`` ..."""
+        from runtime.ops import index
+        return index.At(self)
+
+    def __len__(self):
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        if type(self._v) is not ArrayImpl:
+            return (self[i] for i in range(self.shape[0]))
+        row = self.aval.with_shape(self.shape[1:])
+        return (Array(put(np.asarray(part), row)) for part in to_numpy(self._v))
+
+    def __reversed__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return iter(_library().flip(self, 0))
+
+    def __contains__(self, value):
+        return bool((self == value).any())
+
+    def __getitem__(self, key):
+        from runtime.ops import index
+        return index.getitem(self, key)
+
+    def __setitem__(self, key, value):
+        raise TypeError("arrays are immutable: instead of x[i] = v write x = x.at[i].set(v), which returns the new array "
+                        "(inside a function that is transformed, x[i] = v is rewritten so for you)")
+
+    # ---- Python values ----
+    def _item(self, what: str):
+        v = concrete(self, what)
+        if v.aval.shape:
+            raise TypeError(f"Only scalar arrays can be converted to Python scalars; got shape {v.aval.shape}. "
+                            "Index it, or reduce it, first.")
+        return to_numpy(v)[()]
+
+    def __bool__(self):
+        v = concrete(self, "bool(x), as in 'if x:' or 'while x:',")
+        if v.aval.size != 1:
+            raise ValueError("The truth value of an array with "
+                             f"{'no elements' if not v.aval.size else 'more than one element'} is ambiguous. "
+                             "Use a.any() or a.all()")
+        return bool(to_numpy(v).reshape(())[()])
+
+    def __int__(self):
+        return int(self._item("int(x)"))
+
+    def __float__(self):
+        return float(self._item("float(x)"))
+
+    def __complex__(self):
+        return complex(self._item("complex(x)"))
+
+    def __index__(self):
+        if kind(self.dtype) not in "iu" or self.shape:
+            raise TypeError(f"Only integer scalar arrays can be converted to a scalar index; got {self.aval}")
+        return int(self._item("operator.index(x), as in range(x) or a_list[x],"))
+
+    def __round__(self, ndigits=None):
+        return _library().round(self, 0 if ndigits is None else ndigits)
+
+    def item(self, *args):
+        """Return one element as a Python number; an index is needed unless there is just one element."""
+        return to_numpy(concrete(self, "x.item()")).item(*args)
+
+    def tolist(self):
+        """Return nested lists of Python numbers."""
+        return to_numpy(concrete(self, "x.tolist()")).tolist()
+
+    def tobytes(self, order="C") -> bytes:
+        """Return the elements' bytes."""
+        return np.asarray(self).tobytes(order)
+
+    # ---- NumPy's protocols ----
+    def __array__(self, dtype=None, copy=None):
+        host = to_numpy(concrete(self, "numpy.asarray(x)"))
+        if dtype is not None and host.dtype != np.dtype(dtype):
+            return host.astype(dtype)
+        return host.copy() if copy else host
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if kwargs.pop("out", None) is not None:
+            raise TypeError(f"numpy.{ufunc.__name__}: out= cannot be an immutable Array, nor take its results; drop it")
+        name = _REDUCTIONS.get(ufunc.__name__) if method == "reduce" else ufunc.__name__
+        function = getattr(_library(), name or "", None) if method in ("__call__", "reduce") else None
+        if function is None or not all(_known(x) for x in inputs):
+            return NotImplemented
+        return function(*inputs, **{k: v for k, v in kwargs.items() if v is not np._NoValue})
+
+    def __array_function__(self, func, types, args, kwargs):
+        space = _library()
+        for part in func.__module__.split(".")[1:]:
+            space = getattr(space, part, None)
+        function = getattr(space, func.__name__, None)
+        return NotImplemented if function is None else function(*args, **kwargs)
+
+    def __array_namespace__(self, *, api_version=None, device=None):
+        return _library()
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        return xla.buffer_to_dlpack(concrete(self, "x.__dlpack__()"))
+
+    def __dlpack_device__(self):
+        device = self.device
+        return (1, 0) if device.platform == "cpu" else (2, device.local_hardware_id)
+
+    def __reduce__(self):
+        return _unpickle, (np.asarray(self), self.weak_type)
+
+    def __copy__(self):
+        return self.copy()
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    # ---- text ----
+    def __repr__(self):
+        tail = f"dtype={self.dtype.name}" + (", weak_type=True)" if self.weak_type else ")")
+        if type(self._v) is not ArrayImpl:
+            return f"Array(<staged>, shape={self.shape}, {tail}"
+        if self._v.is_deleted():
+            return f"Array(<deleted>, shape={self.shape}, {tail}"
+        if not self.size:
+            return f"Array([], shape={self.shape}, {tail}"
+        body = np.array2string(to_numpy(self._v), prefix="Array(", suffix=",", separator=", ")
+        last = len(body) - body.rfind("\n") - 1
+        fits = last + len(tail) + 2 < np.get_printoptions()["linewidth"]
+        return f"Array({body},{' ' if fits else ' ' * 6}{tail}"  # jax, too, puts spaces here and no new line
+
+    def __str__(self):
+        return str(to_numpy(self._v)) if type(self._v) is ArrayImpl and not self._v.is_deleted() else repr(self)
+
+    def __format__(self, spec):
+        if not self.shape and type(self._v) is ArrayImpl:
+            return format(to_numpy(self._v)[()], spec)
+        return format(str(self), spec)
+
+    # ---- devices ----
+    @property
+    def device(self):
+        """The device that holds the array (its sharding, if there are several)."""
+        found = concrete(self, "x.device")._sharding
+        return found._device_assignment[0] if len(found._device_assignment) == 1 else found
+
+    @property
+    def sharding(self):
+        """How the array is laid out over devices."""
+        return concrete(self, "x.sharding")._sharding
+
+    @property
+    def committed(self) -> bool:
+        """Whether the array was put on its device on purpose."""
+        return concrete(self, "x.committed")._committed
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        """Whether every shard is on a device of this process."""
+        return len(self._v._arrays) == len(self.sharding._device_assignment)
+
+    def devices(self) -> set:
+        """Return the devices that hold a part of the array."""
+        return set(concrete(self, "x.devices()")._sharding._device_assignment)
+
+    def block_until_ready(self) -> Array:
+        """Wait until the value has been computed, and return the array."""
+        if type(self._v) is ArrayImpl:
+            if self._v.is_deleted():
+                raise RuntimeError(f"Array has been deleted with shape={self.aval}.")
+            self._v.block_until_ready()
+        return self
+
+    def is_ready(self) -> bool:
+        """Tell whether the value has been computed."""
+        return concrete(self, "x.is_ready()").is_ready()
+
+    def delete(self) -> None:
+        """Free the device memory now; any later use is a RuntimeError."""
+        concrete(self, "x.delete()").delete()
+
+    def is_deleted(self) -> bool:
+        """Tell whether the device memory has been freed or donated."""
+        return type(self._v) is ArrayImpl and self._v.is_deleted()
+
+    def copy_to_host_async(self) -> None:
+        """Start copying the value to the host, for a later numpy.asarray."""
+        concrete(self, "x.copy_to_host_async()")._copy_single_device_array_to_host_async()
+
+    def unsafe_buffer_pointer(self) -> int:
+        """Return the address of the device memory."""
+        return concrete(self, "x.unsafe_buffer_pointer()").unsafe_buffer_pointer()
+
+    def on_device_size_in_bytes(self) -> int:
+        """Return the bytes taken on the device."""
+        return concrete(self, "x.on_device_size_in_bytes()").on_device_size_in_bytes()
+
+    def to_device(self, device, *, stream=None) -> Array:
+        """Return the array on another device."""
+        from runtime.transfer import device_put
+        return device_put(self, device)
+
+    # ---- methods whose arguments differ from the function's ----
+    def astype(self, dtype, copy=False, device=None) -> Array:
+        """Return the array converted to another dtype."""
+        return _library().astype(self, dtype)
+
+    def copy(self, order=None) -> Array:
+        """Return a copy that does not share memory with this array."""
+        if type(self._v) is not ArrayImpl:
+            return Array(self._v)
+        return Array(put(np.asarray(self), self.aval))
+
+    def flatten(self, order="C") -> Array:
+        """Return the array with all axes joined into one."""
+        return _library().ravel(self, order)
+
+    def reshape(self, *shape, order="C", **kwargs) -> Array:
+        """Return the array with another shape, given as one tuple or as separate sizes."""
+        return _library().reshape(self, shape[0] if len(shape) == 1 else shape, order, **kwargs)
+
+    def transpose(self, *axes) -> Array:
+        """Return the array with its axes permuted, given as one tuple or separately; reversed by default."""
+        if not axes or axes == (None,):
+            return _library().transpose(self)
+        return _library().transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+    def view(self, dtype=None, type=None) -> Array:
+        """Return the same bytes read as another dtype of the same size."""
+        from runtime import lax
+        return self if dtype is None else lax.bitcast_convert_type(self, dtype)
+
+
+_REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all",
+               "logical_or": "any"}
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
+    "mod": "remainder", "divmod": "divmod", "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift"}
+_COMPARISONS = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater",
+                "ge": "greater_equal"}
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "invert"}
+_METHODS = (
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress", "conj", "conjugate",
+    "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel", "repeat", "round",
+    "searchsorted", "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var")
+
+_QUICK = {Array, float, int, bool, complex, np.ndarray}
+
+
+def _known(x) -> bool:
+    """Tell whether an operator takes this operand; others get a chance with their reflected operator."""
+    return type(x) in _QUICK or isinstance(x, (Array, int, float, complex, np.generic, np.ndarray))
+
+
+def _binary(dunder: str, name: str, reflected: bool):
+    def operator(self, other):
+        if type(other) not in _QUICK and not _known(other):
+            return NotImplemented
+        function = getattr(_numpy or _library(), name)
+        return function(other, self) if reflected else function(self, other)
+    operator.__name__ = dunder
+    operator.__doc__ = f"numpy.{name}, operands {'reversed' if reflected else 'in order'}."
+    return operator
+
+
+def _delegate(name: str, target: str):
+    def method(self, *args, **kwargs):
+        return getattr(_numpy or _library(), target)(self, *args, **kwargs)
+    method.__name__ = name
+    method.__doc__ = f"numpy.{target} of this array."
+    return method
+
+
+for _name, _target in _OPERATORS.items():
+    setattr(Array, f"__{_name}__", _binary(f"__{_name}__", _target, False))
+    setattr(Array, f"__r{_name}__", _binary(f"__r{_name}__", _target, True))
+for _name, _target in _COMPARISONS.items():
+    setattr(Array, f"__{_name}__", _binary(f"__{_name}__", _target, False))
+for _name, _target in _UNARY.items():
+    setattr(Array, f"__{_name}__", _delegate(f"__{_name}__", _target))
+for _name in _METHODS:
+    setattr(Array, _name, _delegate(_name, _name))
+
+
+def _unpickle(host: np.ndarray, weak_type: bool) -> Array:
+    return Array(to_buffer(host, host.dtype, weak_type))
+
+
+def concrete(x: Array, what: str):
+    """Return the buffer of an array; ConcretizationError, naming what was asked for, if it is symbolic."""
+    v = x._v
+    if type(v) is not ArrayImpl:
+        raise ConcretizationError(
+            f"{what} needs the value of an array of type {v.aval}, but it is being staged for compilation and has no "
+            "value yet. Compute it outside the jitted function, make the argument static (static_argnums), or use "
+            "array operations such as numpy.where instead.")
+    return v
+
+
+_scalars: dict = {}
+
+
+def scalar(value) -> Array:
+    """Return a Python number as a weakly typed scalar Array; frequent ones are kept on the device.
+
+    OverflowError when an int does not fit the default integer type.
+    """
+    kind_of = type(value)
+    key = (kind_of, value if value else repr(value))  # 0.0 and -0.0 are equal
+    try:
+        return _scalars[key]
+    except KeyError:
+        pass
+    base = kind_of if kind_of in (bool, int, float, complex) else next(
+        t for t in (bool, int, float, complex) if isinstance(value, t))
+    dtype = python_dtype(base)
+    try:
+        with np.errstate(over="ignore"):
+            host = np.array(base(value), dtype)
+    except OverflowError:
+        raise OverflowError(f"Python int {value} too large to convert to {dtype}; enable 64-bit types with "
+                            "config.update('enable_x64', True), or use an array of a wider dtype") from None
+    made = Array(put(host, aval((), dtype, base is not bool), alias=True))
+    if len(_scalars) > 4096:
+        _scalars.clear()
+    _scalars[key] = made
+    return made
+
+
+def _drop_scalars(option):
+    if option in ("enable_x64", "default_device"):
+        _scalars.clear()
+
+
+config.on_change(_drop_scalars)
+
+
+def to_buffer(value, dtype=None, weak_type: bool = False, place=None):
+    """Copy a NumPy array or nested list to a device; 64-bit types are narrowed unless enable_x64 is set."""
+    host = np.asarray(value)
+    want = canonical_dtype(host.dtype if dtype is None else dtype)
+    if host.dtype != want or not host.dtype.isnative:
+        with np.errstate(over="ignore", invalid="ignore"):
+            host = host.astype(want)
+    return put(host, aval(host.shape, want, weak_type), place)

@@ -1,0 +1,117 @@
+"""Process-wide settings: 64-bit types, the number of CPU devices, and the switch that turns staging off."""
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
+_FALSE = {"0", "false", "no", "off", "n", "f", ""}
+
+
+def _env_flag(names: tuple[str, ...], default: bool) -> bool:
+    for name in names:
+        text = os.environ.get(name)
+        if text is None:
+            continue
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE:
+            return False
+        raise ValueError(f"environment variable {name}={text!r}: use 1 or 0")
+    return default
+
+
+def _env_count(name: str) -> int | None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"environment variable {name}={text!r}: use a whole number of devices, at least 1")
+    return int(text)
+
+
+class Config:
+    """Named settings, read as attributes; ``jax_`` or ``xform_`` may precede a name.
+
+    enable_x64: keep 64-bit types instead of narrowing them to 32 bits.
+    disable_jit: call the plain Python function wherever ``jit`` would stage it.
+    debug_nans: check the results of eager operations for NaN.
+    num_cpu_devices: CPU devices of the first client (None: one, or what XLA_FLAGS says).
+    platforms: comma-separated platforms to try, in order (None: an accelerator when there is one, else cpu).
+    default_device: the device of new arrays (None: the first one).
+    """
+
+    def __init__(self):
+        self.__dict__["_values"] = {
+            "enable_x64": _env_flag(("XFORM_ENABLE_X64", "JAX_ENABLE_X64"), False),
+            "disable_jit": _env_flag(("XFORM_DISABLE_JIT", "JAX_DISABLE_JIT"), False),
+            "debug_nans": _env_flag(("XFORM_DEBUG_NANS", "JAX_DEBUG_NANS"), False),
+            "num_cpu_devices": _env_count("XFORM_CPU_DEVICES"),
+            "platforms": os.environ.get("XFORM_PLATFORMS") or os.environ.get("JAX_PLATFORMS") or None,
+            "default_device": None,
+            "default_matmul_precision": None,
+        }
+        self.__dict__["_listeners"] = []
+
+    def _key(self, name: str) -> str:
+        key = name.removeprefix("jax_").removeprefix("xform_")
+        if key == "x64_enabled":
+            key = "enable_x64"
+        if key not in self._values:
+            known = ", ".join(sorted(self._values))
+            raise AttributeError(f"unrecognized config option: {name!r}; there are {known}")
+        return key
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._values[self._key(name)]
+
+    def __setattr__(self, name: str, value):
+        self.update(name, value)
+
+    def update(self, name: str, value) -> None:
+        """Set one option; cached executables that depend on it are dropped."""
+        key = self._key(name)
+        old = self._values[key]
+        if isinstance(old, bool):
+            if not isinstance(value, (bool, int)):
+                raise TypeError(f"config.update: {name} takes a bool, not {type(value).__name__}")
+            value = bool(value)
+        if old == value:
+            return
+        self._values[key] = value
+        for listener in self._listeners:
+            listener(key)
+
+    def read(self, name: str):
+        """Return the value of one option."""
+        return self._values[self._key(name)]
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener(option)`` after an option has changed."""
+        self._listeners.append(listener)
+
+    @contextlib.contextmanager
+    def override(self, name: str, value):
+        """Set one option for the duration of a ``with`` block."""
+        old = self.read(name)
+        self.update(name, value)
+        try:
+            yield
+        finally:
+            self.update(name, old)
+
+
+config = Config()
+
+
+def enable_x64(new_val: bool = True):
+    """Return a context in which 64-bit types are kept (or, with False, narrowed)."""
+    return config.override("enable_x64", bool(new_val))
+
+
+def disable_jit(disable: bool = True):
+    """Return a context in which jitted functions run as plain Python."""
+    return config.override("disable_jit", bool(disable))

@@ -1,0 +1,136 @@
+"""Compiles StableHLO text and runs operations eagerly: one cached executable per operation, types and attributes."""
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from runtime import cache, xla
+from runtime.config import config
+from runtime.device import Placement, check_usable, default_placement, move, placement_of
+from runtime.hlo import Module, Value
+from runtime.types import Aval
+
+ArrayImpl = xla.ArrayImpl
+SMALL = 1 << 14  # elements up to which a kernel's compile time matters more than its speed
+_CACHE_LIMIT = 8192
+_lock = threading.Lock()
+# Flags that more than halve the compile time of a small CPU program (a version of XLA that lacks one gets none of them).
+CHEAP: list[tuple[str, object]] = [("xla_backend_optimization_level", 0), ("xla_cpu_use_fusion_emitters", False)]
+
+
+def compile_options(small: bool = False, flags=()) -> xla.CompileOptions:
+    """Return XLA's options: for small kernels the ones that compile fast; ``flags`` are (name, value) pairs."""
+    options = xla.CompileOptions()
+    overrides = [*flags, *(CHEAP if small else ())]
+    if overrides:
+        options.env_option_overrides = overrides
+    return options
+
+
+def compile_text(text: str, place: Placement, options=None):
+    """Compile a StableHLO module for one device, or load it from the on-disk cache; return the executable."""
+    check_usable()
+    if "lapack_" in text and place.platform == "cpu":
+        xla.use_lapack()
+    options = options or compile_options()
+    try:
+        return _compile(text, place, options)
+    except xla.XlaError as error:
+        if "No such compile option" not in str(error) or not CHEAP or not set(CHEAP) & set(options.env_option_overrides):
+            raise
+        options.env_option_overrides = [flag for flag in options.env_option_overrides if flag not in CHEAP]
+        CHEAP.clear()
+        return _compile(text, place, options)
+
+
+def _compile(text: str, place: Placement, options):
+    if place.device.id != place.client.local_devices()[0].id:  # XLA assumes the first device otherwise
+        assignment = xla.DeviceAssignment.create(np.array([[place.device.id]]))
+        options.device_assignment = options.executable_build_options.device_assignment = assignment
+    return cache.compile_or_load(place.client, text, place.devices, options, str(place.device.id))
+
+
+def kernel_module(name: str, emit, avals, out_avals, params) -> Module:
+    """Return the one-operation module of an eager call."""
+    module = Module(name)
+    args = [module.argument(of) for of in avals]
+    made = emit(module.main, args, out_avals, **params)
+    module.results([made] if isinstance(made, Value) else made)
+    return module
+
+
+class Kernel:
+    """The compiled form of one primitive for fixed types, attributes and device; call it with buffers."""
+    __slots__ = ("execute", "handlers", "single", "place", "label", "executable")
+
+    def __init__(self, prim, avals: tuple[Aval, ...], params: dict, place: Placement):
+        made = prim.infer(*avals, **params)
+        self.single = type(made) is Aval
+        outs = (made,) if self.single else tuple(made)
+        self.label = prim.name
+        module = kernel_module(prim.name, prim.emit, avals, outs, params)
+        small = place.platform == "cpu" and sum(a.size for a in avals) + sum(o.size for o in outs) <= SMALL
+        try:
+            self.executable = compile_text(module.text(), place, compile_options(small))
+        except xla.XlaError as error:
+            error.add_note(f"while compiling {prim.name}({', '.join(map(repr, avals))}) {params or ''}")
+            raise
+        self.execute = self.executable.execute_sharded
+        captured = move([buffer for _, buffer in module.captured.values()], place)
+        if captured:  # emit used concrete arrays that are too large to be written out
+            self.execute = lambda buffers: self.executable.execute_sharded(captured + buffers)
+        self.handlers = [place.handler(o) for o in outs]
+        self.place = place
+
+    def __call__(self, buffers):
+        return self.execute(buffers).consume_with_handlers(self.handlers)
+
+
+def run_anywhere(prim, buffers: list, params: dict):
+    """Run a primitive on buffers that are not all on the default device; return (kernel, results)."""
+    place = placement_of(buffers)
+    key = ("at", place.device.id, place.platform, tuple([b.aval for b in buffers]), params_key(params))
+    kernel = prim.cache.get(key)
+    if kernel is None:
+        kernel = store(prim, key, Kernel(prim, tuple(b.aval for b in buffers), params, place))
+    results = kernel(move(buffers, place))
+    if place is not default_placement():  # stays there: later operations follow it
+        results = [xla.assemble(r.aval, place.sharding, [r], committed=True) for r in results]
+    return kernel, results
+
+
+def params_key(params: dict) -> tuple:
+    """Return the hashable form of attributes; types are part of it, for 1 == 1.0 == True."""
+    return (*params.items(), *map(type, params.values()))
+
+
+def store(prim, key, kernel: Kernel) -> Kernel:
+    """Keep a kernel; the cache of a primitive is emptied when it grows beyond all reason."""
+    with _lock:
+        if len(prim.cache) >= _CACHE_LIMIT:
+            prim.cache.clear()
+        return prim.cache.setdefault(key, kernel)
+
+
+def explain(error: Exception, buffers) -> Exception:
+    """Return a clearer exception for a failed execution: deleted operands are named."""
+    for buffer in buffers:
+        if buffer.is_deleted():
+            return RuntimeError(f"Array has been deleted with shape={buffer.aval}. It was donated to a jitted call "
+                                "or delete() was called on it.")
+    return error
+
+
+def check_nans(label: str, buffers) -> None:
+    """Raise FloatingPointError if a result has a NaN; called when debug_nans is set."""
+    from runtime.device import to_numpy
+    for buffer in buffers:
+        host = to_numpy(buffer)
+        if host.dtype.kind in "fcV" and np.isnan(host.astype(np.complex64 if host.dtype.kind == "c" else np.float32)).any():
+            raise FloatingPointError(f"invalid value (nan) encountered in {label}")
+
+
+def nan_checks() -> bool:
+    """Tell whether results are to be checked."""
+    return config.debug_nans

@@ -1,0 +1,61 @@
+"""Moves pytrees of arrays between host and devices, and waits for them."""
+from __future__ import annotations
+
+import numpy as np
+
+from runtime import xla
+from runtime.array import Array
+from runtime.device import commit, default_placement, move, placement, to_numpy
+from runtime.primitive import as_operand
+from runtime.tree import tree_leaves, tree_map
+from runtime.types import aval
+from runtime.xla import ArrayImpl
+
+
+def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
+    """Return a pytree of arrays on a device; with None, unplaced values go to the default one.
+
+    Arrays put on a named device stay there: operations on them run there. TypeError for leaves that are no arrays.
+    """
+    place = None if device is None else placement(device)
+
+    def one(leaf):
+        array = as_operand(leaf, "device_put")
+        if place is None or type(array._v) is not ArrayImpl:
+            return array
+        buffer = move([array._v], place)[0]
+        return Array(buffer if buffer._committed else commit(buffer, place))
+    return tree_map(one, x)
+
+
+def device_get(x):
+    """Return a pytree with its arrays as NumPy arrays; other leaves stay as they are."""
+    leaves = [leaf for leaf in tree_leaves(x) if isinstance(leaf, Array) and type(leaf._v) is ArrayImpl]
+    for leaf in leaves:
+        if len(leaf._v._sharding._device_assignment) == 1 and not leaf._v.is_deleted():
+            leaf._v._copy_single_device_array_to_host_async()
+    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x):
+    """Wait for all arrays of a pytree, and return it."""
+    xla.block_until_ready([leaf._v for leaf in tree_leaves(x) if isinstance(leaf, Array) and type(leaf._v) is ArrayImpl])
+    return x
+
+
+def from_dlpack(external_array, /, *, device=None, copy=None) -> Array:
+    """Return an Array over another library's array, sharing its memory where the alignment allows."""
+    place = default_placement()
+    if copy:
+        return as_operand(np.array(np.from_dlpack(external_array)))
+    raw = xla.dlpack_to_buffer(external_array.__dlpack__(), place.device)
+    host = xla.read(raw)
+    return Array(xla.assemble(aval(host.shape, host.dtype), place.sharding, [raw], committed=False))
+
+
+def live_arrays(platform=None) -> list[Array]:
+    """Return the arrays that hold memory on the default device's client."""
+    return [Array(v) for v in default_placement().client.live_arrays() if not v.is_deleted() and v.aval is not None]
+
+
+__all__ = ["block_until_ready", "device_get", "device_put", "from_dlpack", "live_arrays", "to_numpy"]
