@@ -1,0 +1,465 @@
+"""Control flow: plain Python while everything is known, ``if`` and ``while`` of the compiled program where it is not."""
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+
+from runtime.array import Array, ConcretizationError
+from runtime.hlo import Block, Value, into, tracing
+from runtime.join import (JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
+                          join_leaves, materialise)
+from runtime.primitive import lift, lift_array
+from runtime.sequence import (INDEX, Chain, Replayable, Stacked, SymbolicRange, as_sequence, index_value, reversed,
+                              stack_plan, write_row)
+from runtime.types import Aval, aval, aval_of
+
+UNROLL_LIMIT = 8  # loops with more turns than this become loops of the compiled program
+WHILE_LIMIT = 16  # turns of a while loop with a known test that run one by one before the loop is staged
+_SETTLE = 6  # how often the types of loop variables may change before the loop is refused
+_BOOL = aval((), np.bool_)
+
+
+def truth(block: Block, x, what: str) -> Value:
+    """Return a condition as a scalar bool of a block; ValueError if it has more than one element."""
+    value = lift_array(block, x)
+    if value.aval.size != 1:
+        raise ValueError(f"{what}: the truth value of an array of type {value.aval} is ambiguous; use .any() or .all()")
+    return block.reshape(block.convert(value, aval(value.aval.shape, np.bool_)), ())
+
+
+def cond(pred, then, orelse):
+    """Return ``then()`` or ``orelse()``; if ``pred`` is symbolic, stage both and join their results.
+
+    The branches take nothing and return pytrees. TypeError (JoinError) naming both types when they cannot be joined.
+    """
+    if not is_symbolic(pred):
+        return then() if pred else orelse()
+    block = tracing.block
+    test = truth(block, pred, "if")
+    yes, no = block.region(), block.region()
+    with into(yes):
+        out_yes = then()
+    with into(no):
+        out_no = orelse()
+    out_yes, out_no = _align_results(out_yes, out_no)
+    leaves_yes, tree = flatten(out_yes)
+    leaves_no, _ = flatten(out_no)
+    joins = [join_leaves(a, b, _result_name(tree, i)) for i, (a, b) in enumerate(zip(leaves_yes, leaves_no))]
+    types = [j for j in joins if type(j) is Aval]
+    yes.ret([materialise(yes, a, j) for a, j in zip(leaves_yes, joins) if type(j) is Aval])
+    no.ret([materialise(no, b, j) for b, j in zip(leaves_no, joins) if type(j) is Aval])
+    results = iter(block.op("if", [test], types, regions=[yes, no]))
+    return tree.unflatten([Array(next(results)) if type(j) is Aval else j.value for j in joins])
+
+
+def _align_results(a, b):
+    if type(a) is tuple and type(b) is tuple and len(a) == len(b):  # say which result it is
+        pairs = [align(x, y, f"result {i} of the branches") for i, (x, y) in enumerate(zip(a, b))]
+        return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
+    return align(a, b, "the result of the branches")
+
+
+def _result_name(tree, i: int) -> str:
+    return "the result of the branches" if tree.num_leaves == 1 else f"result {i} of the branches"
+
+
+def variable_names(fn, skip: int, count: int) -> list[str]:
+    """Return what the loop variables are called: the parameters of the body."""
+    try:
+        found = [f"loop variable {p!r}" for p in inspect.signature(fn).parameters][skip:]
+    except (TypeError, ValueError):
+        found = []
+    return found if len(found) == count else [f"loop variable {i}" for i in range(count)]
+
+
+def as_tuple(out, count: int, what: str) -> tuple:
+    """Return what a body returned as a tuple of ``count`` values; one value is returned bare."""
+    if count == 1:
+        return (out,)
+    if count == 0:
+        return ()
+    if type(out) is not tuple or len(out) != count:
+        raise TypeError(f"{what} must return a tuple of {count} values, got {describe(out)}")
+    return out
+
+
+def bare(values: tuple):
+    """Return a tuple of results as a body or loop returns it: one value bare, none as None."""
+    return values[0] if len(values) == 1 else (tuple(values) if values else None)
+
+
+class Carry:
+    """The variables of a loop while their types are being settled: leaves with a type each, or static objects.
+
+    ``types[i]`` is an Aval (data), or None for a leaf that is static so far (ZERO, UNDEFINED, any Python object).
+    """
+
+    def __init__(self, init: tuple, names: list[str]):
+        self.names = names
+        self.leaves, self.tree = flatten(init)
+        self.types = [aval_of(leaf) if is_arraylike(leaf) else None for leaf in self.leaves]
+
+    def arguments(self, block: Block) -> tuple:
+        """Add an argument to a block for each typed leaf; return the loop variables in terms of them."""
+        return self.with_values([block.argument(of) for of in self.types if of is not None])
+
+    def with_values(self, values) -> tuple:
+        """Return the loop variables, their typed leaves standing for these values."""
+        feed = iter(values)
+        return self.tree.unflatten([leaf if of is None else Array(next(feed))
+                                    for leaf, of in zip(self.leaves, self.types)])
+
+    def initial(self, block: Block) -> list[Value]:
+        """Return the values with which the loop starts, emitted in the block around it."""
+        return [materialise(block, leaf, of) for leaf, of in zip(self.leaves, self.types) if of is not None]
+
+    def initial_types(self) -> list[Aval]:
+        """Return the types of the typed leaves."""
+        return [of for of in self.types if of is not None]
+
+    def returned(self, block: Block, out: tuple) -> list[Value]:
+        """Return what a settled body returns, converted to the settled types."""
+        leaves, _ = flatten(self.expand(out)[1])
+        return [materialise(block, leaf, of) for leaf, of in zip(leaves, self.types) if of is not None]
+
+    def expand(self, out: tuple) -> tuple:
+        """Return (own variables, out) with special leaves expanded to equal structures."""
+        own = self.tree.unflatten(self.leaves)
+        pairs = [align(a, b, name) for a, b, name in zip(own, out, self.names)]
+        return tuple(a for a, _ in pairs), tuple(b for _, b in pairs)
+
+    def widen(self, out: tuple) -> bool:
+        """Join the types with those the body returned; tell whether anything changed. JoinError if it cannot be done."""
+        own, out = self.expand(out)
+        leaves, tree = flatten(own)
+        changed = tree != self.tree
+        if changed:  # special leaves became containers of special leaves
+            self.leaves, self.tree = leaves, tree
+            self.types = [aval_of(leaf) if is_arraylike(leaf) else None for leaf in leaves]
+        names = [name for name, value in zip(self.names, own) for _ in flatten(value)[0]]
+        for i, (leaf, of, new) in enumerate(zip(self.leaves, self.types, flatten(out)[0])):
+            if of is None:
+                if is_special(new):
+                    continue
+                joined = join_leaves(leaf, new, names[i])
+                if type(joined) is Aval:
+                    self.types[i], changed = joined, True
+                elif joined.value is not leaf:
+                    self.leaves[i], changed = joined.value, True
+            elif not is_special(new):
+                if not is_arraylike(new):
+                    raise JoinError(f"{names[i]} is {of!r} at the start of a turn and {describe(new)} at its end; "
+                                    "a staged loop needs arrays of one type")
+                joined = join_leaves(_Typed(of), new, names[i], numbers_static=False)
+                if joined is not of:
+                    self.types[i], changed = joined, True
+        return changed
+
+
+class _Typed(Array):
+    """A stand-in of which only the type matters."""
+    __slots__ = ()
+
+    def __init__(self, of: Aval):
+        super().__init__(Value("", of, None))
+
+
+def settle(carry: Carry, build):
+    """Call ``build(scratch block, variables)`` -> out until the types of the loop variables stay as they are.
+
+    Returns (block, out) of the last run. JoinError when they do not settle.
+    """
+    outer = tracing.block
+    for _ in range(_SETTLE):
+        scratch = outer.region()
+        variables = carry.arguments(scratch)
+        with into(scratch):
+            out, extra = build(scratch, variables)
+        before = list(carry.types)
+        if not carry.widen(out):
+            return scratch, out, extra
+    changed = next((n for n, (a, b) in enumerate(zip(before, carry.types)) if a is not b), 0)
+    raise JoinError(f"the types of the loop variables do not settle: leaf {changed} was {before[changed]}, then "
+                    f"{carry.types[changed]}. Give the variable its final type before the loop.")
+
+
+def while_loop(test, body, *init, collect: int = 0):
+    """Run ``carry = body(*carry)`` while ``test(*carry)``; return the carry (one value bare), then ``collect`` records' lists.
+
+    While the test is known the loop runs in Python; when it is symbolic, the rest becomes one loop of the compiled
+    program. Zeros, numbers and weak types settle to the types that the body returns; TypeError naming the variable if
+    they do not. With ``collect`` the body returns that many records after the carry.
+    """
+    carry, count = tuple(init), len(init)
+    records: list[list] = [[] for _ in range(collect)]
+    staging = tracing.block is not None
+    turns = 0
+    while True:
+        if staging:
+            with into(tracing.block.region()):  # only to see whether the answer is known
+                answer = test(*carry)
+        else:
+            answer = test(*carry)
+        if is_symbolic(answer):
+            return _staged_while(test, body, carry, records)
+        if not answer:
+            return bare(carry + tuple(records))
+        if staging and not collect and turns >= WHILE_LIMIT and any_symbolic(carry):
+            try:
+                return _staged_while(test, body, carry, records)
+            except Exception:  # the body needs Python values; if the failure is the user's, unrolling shows it
+                staging = False
+        out = as_tuple(body(*carry), count + collect, "the body of a while loop")
+        carry = out[:count]
+        for column, item in zip(records, out[count:]):
+            column.append(item)
+        turns += 1
+
+
+def staged_while(test, body, init: tuple, collect: int):
+    """Stage a while loop whose records are wanted; return (carry, tapes)."""
+    from runtime import replay  # it is built on this module
+    return replay.staged_while(test, body, init, collect)
+
+
+def _staged_while(test, body, init: tuple, records: list[list]):
+    if records:
+        out, tapes = staged_while(test, body, init, len(records))
+        return bare(out + tuple(Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)))
+    carry = Carry(init, variable_names(body, 0, len(init)))
+    block = tracing.block
+
+    def turn(scratch, variables):
+        return as_tuple(body(*variables), len(init), "the body of a while loop"), None
+    region, out, _ = settle(carry, turn)
+    with into(region):
+        region.ret(carry.returned(region, out))
+    check = test_region(carry, test)
+    results = block.op("while", carry.initial(block), carry.initial_types(), regions=[check, region])
+    return bare(carry.with_values(results))
+
+
+def test_region(carry: Carry, test) -> Block:
+    """Return the region of a ``while`` that decides whether another turn runs."""
+    check = tracing.block.region()
+    variables = carry.arguments(check)
+    with into(check):
+        check.ret([truth(check, test(*variables), "while")])
+    return check
+
+
+def for_loop(body, xs, *init, stop=None, collect: int = 0):
+    """Run ``carry = body(x, *carry)`` for each x; return the carry values, then ``collect`` lists of records.
+
+    ``body`` returns the carry values followed by ``collect`` records, bare if that is one value. ``stop(*carry)``, checked
+    before each turn, ends the loop when true. Inside a trace a long loop becomes one loop of the compiled program, unless
+    its body needs the items as Python values; the records are then ``Stacked``.
+    """
+    loop = _For(body, stop, len(init), collect)
+    if isinstance(xs, Chain):
+        return loop.chain(xs.parts, init)
+    block = tracing.block
+    if isinstance(xs, Replayable):
+        if block is None:
+            iter(xs)  # raises: there is no program to recompute them in
+        return xs.run(loop, init)
+    if block is None or not _worth_staging(xs):
+        return loop.finish(*loop.python(xs, init))
+    unknown = isinstance(xs, SymbolicRange) or isinstance(xs, Stacked) and xs.count is not None
+    sequence = as_sequence(xs)
+    if not hasattr(sequence, "item"):
+        return loop.finish(*loop.python(sequence, init))
+    if unknown:
+        return loop.finish(*loop.staged(sequence, init))
+    first = 0
+    records: list[list] = [[] for _ in range(collect)]
+    carry = tuple(init)
+    if not any_symbolic(carry) and not _symbolic_items(sequence):
+        carry, records, ended = loop.peel(sequence, carry, records)  # is anything symbolic here at all?
+        first = 1
+        if ended or not any_symbolic(carry, records):
+            return loop.finish(*loop.python(sequence, carry, records, first))
+    for attempt in (0, 1):
+        try:
+            out, tapes = loop.staged(sequence, carry, first)
+        except ConcretizationError:
+            break
+        except Exception:  # whatever it is, unrolling either works or raises it again where the user can see it
+            if attempt or len(sequence) <= first:
+                break
+            carry, records, ended = loop.peel(sequence, carry, records, first)  # one turn may settle the types
+            first += 1
+            if ended:
+                break
+            continue
+        return loop.finish(out, [Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)])
+    return loop.finish(*loop.python(sequence, carry, records, first))
+
+
+def _worth_staging(xs) -> bool:
+    if isinstance(xs, (SymbolicRange, Stacked)):
+        return True
+    if isinstance(xs, Array):
+        return xs.ndim > 0 and xs.shape[0] > UNROLL_LIMIT
+    return hasattr(xs, "__len__") and not isinstance(xs, (dict, set, frozenset, str)) and len(xs) > UNROLL_LIMIT
+
+
+def _symbolic_items(sequence) -> bool:
+    if isinstance(sequence, Stacked):
+        return any_symbolic(sequence.stacked, sequence.fixed)
+    parts = getattr(sequence, "parts", None)
+    if parts is not None:
+        return any(_symbolic_items(p) for p in parts)
+    return any_symbolic(getattr(sequence, "tree", ()))
+
+
+class _For:
+    """One for loop: its body, its early end, and how many values it carries and records."""
+
+    def __init__(self, body, stop, count: int, collect: int):
+        self.body, self.stop, self.count, self.collect = body, stop, count, collect
+
+    def finish(self, carry, records):
+        """Return the loop's results as its caller expects them."""
+        return bare(tuple(carry) + tuple(records))
+
+    def turn(self, x, carry) -> tuple[tuple, tuple]:
+        """Run the body once; return (carry, records)."""
+        out = as_tuple(self.body(x, *carry), self.count + self.collect, "the body of a for loop")
+        return out[:self.count], out[self.count:]
+
+    def ended(self, carry) -> bool:
+        """Tell whether the loop ends here; ConcretizationError if only the compiled program knows."""
+        return self.stop is not None and bool(self.stop(*carry))
+
+    def peel(self, sequence, carry, records, first=0):
+        """Run one turn in Python; return (carry, records, whether the loop had ended)."""
+        if self.ended(carry):
+            return carry, records, True
+        item = next(x for i, x in enumerate(sequence) if i == first)
+        carry, new = self.turn(item, carry)
+        return carry, [column + [r] for column, r in zip(records, new)], False
+
+    def python(self, sequence, carry, records=None, first=0):
+        """Run the turns from ``first`` on one by one."""
+        records = [[] for _ in range(self.collect)] if records is None else records
+        for i, x in enumerate(sequence):
+            if i < first:
+                continue
+            if self.stop is not None:
+                done = self.stop(*carry)
+                if is_symbolic(done):
+                    if self.collect:
+                        raise ConcretizationError(
+                            "a loop that needs its items as Python values ends at a turn that is known only when the "
+                            "compiled program runs, and its records are needed for a derivative. Loop over an array instead.")
+                    before = carry
+                    carry = cond(done, lambda: before, lambda: self.turn(x, before)[0])
+                    continue
+                if done:
+                    break
+            carry, new = self.turn(x, carry)
+            for column, r in zip(records, new):
+                column.append(r)
+        return carry, records
+
+    def chain(self, parts, carry):
+        """Run over several sequences, one after the other."""
+        columns: list[list] = [[] for _ in range(self.collect)]
+        for part in parts:
+            out = as_tuple(for_loop(self.body, part, *carry, stop=self.stop, collect=self.collect),
+                           self.count + self.collect, "a for loop")
+            carry = out[:self.count]
+            for column, tape in zip(columns, out[self.count:]):
+                column.append(tape)
+        return self.finish(carry, [Chain(column) for column in columns])
+
+    def staged(self, sequence, init, first: int = 0):
+        """Emit the loop from turn ``first`` on as one ``while``; return (carry, records)."""
+        block = tracing.block
+        total, size = self._total(block, sequence)
+        if self.collect and size is None:  # nobody knows how many records there will be
+            out = staged_while(*self._as_while(sequence, total), (0, *init), self.collect)
+            return out[0][1:], out[1]
+        carry = Carry(tuple(init), variable_names(self.body, 1, self.count))
+        start = block.constant(first, np.int32)
+
+        def build(scratch, variables):
+            i = scratch.argument(INDEX)
+            carry_out, records = self.turn(sequence.item(scratch, i), variables)
+            return carry_out, (i, records)
+        region, out, (i, records) = settle(carry, build)
+        plans = [stack_plan(r, lambda leaf: within(region, leaf._v)) for r in records]
+        with into(region):
+            values = carry.returned(region, out)
+            slot = region.op("subtract", [i, region.constant(first, np.int32)], INDEX) if first else i
+            buffers, written = [], []
+            for stack, *_ in plans:
+                for leaf in stack:
+                    of = leaf.aval.with_shape((size - first, *leaf.shape))
+                    buffers.append(of)
+                    written.append(write_row(region, region.argument(of), slot, lift_array(region, leaf)))
+            after = region.op("add", [i, region.constant(1, np.int32)], INDEX)
+            region.ret(values + [after] + written)
+        check = block.region()
+        variables = carry.arguments(check)
+        j = check.argument(INDEX)
+        for of in buffers:
+            check.argument(of)
+        with into(check):
+            check.ret([self.unless_ended(check, check.compare("LT", j, total), variables)])
+        inputs = carry.initial(block) + [start] + [block.zeros(of) for of in buffers]
+        results = block.op("while", inputs, [v.aval for v in inputs], regions=[check, region])
+        n = len(carry.initial_types())
+        ran = None
+        if self.stop is not None or not isinstance(size, int) or getattr(sequence, "count", None) is not None:
+            ran = Array(block.op("subtract", [results[n], start], INDEX) if first else results[n])
+        feed = iter(results[n + 1:])
+        tapes = [Stacked([Array(next(feed)) for _ in stack], fixed, ran, plan, tree, size - first)
+                 for stack, fixed, plan, tree in plans]
+        return carry.with_values(results[:n]), tapes
+
+    def _as_while(self, sequence, total: Value):
+        """Return (test, body) of the while loop that this loop is, with the turn's number as first variable."""
+        def test(i, *carry):
+            block = tracing.block
+            more = block.compare("LT", index_value(block, i), lift(block, total))
+            return Array(self.unless_ended(block, more, carry))
+
+        def body(i, *carry):
+            block = tracing.block
+            now = index_value(block, i)
+            out, records = self.turn(sequence.item(block, now), carry)
+            return (Array(block.op("add", [now, block.constant(1, np.int32)], INDEX)), *out, *records)
+        return test, body
+
+    def unless_ended(self, block: Block, more: Value, carry) -> Value:
+        """Return the condition ``more and not stop(*carry)``."""
+        if self.stop is None:
+            return more
+        done = truth(block, self.stop(*carry), "the end of a for loop")
+        return block.op("and", [more, block.op("not", [done], _BOOL)], _BOOL)
+
+    def _total(self, block, sequence) -> tuple[Value, int | None]:
+        """Return (number of turns as a value, its static bound or None)."""
+        if isinstance(sequence, SymbolicRange):
+            return sequence.count(block), None
+        if isinstance(sequence, Stacked):
+            return sequence.total(block), sequence.size
+        return index_value(block, len(sequence)), len(sequence)
+
+
+def within(block: Block, value) -> bool:
+    """Tell whether a value is defined in a block or in one of the blocks it contains."""
+    if type(value) is not Value:
+        return False
+    inner = value.block
+    while inner is not None:
+        if inner is block:
+            return True
+        inner = inner.parent
+    return False
+
+
+__all__ = ["Keep", "cond", "for_loop", "reversed", "while_loop"]

@@ -1,0 +1,380 @@
+"""jit: stages a function once per signature, compiles it, and dispatches later calls through jaxlib's C++ path."""
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from runtime import device as devices
+from runtime import xla
+from runtime.array import Array
+from runtime.config import config
+from runtime.device import Placement, default_placement, move, placement, placement_of
+from runtime.execute import CHEAP, SMALL, check_nans, compile_options, compile_text, explain
+from runtime.hlo import Value, tracing
+from runtime.primitive import as_operand
+from runtime.stage import ShapeDtypeStruct, Staged, eval_shape, stage
+from runtime.tree import BUFFERS, LEAVES
+from runtime.types import Aval, aval_of
+from runtime.xla import ArrayImpl, XlaError
+
+_fast_cache = xla.PjitFunctionCache(capacity=4096)
+_functions: weakref.WeakSet = weakref.WeakSet()
+
+
+class Program:
+    """A compiled staged function on one device; ``run(buffers)`` returns its result buffers."""
+    __slots__ = ("staged", "place", "executable", "handlers", "captured", "execute", "out_tree", "runner", "__weakref__")
+
+    def __init__(self, staged: Staged, place: Placement, options: dict | None = None):
+        self.staged, self.place, self.out_tree = staged, place, staged.out_tree
+        special = staged.module.facts.get("runner")  # a program over several devices brings its own way to run
+        self.runner = special(staged) if special else None
+        if special:
+            self.executable = getattr(self.runner, "executable", None)
+            return
+        flags = list((options or {}).items())
+        if place.platform == "cpu" and staged.module.largest <= SMALL and not flags:
+            flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size
+        self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags))
+        self.execute = self.executable.execute_sharded
+        self.captured = move(staged.captured, place)
+        away = place is not default_placement()
+        self.handlers = [xla.result_handler(of, place.sharding, away, True) for of in staged.out_avals]
+
+    def run(self, buffers: list) -> list:
+        """Run on buffers of the staged types, all on this program's device."""
+        if self.runner is not None:
+            return self.runner(buffers)
+        try:
+            results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
+        except (XlaError, ValueError) as error:
+            raise explain(error, buffers) from error
+        if config.debug_nans:
+            check_nans(self.staged.module.name, results)
+        return results
+
+
+class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
+    xla_executable: Any
+    out_pytree_def: Any
+    in_shardings: Any
+    out_shardings: Any
+    out_avals: Any
+    out_committed: Any
+    kept_var_bitvec: Any
+    in_device_local_layouts: Any
+    const_args: Any
+
+
+def _fast_path(program: Program, count: int) -> _FastPath | None:
+    """Return what the C++ dispatcher needs to run a program by itself, or None if it cannot."""
+    if program.runner is not None or config.debug_nans:
+        return None
+    n, sharding = len(program.staged.out_avals), program.place.sharding
+    out = program.out_tree.unflatten([Array(...)] * n)
+    away = program.place is not default_placement()
+    count += len(program.captured)  # per-argument lists begin with the captured buffers
+    return _FastPath(program.executable, BUFFERS.flatten(out)[1], [sharding] * count, [sharding] * n,
+                     list(program.staged.out_avals), [away] * n, [True] * count, [None] * count, program.captured)
+
+
+def _shard_arg(x, sharding, layout):
+    """Place a leaf that the C++ dispatcher cannot place itself."""
+    place = placement(sharding._device_assignment[0])
+    return move([x if isinstance(x, ArrayImpl) else as_operand(x, "jit")._v], place)[0]
+
+
+def _positions(fun: Callable, nums, names) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return positions and names of arguments given as either; ValueError for ones the function does not have."""
+    nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
+    known_names = names is not None
+    names = () if names is None else (names,) if isinstance(names, str) else tuple(names)
+    if not nums and not names:
+        return (), ()
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (ValueError, TypeError):
+        return nums, names
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    for num in nums:
+        if not variadic and not -len(positional) <= num < len(positional):
+            raise ValueError(f"jitted function has static_argnums={nums} (or donate_argnums), but only accepts "
+                             f"{len(positional)} positional arguments.")
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for name in names:
+        if not any_name and name not in {p.name for p in parameters}:
+            raise ValueError(f"jitted function has invalid argnames {{{name!r}}} in static_argnames or donate_argnames. "
+                             f"Function does not take these args: {[p.name for p in parameters]}.")
+    nums = tuple(n + len(positional) if n < 0 else n for n in nums)
+    if not known_names:
+        names = tuple(positional[n] for n in nums if n < len(positional)
+                      and next(p for p in parameters if p.name == positional[n]).kind is not inspect.Parameter.POSITIONAL_ONLY)
+    elif not nums:
+        nums = tuple(i for i, name in enumerate(positional) if name in names)
+    return nums, names
+
+
+class _Function:
+    """The state behind one jitted function: options and the programs made so far."""
+
+    def __init__(self, fun, static_argnums, static_argnames, donate_argnums, donate_argnames, device, backend,
+                 compiler_options):
+        if not callable(fun):
+            raise TypeError(f"Expected a callable value, got {fun!r}")
+        self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
+        self.static_nums, self.static_names = _positions(fun, static_argnums, static_argnames)
+        self.donate_nums, self.donate_names = _positions(fun, donate_argnums, donate_argnames)
+        self.device = device if device is not None else (
+            devices.client(backend).local_devices()[0] if backend is not None else None)
+        self.compiler_options = compiler_options
+        self.programs: dict = {}
+        self.lock = threading.RLock()
+
+    def split(self, args, kwargs):
+        """Return (dynamic args, dynamic kwargs, static key, function of the dynamic ones)."""
+        if not self.static_nums and not self.static_names:
+            return args, kwargs, (), self.fun
+        fixed = {i: args[i] for i in self.static_nums if i < len(args)}
+        named = {k: v for k, v in kwargs.items() if k in self.static_names}
+        for where, value in (*fixed.items(), *named.items()):
+            try:
+                hash(value)
+            except TypeError:
+                raise ValueError(f"Non-hashable static arguments are used in a jit function: argument {where!r} of "
+                                 f"{self.name} has type {type(value)}. Static arguments are compared and hashed to find "
+                                 "the compiled program; pass a tuple instead of a list, for example.") from None
+        total, fun = len(args), self.fun
+
+        def of_dynamic(*dynamic, **rest):
+            feed = iter(dynamic)
+            return fun(*[fixed[i] if i in fixed else next(feed) for i in range(total)], **named, **rest)
+        key = (tuple(fixed.items()), tuple(sorted(named.items(), key=lambda kv: kv[0])),
+               tuple(map(type, fixed.values())))
+        return (tuple(a for i, a in enumerate(args) if i not in fixed),
+                {k: v for k, v in kwargs.items() if k not in named}, key, of_dynamic)
+
+    def donated(self, args, kwargs) -> list[int]:
+        """Return the positions, among the dynamic leaves, of those that are donated."""
+        if not self.donate_nums and not self.donate_names:
+            return []
+        marks = []
+        for i, a in enumerate(args):
+            if i not in self.static_nums:
+                marks += [i in self.donate_nums] * len(LEAVES.flatten(a)[0])
+        for k in sorted(kwargs):
+            if k not in self.static_names:
+                marks += [k in self.donate_names] * len(LEAVES.flatten(kwargs[k])[0])
+        return [i for i, mark in enumerate(marks) if mark]
+
+    def stage(self, args, kwargs, dynamic=None) -> Staged:
+        """Stage the function for the types of these arguments."""
+        dyn_args, dyn_kwargs, _, of_dynamic = dynamic or self.split(args, kwargs)
+        leaves, tree = LEAVES.flatten((dyn_args, dyn_kwargs))
+        try:
+            staged = stage(of_dynamic, tree, [aval_of(leaf) for leaf in leaves], self.name)
+        except Exception as error:
+            error.add_note(f"(raised while {self.name} was being staged for compilation by jit)")
+            raise
+        for i in self.donated(args, kwargs):
+            staged.module.argument_attributes[staged.module.main.args[i].name] = "jax.buffer_donor = true"
+        return staged
+
+    def program(self, args, kwargs, buffers_of: Callable):
+        """Return (program, buffers, whether the fast path may take this signature over)."""
+        dynamic = self.split(args, kwargs)
+        leaves, tree = LEAVES.flatten(dynamic[:2])
+        arrays = [leaf if isinstance(leaf, Array) else self.argument(leaf) for leaf in leaves]
+        buffers = buffers_of(arrays)
+        place = placement(self.device) if self.device is not None else placement_of(buffers)
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64)
+        program = self.programs.get(key)
+        if program is None:
+            with self.lock:
+                program = self.programs.get(key)
+                if program is None:
+                    program = Program(self.stage(args, kwargs, dynamic), place, self.compiler_options)
+                    self.programs[key] = program
+        placed = buffers if program.runner is not None else move(buffers, place)
+        raw = any(not isinstance(leaf, Array) for leaf in leaves)
+        moved = any(a is not b for a, b in zip(buffers, placed))
+        return program, placed, not moved and not (raw and "jax" in sys.modules)
+
+    def argument(self, leaf) -> Array:
+        """Return an argument's leaf as an Array; TypeError, saying what else to do, if it is no data."""
+        try:
+            return as_operand(leaf)
+        except TypeError:
+            raise TypeError(f"Cannot interpret value of type {type(leaf)} as an abstract array, in an argument of the jitted "
+                            f"function {self.name}. Make the argument static (static_argnums or static_argnames), or "
+                            "register its class as a pytree.") from None
+
+    def miss(self, *args, **kwargs):
+        """Handle a call the C++ dispatcher cannot: stage, compile, run; or inline into a running trace."""
+        if tracing.block is not None or config.disable_jit:
+            return self.fun(*args, **kwargs), None, False
+        program, buffers, fast = self.program(args, kwargs, _concrete)
+        results = program.run(buffers)
+        fast_path = _fast_path(program, len(buffers)) if fast else None
+        return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
+
+
+def _concrete(arrays: list[Array]) -> list:
+    for a in arrays:
+        if type(a._v) is Value:
+            from runtime.array import LeakError
+            raise LeakError(f"an array of type {a.aval}, of a staged function that has returned, is passed to a jitted "
+                            "function. Return such values instead of storing them elsewhere.")
+    return [a._v for a in arrays]
+
+
+def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None, static_argnums=None,
+        static_argnames=None, donate_argnums=None, donate_argnames=None, keep_unused: bool = False, device=None,
+        backend: str | None = None, inline: bool = False, compiler_options: dict | None = None):
+    """Return a function that runs ``fun`` as one compiled program per signature; also a decorator, with or without options.
+
+    Arguments are pytrees of arrays, except the static ones, which are hashable. The result has ``lower``, ``eval_shape``,
+    ``clear_cache`` and ``__wrapped__``. Donated arguments lend their memory to the results and are deleted.
+    ``keep_unused`` and ``inline`` change nothing here: arguments are kept, and calls inside a trace are inlined.
+    """
+    options = dict(static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
+                   donate_argnames=donate_argnames, device=device, backend=backend, compiler_options=compiler_options)
+    if fun is None:
+        return functools.partial(jit, **options)
+    if in_shardings is not None or out_shardings is not None:
+        raise NotImplementedError("jit: in_shardings and out_shardings are not supported; place the arguments with "
+                                  "device_put, or use pmap")
+    state = _Function(fun, **options)
+    xla.settle_states(config.enable_x64)
+    made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), state,
+                       BUFFERS, _shard_arg, _fast_cache)
+    functools.update_wrapper(made, fun)
+    made.__wrapped__ = fun
+    made.lower = functools.partial(_lower, state)
+    made.eval_shape = functools.partial(eval_shape, fun)
+
+    def clear_cache():
+        """Forget all compiled programs of this function."""
+        state.programs.clear()
+        made._clear_cache()
+    made.clear_cache = clear_cache
+    _functions.add(made)
+    return made
+
+
+def clear_caches() -> None:
+    """Forget all compiled programs of all jitted functions."""
+    for function in list(_functions):
+        function.clear_cache()
+
+
+def _on_config(option: str) -> None:
+    if option == "enable_x64":
+        xla.settle_states(config.enable_x64)
+    if option in ("enable_x64", "disable_jit", "debug_nans", "default_device"):
+        for function in list(_functions):
+            function._clear_cache()  # the compiled programs stay, found again by their key
+
+
+config.on_change(_on_config)
+
+
+def _lower(state: _Function, *args, **kwargs) -> Lowered:
+    """Stage the function for arguments of these types (arrays or ShapeDtypeStructs) without compiling it."""
+    return Lowered(state.stage(args, kwargs), state)
+
+
+class Lowered:
+    """A staged function, ready to be compiled."""
+
+    def __init__(self, staged: Staged, state: _Function):
+        self._staged, self._state = staged, state
+
+    @property
+    def in_tree(self):
+        """The structure of ``(args, kwargs)``."""
+        return self._staged.in_tree
+
+    @property
+    def out_tree(self):
+        """The structure of the result."""
+        return self._staged.out_tree
+
+    @property
+    def out_info(self):
+        """The result's types, as a pytree."""
+        return self._staged.out_tree.unflatten([_struct(of) for of in self._staged.out_avals])
+
+    @property
+    def args_info(self):
+        """The arguments' types, as a pytree."""
+        return self._staged.in_tree.unflatten([_struct(of) for of in self._staged.in_avals])
+
+    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
+        """Return the program's StableHLO text, or with ``dialect='hlo'`` XLA's unoptimised HLO."""
+        if dialect not in (None, "stablehlo", "hlo"):
+            raise ValueError(f"as_text: unknown dialect {dialect!r}; use 'stablehlo' or 'hlo'")
+        text = self._staged.module.text()
+        return xla.unoptimised_hlo(text) if dialect == "hlo" else text
+
+    def cost_analysis(self):
+        """Return XLA's estimate of the cost of the optimised program."""
+        return self.compile().cost_analysis()
+
+    def compile(self, compiler_options: dict | None = None) -> Compiled:
+        """Compile for the default device (or the one that jit was given)."""
+        place = placement(self._state.device)
+        return Compiled(Program(self._staged, place, compiler_options or self._state.compiler_options), self._state)
+
+
+class Compiled:
+    """A compiled function for one signature; call it with arguments of exactly those types."""
+
+    def __init__(self, program: Program, state: _Function):
+        self._program, self._state = program, state
+
+    in_tree = property(lambda self: self._program.staged.in_tree)
+    out_tree = property(lambda self: self._program.out_tree)
+
+    def as_text(self) -> str:
+        """Return XLA's optimised HLO."""
+        return self._program.executable.hlo_modules()[0].to_string()
+
+    def cost_analysis(self) -> dict:
+        """Return XLA's cost estimate: flops, bytes accessed ..."""
+        found = self._program.executable.cost_analysis()
+        return found[0] if isinstance(found, list) else found
+
+    def memory_analysis(self):
+        """Return the bytes taken by arguments, results, temporaries and code."""
+        return self._program.executable.get_compiled_memory_stats()
+
+    def runtime_executable(self):
+        """Return jaxlib's executable."""
+        return self._program.executable
+
+    def __call__(self, *args, **kwargs):
+        dyn_args, dyn_kwargs, _, of_dynamic = self._state.split(args, kwargs) if self._state.static_nums and len(
+            args) > len(self._program.staged.in_tree.children()[0].children()) else (args, kwargs, (), None)
+        leaves, tree = LEAVES.flatten((dyn_args, dyn_kwargs))
+        staged = self._program.staged
+        if tree != staged.in_tree:
+            raise TypeError(f"function was compiled for input structure {staged.in_tree}, called with {tree}")
+        arrays = [as_operand(leaf, "compiled function") for leaf in leaves]
+        for array, of in zip(arrays, staged.in_avals):
+            if array.shape != of.shape or array.dtype != of.dtype:
+                raise TypeError("Argument types differ from the types for which this computation was compiled: "
+                                f"compiled for {of}, called with {array.aval}")
+        if any(type(a._v) is Value for a in arrays):
+            return self._state.fun(*args, **kwargs)
+        results = self._program.run(move([a._v for a in arrays], self._program.place))
+        return self._program.out_tree.unflatten([Array(r) for r in results])
+
+
+def _struct(of: Aval) -> ShapeDtypeStruct:
+    return ShapeDtypeStruct(of.shape, of.dtype, weak_type=of.weak_type)

@@ -1,0 +1,262 @@
+"""Records of loops whose number of turns only the running program knows: a few checkpoints, and recomputation.
+
+The forward loop keeps the loop variables of at most ``SLOTS`` turns, evenly spaced: when the slots are full, every other one is
+dropped and the spacing doubles. Run backwards, each stretch between two checkpoints is run again from its beginning, with
+``SLOTS`` finer checkpoints of its own, and each turn from the nearest of those. (Griewank and Walther, "Algorithm 799:
+revolve", 2000, treats the optimal schedules for known lengths; here the length is unknown and the schedule plain.)
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.array import Array
+from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, variable_names
+from runtime.hlo import Block, Value, into, tracing
+from runtime.primitive import lift, lift_array
+from runtime.sequence import INDEX, Replayable, index_value, row, write_row
+from runtime.tree import register_pytree_node
+from runtime.types import aval
+
+SLOTS = 64
+_BOOL = aval((), np.bool_)
+
+
+def _sum(block: Block, a: Value, b: Value) -> Value:
+    return block.op("add", [a, b], INDEX)
+
+
+def _minus(block: Block, a: Value, b: Value) -> Value:
+    return block.op("subtract", [a, b], INDEX)
+
+
+def _times(block: Block, a: Value, b: Value) -> Value:
+    return block.op("multiply", [a, b], INDEX)
+
+
+def _over(block: Block, a: Value, b: Value) -> Value:
+    return block.op("divide", [a, b], INDEX)
+
+
+def _number(block: Block, n: int) -> Value:
+    return block.constant(n, np.int32)
+
+
+def _loop(block: Block, start: list[Value], test, turn) -> list[Value]:
+    """Emit a while loop: ``test(region, values) -> bool value``, ``turn(region, values) -> values``."""
+    types = [v.aval for v in start]
+    check, body = block.region(types), block.region(types)
+    with into(check):
+        check.ret([test(check, check.args)])
+    with into(body):
+        body.ret(turn(body, body.args))
+    return block.op("while", start, types, regions=[check, body])
+
+
+def _either(block: Block, test: Value, yes, no, types) -> list[Value]:
+    """Emit an if: ``yes(region)`` and ``no(region)`` return values of these types."""
+    one, two = block.region(), block.region()
+    with into(one):
+        one.ret(yes(one))
+    with into(two):
+        two.ret(no(two))
+    return block.op("if", [test], types, regions=[one, two])
+
+
+def _keep(block: Block, slots: list[Value], stride: Value, turn: Value, values: list[Value]) -> list[Value]:
+    """Emit the checkpoint of one turn: return the slots and the stride after it."""
+    types = [s.aval for s in slots] + [INDEX]
+    place = _over(block, turn, stride)
+    due = block.compare("EQ", _times(block, place, stride), turn)
+
+    def save(region):
+        full = region.compare("EQ", place, _number(region, SLOTS))
+
+        def thin(inner):
+            halved = [inner.op("slice", [s], s.aval.with_shape((SLOTS // 2, *s.aval.shape[1:])), {
+                "start_indices": (0,) * s.aval.ndim, "limit_indices": s.aval.shape,
+                "strides": (2,) + (1,) * (s.aval.ndim - 1)}) for s in slots]
+            return [inner.op("concatenate", [h, h], s.aval, {"dimension": 0}) for h, s in zip(halved, slots)] + [
+                _sum(inner, stride, stride)]
+        *thinned, wider = _either(region, full, thin, lambda inner: [*slots, stride], types)
+        where = _over(region, turn, wider)
+        return [write_row(region, s, where, v) for s, v in zip(thinned, values)] + [wider]
+    return _either(block, due, save, lambda region: [*slots, stride], types)
+
+
+class _Source:
+    """What is static about a replayed loop: its body, its variables' structure, and the outer values the body uses."""
+    __slots__ = ("body", "carry", "collect", "free")
+
+    def __init__(self, body, carry: Carry, collect: int, free: list[Value]):
+        self.body, self.carry, self.collect, self.free = body, carry, collect, free
+
+
+class Replayed(Replayable):
+    """The records of a staged while loop, recomputed from checkpoints when a loop inside the same trace runs over them.
+
+    slots: the loop variables' checkpoints, [SLOTS, ...] each. total: the number of turns. stride: turns between checkpoints.
+    outer: what the values of enclosing blocks that the body uses are here and now.
+    """
+    __slots__ = ("slots", "total", "stride", "outer", "source", "which", "backwards")
+
+    def __init__(self, slots, total, stride, outer, source: _Source, which: int, backwards: bool = False):
+        self.slots, self.total, self.stride, self.outer = slots, total, stride, outer
+        self.source, self.which, self.backwards = source, which, backwards
+
+    def __reversed__(self):
+        return Replayed(self.slots, self.total, self.stride, self.outer, self.source, self.which, not self.backwards)
+
+    def __iter__(self):
+        from runtime.array import ConcretizationError
+        raise ConcretizationError("the records of this loop can only be run over by a for loop of the same staged function; "
+                                  "their number is known only when the compiled program runs")
+
+    def _turn(self, block: Block, values: list[Value]) -> tuple[list[Value], object]:
+        """Emit one turn of the original loop; return (variables after it, its record)."""
+        source = self.source
+        for old, new in zip(source.free, self.outer):
+            if isinstance(new, Array) and block.resolve(old) is None:
+                block.rebound[old.name] = lift_array(block, new)
+        count = len(source.carry.names)
+        with into(block):
+            out = as_tuple(source.body(*source.carry.with_values(values)), count + source.collect, "the body of a while loop")
+            return source.carry.returned(block, out[:count]), out[count + self.which]
+
+    def _advance(self, block: Block, values: list[Value], turns: Value) -> list[Value]:
+        """Emit a number of turns of the original loop."""
+        start = [_number(block, 0), *values]
+        return _loop(block, start, lambda region, now: region.compare("LT", now[0], turns),
+                     lambda region, now: [_sum(region, now[0], _number(region, 1)), *self._turn(region, now[1:])[0]])[1:]
+
+    def run(self, loop, init: tuple):
+        """Run a for loop over the records; return what the loop returns."""
+        return (self._run_backwards if self.backwards else self._run_forwards)(loop, init)
+
+    def _run_forwards(self, loop, init):
+        outer = tracing.block
+        start = tuple(Array(row(outer, lift_array(outer, s), _number(outer, 0))) for s in self.slots)
+
+        def test(turn, variables, *carry):
+            block = tracing.block
+            more = block.compare("LT", index_value(block, turn), index_value(block, self.total))
+            return Array(loop.unless_ended(block, more, carry))
+
+        def body(turn, variables, *carry):
+            block = tracing.block
+            values, record = self._turn(block, [lift_array(block, v) for v in variables])
+            out, records = loop.turn(record, carry)
+            after = _sum(block, index_value(block, turn), _number(block, 1))
+            return (Array(after), tuple(map(Array, values)), *out, *records)
+        return _finish(loop, 2, test, body, (Array(_number(outer, 0)), start, *init))
+
+    def _run_backwards(self, loop, init):
+        outer = tracing.block
+        total, stride = index_value(outer, self.total), index_value(outer, self.stride)
+        fine = _over(outer, _sum(outer, stride, _number(outer, SLOTS - 1)), _number(outer, SLOTS))
+        last = _minus(outer, total, _number(outer, 1))
+        slots = [lift_array(outer, s) for s in self.slots]
+        types = [s.aval for s in slots]
+        empty = tuple(Array(outer.zeros(of)) for of in types)
+
+        def test(turn, stretch, near, *carry):
+            block = tracing.block
+            more = block.compare("GE", index_value(block, turn), _number(block, 0))
+            return Array(loop.unless_ended(block, more, carry))
+
+        def body(turn, stretch, near, *carry):
+            block = tracing.block
+            now = index_value(block, turn)
+            # through lift, so that a loop that replays this one in turn knows the outer values it needs
+            pace, near_pace, coarse = lift(block, stride), lift(block, fine), [lift(block, s) for s in slots]
+            here = _over(block, now, pace)
+            offset = _minus(block, now, _times(block, here, pace))
+
+            def refill(region):
+                """Run the stretch from its checkpoint, keeping every ``fine``-th turn."""
+                begin = [row(region, s, here) for s in coarse]
+
+                def step(inner, state):
+                    u, values, kept = state[0], state[1:1 + len(begin)], state[1 + len(begin):]
+                    place = _over(inner, u, near_pace)
+                    due = inner.compare("EQ", _times(inner, place, near_pace), u)
+                    kept = _either(inner, due, lambda r: [write_row(r, k, place, v) for k, v in zip(kept, values)],
+                                   lambda r: list(kept), types)
+                    return [_sum(inner, u, _number(inner, 1)), *self._turn(inner, values)[0], *kept]
+                end = _loop(region, [_number(region, 0), *begin, *[region.zeros(of) for of in types]],
+                            lambda inner, state: inner.compare("LE", state[0], offset), step)
+                return end[1 + len(begin):]
+            moved = block.compare("NE", here, index_value(block, stretch))
+            kept = _either(block, moved, refill, lambda region: [lift_array(region, k) for k in near], types)
+            place = _over(block, offset, near_pace)
+            values = self._advance(block, [row(block, k, place) for k in kept],
+                                   _minus(block, offset, _times(block, place, near_pace)))
+            _, record = self._turn(block, values)
+            out, records = loop.turn(record, carry)
+            before = _minus(block, now, _number(block, 1))
+            return (Array(before), Array(here), tuple(map(Array, kept)), *out, *records)
+        return _finish(loop, 3, test, body, (Array(last), Array(_number(outer, -1)), empty, *init))
+
+
+def _finish(loop, internal: int, test, body, init):
+    carry, tapes = _stage(test, body, init, loop.collect)
+    return loop.finish(carry[internal:], tapes)
+
+
+class _Static:
+    """The static part of Replayed; two are equal only if they come from the same loop."""
+    __slots__ = ("parts",)
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __eq__(self, other):
+        return isinstance(other, _Static) and self.parts[0] is other.parts[0] and self.parts[1:] == other.parts[1:]
+
+    def __hash__(self):
+        return hash((id(self.parts[0]), *self.parts[1:]))
+
+
+register_pytree_node(
+    Replayed, lambda r: ((r.slots, r.total, r.stride, r.outer), _Static(r.source, r.which, r.backwards)),
+    lambda aux, children: Replayed(*children, *aux.parts))
+
+
+def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Replayed]]:
+    """Stage a while loop; return (variables after it, one tape for each of ``collect`` records).
+
+    The body returns the variables followed by the records. JoinError when the variables' types do not settle.
+    """
+    carry = Carry(tuple(init), variable_names(body, 0, len(init)))
+    block = tracing.block
+    count = len(init)
+
+    def build(scratch, variables):
+        scratch.free = {}
+        out = as_tuple(body(*variables), count + collect, "the body of a while loop")
+        return out[:count], None
+    region, out, _ = settle(carry, build)
+    if collect == 0:
+        with into(region):
+            region.ret(carry.returned(region, out))
+        results = block.op("while", carry.initial(block), carry.initial_types(), regions=[test_region(carry, test), region])
+        return carry.with_values(results), []
+    variables = list(region.args)
+    types = carry.initial_types()
+    kept = [of.with_shape((SLOTS, *of.shape)) for of in types]
+    with into(region):
+        values = carry.returned(region, out)
+        turn, stride = region.argument(INDEX), region.argument(INDEX)
+        slots = [region.argument(of) for of in kept]
+        *after, wider = _keep(region, slots, stride, turn, variables)
+        region.ret([*values, _sum(region, turn, _number(region, 1)), wider, *after])
+    check = test_region(carry, test)
+    for of in (INDEX, INDEX, *kept):
+        check.argument(of)
+    inputs = [*carry.initial(block), _number(block, 0), _number(block, 1), *[block.zeros(of) for of in kept]]
+    results = block.op("while", inputs, [v.aval for v in inputs], regions=[check, region])
+    n = len(types)
+    free = list(region.free.values())
+    source = _Source(body, carry, collect, free)
+    tapes = [Replayed([Array(r) for r in results[n + 2:]], Array(results[n]), Array(results[n + 1]),
+                      [Array(v) for v in free], source, which) for which in range(collect)]
+    return carry.with_values(results[:n]), tapes

@@ -1,0 +1,417 @@
+"""What staged loops run over and what they record: ranges with symbolic ends, stacked records, zips, chains, reversals."""
+from __future__ import annotations
+
+import builtins
+import operator
+
+import numpy as np
+
+from runtime.array import Array, ConcretizationError
+from runtime.hlo import Block, Value, tracing
+from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
+from runtime.primitive import lift_array
+from runtime.tree import register_pytree_node
+from runtime.types import Aval, aval, aval_of, kind, python_dtype
+
+INDEX = aval((), np.int32)
+
+
+def index_value(block: Block, n) -> Value:
+    """Return an int or an integer array as an i32 scalar of a block."""
+    if isinstance(n, Value):
+        return block.convert(n, INDEX)
+    if isinstance(n, int):
+        return block.constant(n, np.int32)
+    value = lift_array(block, n)
+    if kind(value.aval.dtype) not in "iu" or value.aval.shape:
+        raise TypeError(f"range() takes integers; got an array of type {value.aval}")
+    return block.convert(value, INDEX)
+
+
+def row(block: Block, source: Value, i: Value) -> Value:
+    """Emit ``source[i]`` along the first axis, for an i32 scalar within bounds."""
+    rest = source.aval.shape[1:]
+    zero = block.constant(0, np.int32)
+    cut = block.op("dynamic_slice", [source, i] + [zero] * len(rest), source.aval.with_shape((1, *rest)),
+                   {"slice_sizes": (1, *rest)})
+    return block.reshape(cut, rest)
+
+
+def write_row(block: Block, target: Value, i: Value, value: Value) -> Value:
+    """Emit ``target`` with ``target[i]`` replaced."""
+    rest = target.aval.shape[1:]
+    zero = block.constant(0, np.int32)
+    return block.op("dynamic_update_slice", [target, block.reshape(value, (1, *rest)), i] + [zero] * len(rest), target.aval)
+
+
+class SymbolicRange:
+    """A range whose bounds are known only when the compiled program runs; the step is a Python integer."""
+
+    def __init__(self, start, stop, step: int):
+        self.start, self.stop, self.step = start, stop, step
+
+    def count(self, block: Block) -> Value:
+        """Emit the number of items."""
+        low, high = index_value(block, self.start), index_value(block, self.stop)
+        if self.step < 0:
+            low, high = high, low
+        size = abs(self.step)
+        span = block.op("subtract", [high, low], INDEX)
+        if size > 1:
+            span = block.op("add", [span, block.constant(size - 1, np.int32)], INDEX)
+            span = block.op("divide", [span, block.constant(size, np.int32)], INDEX)
+        return block.op("maximum", [span, block.constant(0, np.int32)], INDEX)
+
+    def item(self, block: Block, i: Value):
+        """Emit item ``i``."""
+        return _range_item(block, self.start, self.step, i)
+
+    def __iter__(self):
+        raise ConcretizationError("a range over a symbolic bound cannot be unrolled: the number of turns is known only when "
+                                  "the compiled program runs. Use the loop variable only as an array, or make the bound static.")
+
+
+def _range_item(block, start, step, i):
+    number = aval((), python_dtype(int), True)
+    wide = block.convert(i, number)
+    if step != 1:
+        wide = block.op("multiply", [wide, block.constant(step, number.dtype)], number)
+    if not (isinstance(start, int) and start == 0):
+        first = block.constant(start, number.dtype) if isinstance(start, int) else block.convert(
+            lift_array(block, start), number)
+        wide = block.op("add", [wide, first], number)
+    return Array(Value(wide.name, number, wide.block))
+
+
+def range(*args):
+    """Return the builtin range, or a range with symbolic bounds that a staged loop can run over."""
+    if not any_symbolic(args):
+        return builtins.range(*map(operator.index, args))
+    start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
+    if is_symbolic(step):
+        raise ConcretizationError("range() needs a step that is known when the function is staged; its sign decides which "
+                                  "way the loop runs. Make it a Python integer.")
+    step = operator.index(step)
+    if step == 0:
+        raise ValueError("range() arg 3 must not be zero")
+    return SymbolicRange(start, stop, step)
+
+
+class Rows:
+    """Any pytree of arrays with one leading axis in common, seen as the sequence of its rows."""
+
+    def __init__(self, tree):
+        self.tree = tree
+        self.length = next(iter(flatten(tree)[0])).shape[0]
+
+    def __len__(self):
+        return self.length
+
+    def item(self, block, i):
+        """Emit row ``i``."""
+        leaves, tree = flatten(self.tree)
+        return tree.unflatten([Array(row(block, lift_array(block, leaf), i)) for leaf in leaves])
+
+    def __iter__(self):
+        leaves, tree = flatten(self.tree)
+        return (tree.unflatten(list(parts)) for parts in builtins.zip(*leaves))
+
+
+class Stacked:
+    """The records of a staged loop: a sequence whose array leaves are stored stacked, [turns, ...].
+
+    plan: for each leaf of a record, ('row', k): stacked[k][i]; ('all', k): fixed[k], the same in every turn; ('is', x): x.
+    count: the number of records if only the running program knows it, else None: all ``size`` of them.
+    """
+    __slots__ = ("stacked", "fixed", "count", "plan", "tree", "size", "backwards")
+
+    def __init__(self, stacked, fixed, count, plan, tree, size, backwards=False):
+        self.stacked, self.fixed, self.count = list(stacked), list(fixed), count
+        self.plan, self.tree, self.size, self.backwards = plan, tree, size, backwards
+
+    def _at(self, fetch, columns=None):
+        columns = self.stacked if columns is None else columns
+        return self.tree.unflatten([fetch(columns[x]) if how == "row" else self.fixed[x] if how == "all" else x
+                                    for how, x in self.plan])
+
+    def item(self, block, i):
+        """Emit record ``i``."""
+        if self.backwards:
+            last = block.op("subtract", [self.total(block), block.constant(1, np.int32)], INDEX)
+            i = block.op("subtract", [last, i], INDEX)
+        return self._at(lambda leaf: Array(row(block, lift_array(block, leaf), i)))
+
+    def total(self, block) -> Value:
+        """Emit the number of records."""
+        return index_value(block, self.size if self.count is None else self.count)
+
+    def __len__(self):
+        if self.count is not None and is_symbolic(self.count):
+            raise ConcretizationError("the number of turns of this loop is known only when the compiled program runs")
+        return self.size if self.count is None else int(self.count)
+
+    def __getitem__(self, i):
+        if isinstance(i, slice):
+            if (i.start, i.stop, i.step) == (None, None, -1):
+                return reverse(self)
+            return list(self)[i]
+        n = len(self)
+        i = operator.index(i)
+        if not -n <= i < n:
+            raise IndexError("list index out of range")
+        i = i + n if i < 0 else i
+        i = n - 1 - i if self.backwards else i
+        return self._at(lambda leaf: leaf[i])
+
+    def __iter__(self):
+        n = len(self)
+        if any_symbolic(self.stacked):
+            return (self[i] for i in builtins.range(n))
+        columns = [list(leaf)[:n] for leaf in self.stacked]  # reads each array once
+        return (self._at(lambda k: k[i], columns) for i in (builtins.range(n)[::-1] if self.backwards else builtins.range(n)))
+
+    def __reversed__(self):
+        return Stacked(self.stacked, self.fixed, self.count, self.plan, self.tree, self.size, not self.backwards)
+
+    def __repr__(self):
+        return f"Stacked({'?' if self.count is not None else self.size} records of {self.tree})"
+
+
+class _Plan:
+    """The static part of Stacked, compared by what it holds."""
+    __slots__ = ("parts",)
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __eq__(self, other):
+        return isinstance(other, _Plan) and self.parts == other.parts
+
+    def __hash__(self):
+        return hash((len(self.parts[0]), self.parts[2:]))
+
+    def __repr__(self):
+        return f"{self.parts[2]} records of {self.parts[1]}"
+
+
+register_pytree_node(
+    Stacked, lambda s: ((s.stacked, s.fixed, s.count), _Plan(s.plan, s.tree, s.size, s.backwards)),
+    lambda aux, children: Stacked(*children, *aux.parts))
+
+
+def stack_plan(record, inside) -> tuple[list, list, tuple, object]:
+    """Return (leaves to stack, leaves that every turn shares, plan, treedef) for the record of one turn.
+
+    ``inside(leaf)`` tells whether a symbolic leaf is computed in the loop.
+    """
+    leaves, tree = flatten(record)
+    stack, fixed, plan = [], [], []
+    for leaf in leaves:
+        if is_symbolic(leaf) and inside(leaf):
+            plan.append(("row", len(stack)))
+            stack.append(leaf)
+        elif isinstance(leaf, Array):
+            plan.append(("all", len(fixed)))
+            fixed.append(leaf)
+        else:
+            plan.append(("is", leaf))
+    return stack, fixed, tuple(plan), tree
+
+
+class Chain:
+    """Sequences one after the other: records of turns that ran one by one, then of those that ran in a staged loop."""
+    __slots__ = ("parts",)
+
+    def __init__(self, parts):
+        self.parts = list(parts)
+
+    def __len__(self):
+        return sum(len(p) for p in self.parts)
+
+    def __iter__(self):
+        return (x for p in self.parts for x in p)
+
+    def __getitem__(self, i):
+        if isinstance(i, slice) and (i.start, i.stop, i.step) == (None, None, -1):
+            return reverse(self)
+        if isinstance(i, slice):
+            return list(self)[i]
+        n = len(self)
+        i = operator.index(i)
+        if not -n <= i < n:
+            raise IndexError("list index out of range")
+        i = i + n if i < 0 else i
+        for part in self.parts:
+            if i < len(part):
+                return part[i]
+            i -= len(part)
+
+    def __reversed__(self):
+        return Chain([reverse(p) for p in self.parts[::-1]])
+
+
+register_pytree_node(Chain, lambda c: (c.parts, None), lambda _, parts: Chain(parts))
+
+
+class Zipped:
+    """Several sequences side by side: its items are tuples. ``prepare`` it before asking for symbolic items."""
+
+    def __init__(self, sources):
+        self.sources, self.parts = sources, None
+        self.length = min(len(s) for s in sources if not isinstance(s, Endless))
+
+    def __len__(self):
+        return self.length
+
+    def prepare(self) -> Zipped | None:
+        """Stack what has to be stacked, in the current block; None if some part cannot have symbolic items."""
+        self.parts = [as_sequence(s) for s in self.sources]
+        return self if all(hasattr(p, "item") for p in self.parts) else None
+
+    def item(self, block, i):
+        """Emit item ``i``."""
+        return tuple(p.item(block, i) for p in self.parts)
+
+    def __iter__(self):
+        return builtins.zip(*self.sources)
+
+    def __reversed__(self):
+        cut = [builtins.range(s.start, s.start + self.length) if isinstance(s, Endless) else
+               s if len(s) == self.length else list(s)[:self.length] for s in self.sources]
+        return Zipped([reverse(s) for s in cut])
+
+
+class Endless:
+    """The integers from a start on: the first half of enumerate."""
+
+    def __init__(self, start: int):
+        self.start = start
+
+    def item(self, block, i):
+        """Emit item ``i``."""
+        return _range_item(block, self.start, 1, i)
+
+    def __iter__(self):
+        import itertools
+        return itertools.count(self.start)
+
+
+class Span:
+    """A builtin range, as a sequence that a staged loop can run over."""
+
+    def __init__(self, numbers: builtins.range):
+        self.numbers = numbers
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def item(self, block, i):
+        """Emit item ``i``."""
+        return _range_item(block, self.numbers.start, self.numbers.step, i)
+
+    def __iter__(self):
+        return iter(self.numbers)
+
+
+class Replayable:
+    """Base of sequences that a loop can only run over backwards, by recomputing them; see runtime.replay."""
+    __slots__ = ()
+
+
+def _homogeneous(items) -> Rows | None:
+    """Return a list of alike pytrees stacked into rows, or None if they are not alike."""
+    first, tree = flatten(items[0])
+    if not first or not all(is_arraylike(leaf) for leaf in first):
+        return None
+    types = [aval_of(leaf) for leaf in first]
+    columns = [first]
+    for item in items[1:]:
+        leaves, other = flatten(item)
+        if other != tree or any(not is_arraylike(leaf) or aval_of(leaf) is not of for leaf, of in builtins.zip(leaves, types)):
+            return None
+        columns.append(leaves)
+    block = tracing.block
+    return Rows(tree.unflatten([_stack(block, column, of) for column, of in builtins.zip(builtins.zip(*columns), types)]))
+
+
+def _stack(block: Block, leaves, of: Aval) -> Array:
+    whole = of.with_shape((len(leaves), *of.shape))
+    if not any(is_symbolic(leaf) for leaf in leaves):
+        from runtime.array import to_buffer
+        return Array(to_buffer(np.stack([np.asarray(leaf, of.dtype) for leaf in leaves]), of.dtype, of.weak_type))
+    rows = [block.reshape(lift_array(block, leaf), (1, *of.shape)) for leaf in leaves]
+    return Array(block.op("concatenate", rows, whole, {"dimension": 0}))
+
+
+def as_sequence(xs, stack_lists: bool = True):
+    """Return a sequence with ``len`` and ``item(block, i)``, or a plain list if the items have no common type."""
+    if isinstance(xs, Zipped):
+        return xs.prepare() or list(xs)
+    if isinstance(xs, (SymbolicRange, Rows, Stacked, Endless, Span, Chain, Replayable)):
+        return xs
+    if isinstance(xs, builtins.range):
+        return Span(xs)
+    if isinstance(xs, np.ndarray) and xs.ndim and xs.dtype != object:
+        from runtime.primitive import as_operand
+        return Rows(as_operand(xs))
+    if isinstance(xs, Array):
+        if not xs.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return Rows(xs)
+    items = list(xs)
+    return (_homogeneous(items) if stack_lists and items else None) or items
+
+
+def reverse(xs):
+    """Return a sequence backwards: lists, tuples, ranges, arrays, zips and the records of loops."""
+    if isinstance(xs, (Stacked, Chain, Zipped, Replayable)):
+        return xs.__reversed__()
+    if isinstance(xs, SymbolicRange):
+        block = tracing.block
+        last = block.op("subtract", [xs.count(block), block.constant(1, np.int32)], INDEX)
+        start = index_value(block, xs.start)
+        step = block.constant(xs.step, np.int32)
+        end = block.op("add", [start, block.op("multiply", [last, step], INDEX)], INDEX)
+        return SymbolicRange(Array(end), Array(block.op("subtract", [start, step], INDEX)), -xs.step)
+    if isinstance(xs, (builtins.range, list, tuple)):
+        return xs[::-1]
+    if isinstance(xs, Span):
+        return Span(xs.numbers[::-1])
+    if isinstance(xs, np.ndarray):
+        return xs[::-1]
+    if isinstance(xs, Array):
+        return flip_rows(xs)
+    if isinstance(xs, Rows):
+        leaves, tree = flatten(xs.tree)
+        return Rows(tree.unflatten([flip_rows(leaf) for leaf in leaves]))
+    return list(xs)[::-1]
+
+
+def flip_rows(x: Array) -> Array:
+    """Return an array with its first axis reversed."""
+    from runtime import numpy
+    return numpy.flip(x, 0)
+
+
+def zip(*xs, strict: bool = False):
+    """Return the builtin zip, or inside a trace a sequence of tuples that a staged loop can run over."""
+    if tracing.block is None or not xs or any(hasattr(x, "__next__") for x in xs):
+        return builtins.zip(*xs, strict=strict)
+    if any(isinstance(x, (SymbolicRange, Replayable)) or not hasattr(x, "__len__") and not isinstance(x, Endless)
+           or isinstance(x, Stacked) and x.count is not None for x in xs):
+        return builtins.zip(*xs, strict=strict)
+    lengths = {len(x) for x in xs if not isinstance(x, Endless)}
+    if strict and len(lengths) > 1:
+        raise ValueError(f"zip() arguments have different lengths: {sorted(lengths)}")
+    return Zipped(xs)
+
+
+def enumerate(xs, start: int = 0):
+    """Return the builtin enumerate, or inside a trace a sequence of pairs that a staged loop can run over."""
+    if tracing.block is None or hasattr(xs, "__next__"):
+        return builtins.enumerate(xs, start)
+    zipped = zip(Endless(operator.index(start)), xs)
+    return zipped if isinstance(zipped, Zipped) else builtins.enumerate(xs, start)
+
+
+reversed = reverse

@@ -1,0 +1,120 @@
+"""Runs a Python function on symbolic arrays, once, and returns the StableHLO module of what it did."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.array import Array
+from runtime.hlo import Block, Module, Value, into, tracing
+from runtime.primitive import lift_array
+from runtime.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
+from runtime.types import Aval, aval, aval_of, canonical_dtype
+
+
+class ShapeDtypeStruct:
+    """The shape and dtype of an array without its value."""
+    __slots__ = ("shape", "dtype", "weak_type", "sharding")
+
+    def __init__(self, shape, dtype, *, sharding=None, weak_type=False, vma=None, is_ref=False):
+        if dtype is None:
+            raise ValueError("ShapeDtypeStruct: dtype must be specified.")
+        self.shape, self.dtype = tuple(shape), canonical_dtype(dtype)
+        self.weak_type, self.sharding = weak_type, sharding
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    @property
+    def aval(self) -> Aval:
+        """The interned type."""
+        return aval(self.shape, self.dtype, self.weak_type)
+
+    def __len__(self):
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __repr__(self):
+        weak = ", weak_type=True" if self.weak_type else ""
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak})"
+
+    def __eq__(self, other):
+        return isinstance(other, ShapeDtypeStruct) and self.aval is other.aval
+
+    def __hash__(self):
+        return hash((self.shape, self.dtype, self.weak_type))
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A staged function: its module, the types that go in and come out, and the buffers it captured.
+
+    The program takes ``captured`` first and then one buffer for each of ``in_avals``.
+    """
+    module: Module
+    in_tree: PyTreeDef
+    in_avals: tuple[Aval, ...]
+    out_tree: PyTreeDef
+    out_avals: tuple[Aval, ...]
+
+    @property
+    def captured(self) -> list:
+        """The concrete buffers that the program takes before its arguments."""
+        return [buffer for _, buffer in self.module.captured.values()]
+
+
+def output_values(block: Block, out, name: str) -> tuple[list[Value], PyTreeDef]:
+    """Return the values of a function's result and its structure; TypeError for a leaf that is no array."""
+    leaves, tree = tree_flatten(out)
+    values = []
+    for position, leaf in enumerate(leaves):
+        if not isinstance(leaf, (Array, np.ndarray, np.generic, bool, int, float, complex)):
+            path = tree_flatten_with_path(out)[0][position][0]
+            raise TypeError(f"function {name} returned a value of type {type(leaf)} at output component {keystr(path) or '(whole)'}, "
+                            "which is not a valid result of a staged function; return arrays and containers of arrays")
+        values.append(lift_array(block, leaf))
+    return values, tree
+
+
+def stage(fn: Callable, in_tree: PyTreeDef, in_avals, name: str = "f", prepare: Callable | None = None) -> Staged:
+    """Run ``fn(*args, **kwargs)`` on symbolic arrays; ``in_tree`` is the structure of ``(args, kwargs)``.
+
+    ``prepare(module)`` is called before anything is emitted. Must not be called inside another trace for a function that
+    closes over symbolic arrays: the two modules cannot share them (LeakError).
+    """
+    module = Module("jit_" + name)
+    if prepare is not None:
+        prepare(module)
+    leaves = [Array(module.argument(of)) for of in in_avals]
+    args, kwargs = in_tree.unflatten(leaves)
+    with into(module.main):
+        out = fn(*args, **kwargs)
+        values, out_tree = output_values(module.main, out, name)
+    module.results(values)
+    return Staged(module, in_tree, tuple(in_avals), out_tree, tuple(v.aval for v in values))
+
+
+def trace(fn: Callable, args: tuple, kwargs: dict | None = None, name: str | None = None) -> Staged:
+    """Stage ``fn`` for arguments of these types (arrays, ShapeDtypeStructs, numbers in any pytrees)."""
+    leaves, tree = tree_flatten((tuple(args), kwargs or {}))
+    return stage(fn, tree, [aval_of(leaf) for leaf in leaves], name or getattr(fn, "__name__", "f"))
+
+
+def eval_shape(fun: Callable, *args, **kwargs):
+    """Return the ShapeDtypeStructs of ``fun``'s result for arguments of these types, computing nothing."""
+    leaves, tree = tree_flatten((args, kwargs))
+    avals = [aval_of(leaf) for leaf in leaves]
+    scratch = Module("shape").main if tracing.block is None else tracing.block.region()
+    with into(scratch):
+        inner_args, inner_kwargs = tree.unflatten([Array(scratch.argument(of)) for of in avals])
+        values, out_tree = output_values(scratch, fun(*inner_args, **inner_kwargs), getattr(fun, "__name__", "f"))
+    return out_tree.unflatten([ShapeDtypeStruct(v.aval.shape, v.aval.dtype, weak_type=v.aval.weak_type) for v in values])
