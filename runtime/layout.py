@@ -1,0 +1,132 @@
+"""Layouts of arrays over several devices, and the launching of programs that run as one replica on each."""
+from __future__ import annotations
+
+import functools
+import math
+import threading
+
+import numpy as np
+
+from runtime import cache, xla
+from runtime.device import check_usable, placement, put, to_numpy
+from runtime.execute import compile_options, explain
+from runtime.xla import XlaError
+
+
+class Tiled(xla.GSPMDSharding):
+    """The placement of an array over several devices (members are called back from C++)."""
+    memory_kind = property(lambda self: self._memory_kind)
+    _device_assignment = property(lambda self: tuple(self._devices))
+
+    def _to_xla_hlo_sharding(self, ndim):
+        return self._hlo_sharding
+
+
+class Layout:
+    """How arrays of a rank lie on devices: cut into ``parts`` along ``dimension``, or whole on each (dimension None).
+
+    With more devices than parts, each part lies on ``len(devices) / parts`` consecutive devices. Interned: see ``layout``.
+    """
+    __slots__ = ("devices", "dimension", "parts", "sharding")
+
+    def __init__(self, devices: tuple, ndim: int, dimension: int | None, parts: int):
+        self.devices, self.dimension, self.parts = devices, dimension, parts
+        if len(devices) == 1:
+            self.sharding = placement(devices[0]).sharding
+            return
+        spec = xla.OpSharding()
+        if dimension is None or parts == 1:
+            spec.type = xla.OpSharding.Type.REPLICATED
+        else:
+            copies = len(devices) // parts
+            spec.type = xla.OpSharding.Type.OTHER
+            tiles = [1] * ndim
+            tiles[dimension] = parts
+            if copies > 1:
+                tiles.append(copies)
+                spec.replicate_on_last_tile_dim = True
+            spec.tile_assignment_dimensions = tiles
+            spec.tile_assignment_devices = list(range(len(devices)))
+        self.sharding = Tiled(xla.DeviceList(devices), xla.HloSharding.from_proto(spec))
+
+    def pieces(self, host: np.ndarray) -> list[np.ndarray]:
+        """Return what each device gets of an array."""
+        if self.dimension is None or self.parts == 1:
+            return [host] * len(self.devices)
+        copies = len(self.devices) // self.parts
+        cut = [np.ascontiguousarray(piece) for piece in np.split(host, self.parts, axis=self.dimension)]
+        return [piece for piece in cut for _ in range(copies)]
+
+    def place(self, buffer):
+        """Return the buffer in this layout; one that has it already is not copied."""
+        if buffer._sharding is self.sharding:
+            return buffer
+        pieces = self.pieces(to_numpy(buffer))
+        if self.dimension is None or self.parts in (1, len(self.devices)):
+            return xla.put(buffer.aval, self.sharding, pieces, list(self.devices))
+        # jaxlib cannot put an array that is both cut and copied (bad_function_call): put each piece by itself
+        of = buffer.aval.with_shape(pieces[0].shape)
+        return xla.assemble(buffer.aval, self.sharding, [put(piece, of, placement(device))
+                                                         for piece, device in zip(pieces, self.devices)])
+
+
+@functools.lru_cache(maxsize=None)
+def layout(devices: tuple, ndim: int, dimension: int | None = None, parts: int = 1) -> Layout:
+    """Return the one Layout with these properties."""
+    return Layout(devices, ndim, dimension, parts)
+
+
+class _InFlight:
+    """What was launched last on the devices of a client."""
+
+    def __init__(self):
+        self.lock, self.buffer = threading.Lock(), None
+
+
+_in_flight: dict[object, _InFlight] = {}
+
+
+class Replicas:
+    """A compiled program that runs as one replica on each of some devices.
+
+    ``run(buffers)`` takes buffers in the input layouts (after ``captured``) and returns buffers in the output layouts.
+    """
+    __slots__ = ("devices", "executable", "captured", "handlers", "flight")
+
+    def __init__(self, text: str, devices: tuple, captured: list, outputs: list):
+        check_usable()
+        self.devices = devices
+        client = devices[0].client
+        if "lapack_" in text and devices[0].platform == "cpu":
+            xla.use_lapack()
+        self.executable = cache.compile_or_load(client, text, xla.DeviceList(devices), _options(devices),
+                                                "replicas on " + ",".join(str(d.id) for d in devices))
+        self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
+        self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1, True) for of, where in outputs]
+        self.flight = _in_flight.setdefault(client, _InFlight())
+
+    def run(self, buffers: list) -> list:
+        """Launch the program once the previous one has ended.
+
+        Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
+        """
+        flight = self.flight
+        try:
+            with flight.lock:
+                if flight.buffer is not None and not flight.buffer.is_deleted():
+                    flight.buffer.block_until_ready()
+                results = self.executable.execute_sharded(self.captured + buffers).consume_with_handlers(self.handlers)
+                if len(self.devices) > 1 and results:
+                    flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+        except (XlaError, ValueError) as error:
+            raise explain(error, buffers) from error
+        return results
+
+
+def _options(devices: tuple):
+    options = compile_options()
+    assignment = xla.DeviceAssignment.create(np.array([[d.id] for d in devices]))
+    build = options.executable_build_options
+    options.num_replicas = build.num_replicas = len(devices)
+    options.device_assignment = build.device_assignment = assignment
+    return options
