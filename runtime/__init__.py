@@ -1,0 +1,25 @@
+"""xform runtime: arrays and operations on XLA, and the helpers that generated code calls."""
+from runtime.config import config, disable_jit, enable_x64
+from runtime.zero import ZERO, Like
+from runtime.op import batched
+from runtime.device import (default_backend, device_count, devices, local_device_count, local_devices, process_count,
+                            process_index)
+from runtime.array import Array, ConcretizationError, LeakError
+from runtime.transfer import block_until_ready, device_get, device_put
+from runtime.join import UNDEFINED, JoinError
+from runtime.sequence import Chain, Stacked, SymbolicRange, enumerate, range, reversed, zip
+from runtime.control import cond, for_loop, while_loop
+from runtime.stage import ShapeDtypeStruct, eval_shape
+from runtime.jit import clear_caches, jit
+from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, unbroadcast
+from runtime.containers import (append, clear, extend, getitem, insert, instantiate_shell, listed, pack, pairs, parts,
+                                reiter, repair, restore, rule_parts, setitem, setitem_dot, unindex, uniter, unpairs, update, without,
+                                zero_to_number)
+from runtime import builtins
+from runtime.ops import *
+from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, unalign, unspread, where)
+from runtime.cotangent import shape_of
+from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows
+from runtime.ops.collective import inverse_permutation, sum_devices
+from runtime.parallel import pmap
+from runtime.trees import leaves_along, leaves_of, tree_build, tree_map_1, tree_map_2, tree_map_3, tree_map_4

@@ -1,0 +1,285 @@
+"""Helpers of batched code: the batch axis is axis 0 of everything that carries one."""
+from __future__ import annotations
+
+from runtime.cotangent import CONTAINERS, _items, _rebuild, shape_of
+from runtime.op import op
+from runtime.zero import ZERO, Like
+
+
+def is_array(x):
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+def _leaf_size(value, over):
+    if over is True:
+        if isinstance(value, CONTAINERS):
+            for item in _items(value):
+                found = _leaf_size(item, True)
+                if found is not None:
+                    return found
+            return None
+        return value.shape[0] if is_array(value) and not isinstance(value, Like) and value.shape else None
+    if not over or value is ZERO:
+        return None
+    inner = _items(value) if isinstance(value, CONTAINERS) else ()
+    kinds = over if isinstance(over, tuple) else [over[0]] * len(inner)
+    for item, kind in zip(inner, kinds):
+        found = _leaf_size(item, kind)
+        if found is not None:
+            return found
+    return None
+
+
+
+@op(constant=True, unbatched=True, batch=lambda x, over_=True, over=(): batch_size(x[0], over_))
+def batch_size(x, over_=True):
+    """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it."""
+    found = _leaf_size(x, over_)
+    if found is None:
+        raise ValueError("vmap must have at least one array with a mapped axis to find the batch size from")
+    return found
+
+
+def check_sizes(name, values, axes):
+    """Raise ValueError unless all mapped axes of the arguments have one length; returns it.
+
+    values: {argument name: (value, axis)} with array leaves only.
+    """
+    sizes = {}
+    for argument, (value, axis) in values.items():
+        shape = shape_of(value)
+        if len(shape) == 0:
+            raise ValueError(f"vmap was requested to map its argument {argument} along axis {axis}, which implies that its "
+                             f"rank should be at least {max(1, axis + 1)}, but is only 0 (its shape is ())")
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"vmap was requested to map its argument {argument} along axis {axis}, which implies that its "
+                             f"rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {len(shape)} "
+                             f"(its shape is {shape})")
+        sizes.setdefault(shape[axis], []).append((argument, axis, shape))
+    if len(sizes) > 1:
+        lines = [f"  {argument} has size {size} along axis {axis} (its shape is {shape})"
+                 for size, found in sizes.items() for argument, axis, shape in found]
+        raise ValueError(f"vmap got inconsistent sizes for array axes to be mapped over in {name}:\n" + "\n".join(lines))
+    return next(iter(sizes), None)
+
+
+def _spread_batched(x, size, known=False, over=()):
+    from runtime import numpy as np
+    return np.moveaxis(spread(np.moveaxis(x, 0, -1), size, known), -1, 0) if is_array(x) else spread(x, size, known)
+
+
+@op(jvp="rt.spread(x_dot, size, known)", vjp={"x": "rt.unspread(d_out, known)"}, batch=_spread_batched)
+def spread(x, size, known=False):
+    """Give every array in ``x`` a batch axis of the given size; ``known`` says which parts have one already."""
+    if known is True or x is None or x is ZERO or isinstance(x, Like):
+        return x
+    if isinstance(x, CONTAINERS):
+        inner = _items(x)
+        kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)
+        return _rebuild(x, [spread(item, size, kind) for item, kind in zip(inner, kinds)])
+    if is_array(x) or isinstance(x, (bool, int, float, complex)):
+        from runtime import numpy as np
+        return np.broadcast_to(x, (size,) + shape_of(x))
+    return x
+
+
+@op(jvp="rt.unspread(d_dot, known)", vjp={"d": "rt.spread(d_out, rt.batch_size(d), known)"},
+    batch=lambda d, known=False, over=(): unspread(d, known, 1))
+def unspread(d, known=False, lead=0):
+    """The transpose of ``spread``: sum over the batch axis where one was added."""
+    if known is True or d is ZERO or d is None:
+        return d
+    if isinstance(d, CONTAINERS):
+        inner = _items(d)
+        kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)
+        return _rebuild(d, [unspread(item, kind, lead) for item, kind in zip(inner, kinds)])
+    from runtime import numpy as np
+    return np.sum(d, axis=lead)
+
+
+def _where_batched(mask, a, b, over=()):
+    if "mask" not in over:
+        mask = mask[None]
+    if "a" not in over:
+        a = _front(a)
+    if "b" not in over:
+        b = _front(b)
+    return where(mask, a, b)
+
+
+def _front(x):
+    if isinstance(x, CONTAINERS):
+        return _rebuild(x, [_front(item) for item in _items(x)])
+    return x[None] if is_array(x) else x
+
+
+@op(jvp="rt.where(mask, a_dot, b_dot)",
+    vjp={"a": "rt.unbroadcast(rt.where(mask, d_out, rt.ZERO), like=a)",
+         "b": "rt.unbroadcast(rt.where(mask, rt.ZERO, d_out), like=b)"}, batch=_where_batched)
+def where(mask, a, b):
+    """Choose per lane: ``a`` where the mask is true, else ``b``; the mask covers leading axes, containers item by item.
+
+    A value that one side does not have (None, ZERO) is taken from the other or is zero.
+    """
+    if a is b or b is None:
+        return a
+    if a is None:
+        return b
+    from runtime import numpy as np
+    if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
+        shell = a if isinstance(a, CONTAINERS) else b
+        one = _items(a) if a is not ZERO else [ZERO] * len(shell)
+        two = _items(b) if b is not ZERO else [ZERO] * len(shell)
+        if len(one) != len(two):
+            raise TypeError(f"a branch on a batched condition gives containers of lengths {len(one)} and {len(two)}; both "
+                            "sides must have the same structure")
+        return _rebuild(shell, [where(mask, x, y) for x, y in zip(one, two)])
+    if a is ZERO:
+        a = 0
+    if b is ZERO:
+        b = 0
+    if not is_array(mask):
+        return a if mask else b
+    rank = max(len(shape_of(a)), len(shape_of(b)), mask.ndim)
+    mask = np.reshape(mask, mask.shape + (1,) * (rank - mask.ndim))
+    return np.where(mask, pad_axes(a, rank - 1, 1 if len(shape_of(a)) else 0), pad_axes(b, rank - 1, 1 if len(shape_of(b)) else 0))
+
+
+@op(linear="x", vjp={"x": "np.reshape(d_out, rt.shape_of(x))"}, batch=lambda x, rank, lead, over=(): pad_axes(x, rank, lead + 1))
+def pad_axes(x, rank, lead):
+    """Insert axes of length one after the ``lead`` batch axes until one example has ``rank`` axes."""
+    shape = shape_of(x)
+    missing = rank - (len(shape) - lead)
+    if missing <= 0 or not lead:
+        return x
+    from runtime import numpy as np
+    return np.reshape(x, shape[:lead] + (1,) * missing + shape[lead:])
+
+
+def _align_batched(xs, lead, over=()):
+    return align(xs, tuple(n + 1 for n in lead))
+
+
+@op(jvp="rt.align_like(xs_dot, xs, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_batched)
+def align(xs, lead):
+    """Give operands ranks that broadcast example by example; ``lead`` counts the batch axes that each one has."""
+    return align_like(xs, xs, lead)
+
+
+def _align_like_batched(xs, like, lead, over=()):
+    return align_like(xs, like, tuple(n + 1 for n in lead))
+
+
+@op(jvp="rt.align_like(xs_dot, like, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_like_batched)
+def align_like(xs, like, lead):
+    """Insert the axes that ``align(like, lead)`` inserts; a ZERO stays one."""
+    if xs is ZERO:
+        return (ZERO,) * len(like)
+    rank = max([len(shape_of(x)) - n for x, n in zip(like, lead)])
+    return tuple([x if x is ZERO else pad_axes(x, rank, n) for x, n in zip(xs, lead)])
+
+
+@op(jvp="rt.unalign(d_dot, like=like)", vjp={"d": "rt.align_back(d_out, d)"},
+    batch=lambda d, like, over=(): unalign(d, like, _leading(d)))
+def unalign(d, like, batch=None):
+    """Take the axes that ``align`` inserted out of cotangents again."""
+    if d is ZERO:
+        return ZERO
+    from runtime import numpy as np
+    front = () if batch is None else (batch,)
+    return tuple([x if x is ZERO else np.reshape(x, front + shape_of(one)) for x, one in zip(d, like)])
+
+
+def _leading(d):
+    return next(x.shape[0] for x in d if x is not ZERO)
+
+
+@op(linear="d", vjp={"d": "rt.unalign(d_out, like=d)"}, batch=lambda d, like, over=(): d)
+def align_back(d, like):
+    """The transpose of ``unalign``."""
+    from runtime import numpy as np
+    return tuple([x if x is ZERO or one is ZERO else np.reshape(x, shape_of(one)) for x, one in zip(d, like)])
+
+
+@op(linear="x", vjp={"x": "rt.rows(d_out)"}, batch=lambda x, over=(): _rows_batched(x))
+def rows(x):
+    """Iterate over a batched value as its examples are iterated over: arrays along axis 1, containers as they are."""
+    if isinstance(x, CONTAINERS) or not is_array(x):
+        return x
+    from runtime import numpy as np
+    return np.swapaxes(x, 0, 1)
+
+
+def _rows_batched(x):
+    if isinstance(x, CONTAINERS) or not is_array(x):
+        return x
+    from runtime import numpy as np
+    return np.swapaxes(x, 1, 2)
+
+
+@op(constant=True, unbatched=True, batch=lambda x, lead=0, over=(): length(x, lead + 1))
+def length(x, lead=1):
+    """Return the length of one example of a batched sequence."""
+    return x.shape[lead] if is_array(x) else len(x)
+
+
+@op(linear="x", vjp={"x": "rt.move_axis(d_out, destination, source)"},
+    batch=lambda x, source, destination, over=(): _move(x, source, destination))
+def move_axis(x, source, destination):
+    """Move an axis of every array in ``x``."""
+    if isinstance(x, CONTAINERS):
+        return _rebuild(x, [move_axis(item, source, destination) for item in _items(x)])
+    if x is None or x is ZERO:
+        return x
+    from runtime import numpy as np
+    return np.moveaxis(x, source, destination)
+
+
+def _move(x, source, destination):
+    return move_axis(x, source + 1 if source >= 0 else source, destination + 1 if destination >= 0 else destination)
+
+
+@op(constant=True, elementwise=True)
+def logical_not(x):
+    """Return ``not x``: of a Python value as Python does, of an array element by element."""
+    if is_array(x):
+        from runtime import numpy as np
+        return np.logical_not(x)
+    return not x
+
+
+@op(constant=True, unbatched=True, batch=lambda x, over_, over=(): like_parts(like_parts(x, True), over_))
+def like_parts(x, over_):
+    """Describe one example of a value of which only some parts carry the batch."""
+    from runtime.cotangent import like
+    if isinstance(over_, bool):
+        return like(x, 1 if over_ else 0)
+    kinds = over_ if isinstance(over_, tuple) else [over_[0]] * len(x)
+    return _rebuild(x, [like_parts(item, kind) for item, kind in zip(_items(x), kinds)])
+
+
+def parts_batched(x, count):
+    """Unpack a batched value into ``count`` batched items: containers as they are, arrays along axis 1."""
+    if isinstance(x, CONTAINERS):
+        return tuple(x)
+    return tuple([x[:, i] for i in range(count)])
+
+
+def move_axes(x, axes):
+    """Move the mapped axis of each part of ``x`` to the front; ``axes`` has the structure of ``x``, None for unmapped."""
+    if axes is None or axes == 0:
+        return x
+    if isinstance(axes, int):
+        return move_axis(x, axes, 0)
+    if isinstance(axes, dict):
+        return {k: move_axes(x[k], axes[k]) for k in x}
+    return _rebuild(x, [move_axes(item, axis) for item, axis in zip(x, axes)])
+
+
+def permute_batch(x, perm):
+    """Send example ``source`` to place ``destination`` for each pair of ``perm``; other places become zero."""
+    from runtime import numpy as np
+    out = np.zeros_like(x)
+    for source, destination in perm:
+        out = out.at[destination].set(x[source])
+    return out

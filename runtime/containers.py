@@ -1,0 +1,306 @@
+"""Helpers of generated code on containers: elements, updates as values, and the cotangents of both."""
+from __future__ import annotations
+
+from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
+from runtime.op import op
+from runtime.zero import ZERO, Like
+
+
+def _arrays():
+    from runtime.ops import index
+    return index
+
+
+def _is_array(x):
+    return isinstance(x, Like) or hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+# -- reading elements -----------------------------------------------------------------------------------------------
+
+def getitem_batched(x, index, over=()):
+    if isinstance(x, CONTAINERS) or not _is_array(x):
+        return x[index]
+    return _arrays().getitem_batched(x, index, over)
+
+
+@op(linear="x", vjp={"x": "rt.unindex(d_out, index, like=x)"}, batch=getitem_batched)
+def getitem(x, index):
+    """Return ``x[index]`` for an array or a container."""
+    return x[index]
+
+
+def unindex_batched(d, index, like, over=()):
+    return _arrays().unindex_batched(d, index, like, over) if _is_array(like) else unindex(d, index, like)
+
+
+@op(linear="d", vjp={"d": "d_out[index]"}, batch=unindex_batched)
+def unindex(d, index, like):
+    """Return the cotangent of ``like`` when only ``like[index]`` has one, ``d``."""
+    if isinstance(like, dict):
+        return {k: d if k == index else ZERO for k in like}
+    if isinstance(like, (list, tuple)):
+        items = [ZERO] * len(like)
+        if isinstance(index, slice):
+            items[index] = list(d)
+        else:
+            items[index] = d
+        return _rebuild(like, items)
+    if hasattr(like, "unindex"):
+        return like.unindex(d, index)
+    return _arrays().unindex(d, index, like)
+
+
+# -- updates as values ----------------------------------------------------------------------------------------------
+
+def setitem_batched(x, index, value, over=()):
+    if isinstance(x, CONTAINERS):
+        return setitem(x, index, value)
+    return _arrays().setitem_batched(x, index, value, over)
+
+
+@op(jvp="rt.setitem_dot(x, x_dot, index, value_dot)",
+    vjp={"x": "rt.clear(d_out, index)", "value": "rt.unbroadcast(d_out[index], like=value)"}, batch=setitem_batched)
+def setitem(x, index, value):
+    """Return ``x`` with ``x[index] = value``; ``x`` itself does not change."""
+    if isinstance(x, dict):
+        return {**x, index: value}
+    if isinstance(x, list):
+        items = list(x)
+        items[index] = value
+        return items
+    if isinstance(x, tuple):
+        raise TypeError("'tuple' object does not support item assignment")
+    if hasattr(x, "setitem"):
+        return x.setitem(index, value)
+    return _arrays().setitem(x, index, value)
+
+
+def setitem_dot(x, x_dot, index, value_dot):
+    """Return the tangent of ``setitem(x, index, value)``."""
+    return setitem(instantiate_shell(x_dot, x), index, value_dot if isinstance(x, CONTAINERS) else zero_to_number(value_dot))
+
+
+def clear_batched(d, index, over=()):
+    if isinstance(d, CONTAINERS):
+        return clear(d, index)
+    return _arrays().setitem_batched(d, index, 0, over)
+
+
+@op(linear="d", vjp={"d": "rt.clear(d_out, index)"}, batch=clear_batched)
+def clear(d, index):
+    """Return a cotangent with nothing at ``index``."""
+    if isinstance(d, CONTAINERS):
+        return setitem(d, index, [ZERO] * len(d[index]) if isinstance(index, slice) else ZERO)
+    return _arrays().setitem(d, index, 0)
+
+
+@op(constant=True, batch=lambda x, over=(): x)
+def zero_to_number(x):
+    """A tangent as an operand of an array update: the symbolic zero becomes 0."""
+    return 0 if x is ZERO else x
+
+
+def _shell_batched(d, like, over=()):
+    return instantiate_shell(d, like)
+
+
+@op(jvp="rt.instantiate_shell(d_dot, like)", vjp={"d": "d_out"}, batch=_shell_batched)
+def instantiate_shell(d, like):
+    """A ZERO tangent of a container becomes a container of ZEROs; of an array, zeros."""
+    if d is not ZERO:
+        return d
+    if isinstance(like, CONTAINERS):
+        return _rebuild(like, [ZERO] * len(like))
+    return instantiate(d, like)
+
+
+def _append_batched(items, item, over=()):
+    return append(items, item)
+
+
+@op(jvp="rt.append(rt.instantiate_shell(items_dot, items), item_dot)", vjp={"items": "d_out[:-1]", "item": "d_out[-1]"},
+    batch=_append_batched)
+def append(items, item):
+    """Return the list with one more item. Generated code writes ``items.append(item)`` where it owns the list."""
+    return [*items, item]
+
+
+def _extend_batched(items, more, over=()):
+    return extend(items, more)
+
+
+@op(jvp="rt.extend(rt.instantiate_shell(items_dot, items), rt.instantiate_shell(more_dot, more))",
+    vjp={"items": "d_out[:len(items)]", "more": "rt.restore(d_out[len(items):], like=more)"}, batch=_extend_batched)
+def extend(items, more):
+    """Return the list with all of ``more`` added."""
+    return [*items, *more]
+
+
+def _insert_batched(items, index, item, over=()):
+    return insert(items, index, item)
+
+
+@op(jvp="rt.insert(rt.instantiate_shell(items_dot, items), index, item_dot)",
+    vjp={"items": "rt.without(d_out, index)", "item": "d_out[index]"}, batch=_insert_batched)
+def insert(items, index, item):
+    """Return the list with ``item`` inserted before ``index``."""
+    made = list(items)
+    made.insert(index, item)
+    return made
+
+
+@op(linear="d", vjp={"d": "rt.insert(d_out, index, rt.ZERO)"}, batch=lambda d, index, over=(): without(d, index))
+def without(d, index):
+    """Return the list without the item at ``index``."""
+    return [item for position, item in enumerate(d) if position != (index if index >= 0 else len(d) - 1 + index)]
+
+
+@op(jvp="rt.update(rt.instantiate_shell(d_dot, d), rt.instantiate_shell(more_dot, more))",
+    vjp={"d": "{k: v for k, v in d_out.items() if k in d and k not in more}", "more": "{k: d_out[k] for k in more}"},
+    batch=lambda d, more, over=(): update(d, more))
+def update(d, more):
+    """Return the dict with the entries of ``more``."""
+    return {**d, **more}
+
+
+# -- packing, iterating ---------------------------------------------------------------------------------------------
+
+def parts_batched(d, count, over=()):
+    if d is ZERO or isinstance(d, CONTAINERS):
+        return parts(d, count)
+    return tuple(d[:, i] for i in range(count))
+
+
+@op(jvp="rt.parts(d_dot, count)", vjp={"d": "rt.pack(d_out, like=d)"}, batch=parts_batched)
+def parts(d, count):
+    """Return the tangents of the ``count`` items that a value unpacks into."""
+    if d is ZERO:
+        return (ZERO,) * count
+    return d if isinstance(d, tuple) else tuple(d[i] for i in range(count))
+
+
+def pack_batched(items, like, over=()):
+    if isinstance(like, CONTAINERS):
+        return pack(items, like)
+    from runtime import numpy as np
+    given = [instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
+    size = max(one.shape[0] if one.ndim == len(shape_of(like)) else 1 for one in given)
+    given = [one if one.ndim == len(shape_of(like)) else np.broadcast_to(one, (size,) + one.shape) for one in given]
+    return np.stack(given, axis=1)
+
+
+@op(jvp="rt.pack(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.parts(d_out, len(items))"},
+    batch=pack_batched)
+def pack(items, like):
+    """Put the cotangents of unpacked items together again: a container like ``like``, or a stacked array."""
+    return restore(list(items), like)
+
+
+@op(jvp="rt.restore(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.listed(d_out, items)"},
+    batch=pack_batched)
+def restore(items, like):
+    """Give a list of cotangents the kind of ``like``: tuple, list, dict, or an array stacked along axis 0."""
+    if like is ZERO:
+        return ZERO
+    if isinstance(like, dict):
+        return {k: v for k, v in zip(like, items)}
+    if isinstance(like, (list, tuple)):
+        return _rebuild(like, items)
+    if hasattr(like, "restore"):
+        return like.restore(items)
+    if not _is_array(like):
+        return list(items)
+    if all(item is ZERO for item in items):
+        return ZERO
+    from runtime import numpy as np
+    return np.stack([instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
+
+
+@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"}, batch=lambda d, like, over=(): listed(d, like))
+def listed(d, like):
+    """A cotangent of a container as a list of its items' cotangents."""
+    return _items(d) if isinstance(d, CONTAINERS) else [d[i] for i in range(len(like))]
+
+
+def uniter_batched(items, like, over=()):
+    return pack_batched(_padded(items, like), like, over) if _is_array(like) else uniter(items, like)
+
+
+def _padded(items, like):
+    made = list(items)[::-1]
+    length = shape_of(like)[0] if _is_array(like) else len(like)
+    return made + [ZERO] * (length - len(made))
+
+
+@op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items)"},
+    batch=uniter_batched)
+def uniter(items, like):
+    """Return the cotangent of an iterable from its turns' cotangents, collected last turn first.
+
+    Turns that a break left out have none.
+    """
+    if hasattr(items, "uniter"):
+        return items.uniter(like)
+    given = _padded(items, like)
+    if isinstance(like, (list, tuple)):
+        given = [fit(item, one) for item, one in zip(given, like, strict=True)]
+    elif _is_array(like):
+        row = Like(shape_of(like)[1:], like.dtype)
+        given = [fit(item, row) for item in given]
+    return restore(given, like)
+
+
+def fit(d, like):
+    """Give a cotangent that was put together as a tuple of parts the kind of ``like``."""
+    if isinstance(d, tuple) and not isinstance(like, dict) and like is not None:
+        if isinstance(like, (list, tuple)):
+            return _rebuild(like, [fit(item, one) for item, one in zip(d, like, strict=True)])
+        if _is_array(like):
+            row = Like(shape_of(like)[1:], like.dtype)
+            return restore([fit(item, row) for item in d], like)
+    return d
+
+
+@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=lambda d, items, over=(): reiter(d, items))
+def reiter(d, items):
+    """The transpose of ``uniter``: the items' cotangents, last turn first."""
+    return listed(d, d)[:len(items)][::-1]
+
+
+def pairs_batched(xs, xs_dot, over=()):
+    return pairs(xs, xs_dot)
+
+
+@op(jvp="rt.pairs(rt.instantiate_shell(xs_dot, xs), rt.instantiate_shell(xs_dot_dot, xs_dot))",
+    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"})
+def pairs(xs, xs_dot):
+    """Iterate over values and their tangents together."""
+    if xs_dot is ZERO:
+        return [(x, ZERO) for x in xs]
+    if isinstance(xs, dict):
+        return [(key, ZERO) for key in xs]
+    return list(zip(xs, xs_dot, strict=True))
+
+
+@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"},
+    batch=lambda d, which, like, over=(): unpairs(d, which, like))
+def unpairs(d, which, like):
+    """Return the cotangent of one of the sequences that were zipped."""
+    if d is ZERO or like is ZERO:
+        return ZERO
+    return restore([ZERO if item is ZERO else item[which] for item in d], like)
+
+
+@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"}, batch=lambda d, which, like, over=(): repair(d, which, like))
+def repair(d, which, like):
+    """The transpose of ``unpairs``."""
+    width = next(len(item) for item in like if item is not ZERO)
+    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)]
+
+
+def rule_parts(parts, count):
+    """Return the cotangents that a user's backward rule gave: ``count`` of them, None meaning zero."""
+    if not isinstance(parts, (tuple, list)) or len(parts) != count:
+        raise TypeError("Custom VJP bwd rule must produce a tuple with one entry for each differentiable argument of the "
+                        f"function: expected {count}, got {parts!r}")
+    return tuple([ZERO if part is None else part for part in parts])

@@ -1,0 +1,181 @@
+"""Helpers of derivative code on arrays: sums of contributions, seeds, zeros, and the undoing of broadcasts."""
+from __future__ import annotations
+
+import numpy
+
+from runtime.op import op
+from runtime.types import aval_of
+from runtime.zero import ZERO, Like
+
+CONTAINERS = (list, tuple, dict)
+
+
+@op(constant=True, unbatched=True, batch=lambda like, over=(): shape_of(like)[1:])
+def shape_of(like) -> tuple:
+    """The shape of an array, a Python scalar or a Like token."""
+    shape = getattr(like, "shape", None)
+    return tuple(shape) if shape is not None else numpy.shape(like)
+
+
+@op(constant=True, unbatched=True, batch=lambda like, over=(): dtype_of(like))
+def dtype_of(like):
+    """The dtype of an array, a Python scalar or a Like token."""
+    dtype = getattr(like, "dtype", None)
+    return dtype if dtype is not None else aval_of(like).dtype
+
+
+def _rebuild(container, items):
+    """A container of the same kind around new items."""
+    if isinstance(container, dict):
+        return type(container)(zip(container, items)) if type(container) is not dict else dict(zip(container, items))
+    if hasattr(container, "_fields"):
+        return type(container)(*items)
+    return type(container)(items)
+
+
+def _items(container):
+    return list(container.values()) if isinstance(container, dict) else list(container)
+
+
+def add_batched(a, b, over=()):
+    """Add with a batch axis in front of one or both: both have the same shape for each example."""
+    return add(a, b)
+
+
+@op(jvp="rt.add(a_dot, b_dot)", vjp={"a": "d_out", "b": "d_out"}, batch=add_batched)
+def add(a, b):
+    """Sum two cotangents of one value; ZERO is the neutral element, containers are summed item by item."""
+    if a is ZERO:
+        return b
+    if b is ZERO:
+        return a
+    if isinstance(a, CONTAINERS):
+        if isinstance(a, dict):
+            return {k: add(a.get(k, ZERO), b.get(k, ZERO)) for k in [*a, *(k for k in b if k not in a)]}
+        return _rebuild(a, [add(x, y) for x, y in zip(a, b, strict=True)])
+    return a + b
+
+
+def like_batched(x, lead=0, over=()):
+    """The shape of one example."""
+    return like(x, lead + 1)
+
+
+@op(constant=True, unbatched=True, batch=like_batched)
+def like(x, lead=0):
+    """Return a token with the shape and dtype of ``x`` (container by container), less ``lead`` leading axes."""
+    if x is None or x is ZERO or isinstance(x, Like) and lead == 0:
+        return x
+    if isinstance(x, CONTAINERS):
+        return _rebuild(x, [like(item, lead) for item in _items(x)])
+    if hasattr(x, "stacked_like"):
+        return x.stacked_like(lead)
+    if not hasattr(x, "shape") and not isinstance(x, (bool, int, float, complex)):
+        return x
+    return Like(shape_of(x)[lead:], dtype_of(x), getattr(x, "weak_type", isinstance(x, (bool, int, float, complex))))
+
+
+def one_like_batched(out, over=()):
+    """The seed of every example: the same one."""
+    return one_like(like(out, 1))
+
+
+@op(constant=True, unbatched=True, batch=one_like_batched)
+def one_like(out):
+    """Return the cotangent that starts a gradient: one, of the dtype of the scalar ``out``.
+
+    Raises TypeError when ``out`` is not a real scalar.
+    """
+    if isinstance(out, CONTAINERS) or out is None:
+        raise TypeError(f"Gradient only defined for scalar-output functions. Output was a {type(out).__name__}: {out}. "
+                        "Return a scalar; for auxiliary results use has_aux=True.")
+    shape, dtype = shape_of(out), numpy.dtype(dtype_of(out))
+    if shape != ():
+        raise TypeError(f"Gradient only defined for scalar-output functions. Output had shape: {shape}. "
+                        "Reduce it (np.sum, np.mean), or use jacrev or vjp.")
+    if dtype.kind == "c":
+        raise TypeError(f"grad requires real-valued outputs (output dtype that is a sub-dtype of np.floating), but got "
+                        f"{dtype.name}. For holomorphic differentiation, pass holomorphic=True. For differentiation of "
+                        "non-holomorphic functions involving complex outputs, use vjp directly.")
+    if dtype.kind not in "fV":
+        raise TypeError(f"grad requires real- or complex-valued outputs (output dtype that is a sub-dtype of np.inexact), "
+                        f"but got {dtype.name}.")
+    from runtime import numpy as np
+    return np.ones((), dtype)
+
+
+def instantiate_batched(d, like, lead=0, size=None, over=()):
+    """Zeros get the batch axis that the other leaves have."""
+    return instantiate(d, like, lead + 1, size if lead == 0 else None)
+
+
+@op(jvp="rt.instantiate(d_dot, like=like)", vjp={"d": "d_out"}, batch=instantiate_batched)
+def instantiate(d, like, lead=0, size=None):
+    """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``."""
+    from runtime import numpy as np
+    if isinstance(like, CONTAINERS):
+        inner = _items(like)
+        given = [ZERO] * len(inner) if d is ZERO else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]
+        return _rebuild(like, [instantiate(one, other, lead, size) for one, other in zip(given, inner, strict=True)])
+    if like is None:
+        return None
+    if d is ZERO:
+        if not hasattr(like, "shape") and not isinstance(like, (bool, int, float, complex)):
+            return like     # static data: an object that holds no derivative
+        shape, dtype = shape_of(like), dtype_of(like)
+        if numpy.dtype(dtype).kind in "biu":
+            dtype = numpy.float32
+        return np.zeros(((size,) if lead and size is not None else ()) + shape, dtype)
+    return d
+
+
+def unbroadcast_batched(d, like, lead=0, over=()):
+    return unbroadcast(d, like, lead + 1)
+
+
+@op(linear="d", vjp={"d": "rt.broadcast_like(d_out, like=d, lead=lead)"}, batch=unbroadcast_batched)
+def unbroadcast(d, like, lead=0):
+    """Sum a cotangent down to the shape and dtype of ``like``; the first ``lead`` axes of ``d`` are batch axes."""
+    from runtime import numpy as np
+    if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS):
+        return d
+    shape, own = shape_of(like), shape_of(d)[lead:]
+    if own != shape:
+        extra = len(own) - len(shape)
+        axes = tuple(range(lead, lead + extra)) + tuple(
+            lead + extra + i for i, n in enumerate(shape) if n == 1 and own[extra + i] != 1)
+        if axes:
+            kept = tuple(a for a in axes if a >= lead + extra)
+            d = np.sum(d, axis=axes, keepdims=False) if not kept else np.reshape(
+                np.sum(d, axis=axes), shape_of(d)[:lead] + shape)
+        if shape_of(d)[lead:] != shape:
+            d = np.broadcast_to(d, shape_of(d)[:lead] + shape)
+    dtype = dtype_of(like)
+    if dtype_of(d) != dtype and numpy.dtype(dtype).kind not in "biu":
+        d = np.astype(np.real(d) if numpy.dtype(dtype).kind != "c" and numpy.dtype(dtype_of(d)).kind == "c" else d, dtype)
+    return d
+
+
+def broadcast_like_batched(x, like, lead=0, over=()):
+    return broadcast_like(x, like, lead + 1)
+
+
+@op(linear="x", vjp={"x": "rt.unbroadcast(d_out, like=x, lead=0)"}, batch=broadcast_like_batched)
+def broadcast_like(x, like, lead=0):
+    """Broadcast to the shape of ``like`` and cast to its dtype; the first ``lead`` axes of ``x`` are batch axes.
+
+    ``like`` may have these axes too (an array) or describe one example (a token).
+    """
+    from runtime import numpy as np
+    shape = shape_of(like)
+    own = shape_of(x)
+    if lead:
+        target = shape if not isinstance(like, Like) and len(shape) >= lead and shape[:lead] == own[:lead] else own[:lead] + shape
+        missing = len(target) - len(own)
+        x = np.broadcast_to(np.reshape(x, own[:lead] + (1,) * missing + own[lead:]), target)
+    elif own != shape:
+        x = np.broadcast_to(x, shape)
+    dtype = dtype_of(like)
+    if dtype_of(x) != dtype and numpy.dtype(dtype).kind in "fcV":
+        x = np.astype(x, dtype)
+    return x

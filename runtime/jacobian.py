@@ -1,0 +1,166 @@
+"""Helpers of Jacobian code: standard bases, and the rows or columns of a Jacobian put into shape."""
+from __future__ import annotations
+
+import math
+
+from runtime.cotangent import dtype_of, shape_of
+from runtime.op import op
+from runtime.tree import tree_flatten, tree_map, tree_unflatten
+from runtime.zero import ZERO, Like
+
+
+def _sizes(leaves):
+    return [math.prod(shape_of(leaf)) for leaf in leaves]
+
+
+@op(constant=True, batch=lambda x, over=(): _basis_batched(x))
+def basis(x):
+    """Return the standard basis of the space of ``x``, stacked along a new axis 0 of every array in it."""
+    from runtime import numpy as np
+    leaves, tree = tree_flatten(x)
+    sizes = _sizes(leaves)
+    total, start, made = sum(sizes), 0, []
+    for leaf, size in zip(leaves, sizes):
+        rows = np.eye(total, size, -start, dtype=dtype_of(leaf))
+        made.append(np.reshape(rows, (total,) + shape_of(leaf)))
+        start += size
+    return tree_unflatten(tree, made)
+
+
+def _basis_batched(x):
+    """Every example has the same basis."""
+    from runtime import numpy as np
+    leaves, _ = tree_flatten(x)
+    count = shape_of(leaves[0])[0]
+    one = basis(tree_map(lambda leaf: Like(shape_of(leaf)[1:], dtype_of(leaf)), x))
+    return tree_map(lambda b: np.broadcast_to(b, (count,) + b.shape), one)
+
+
+def _is_zero(value):
+    return value is ZERO
+
+
+def _filled(value, like, front):
+    """The leaves of ``value`` in the order of ``like``'s, zeros with ``front`` axes for ZERO."""
+    from runtime import numpy as np
+    leaves, tree = tree_flatten(like)
+    if value is ZERO:
+        given = [ZERO] * len(leaves)
+    else:
+        given = tree_flatten(value, is_leaf=_is_zero)[0]
+    made = [np.zeros(front + shape_of(leaf), dtype_of(leaf)) if g is ZERO else g for g, leaf in zip(given, leaves, strict=True)]
+    return made, leaves, tree
+
+
+@op(jvp="rt.columns(columns_dot, like=like, result=result, order=order, lead=lead)",
+    vjp={"columns": "rt.uncolumns(d_out, like=like, result=result, order=order, lead=lead)"},
+    batch=lambda columns_, like, result, order=None, lead=0, over=(): columns(columns_, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1))
+def columns(columns, like, result, order=None, lead=0):
+    """Arrange forward-mode columns as a Jacobian: for each result array, each input's (result shape + input shape).
+
+    columns: the result's structure with a leading axis over the basis of ``like``. order: permutation of the inputs.
+    """
+    from runtime import numpy as np
+    inputs, in_tree = tree_flatten(like)
+    sizes = _sizes(inputs)
+    front = () if lead == 0 else None
+    given, outs, out_tree = _filled(columns, result, (sum(sizes),) if front == () else (1,) * lead + (sum(sizes),))
+    made = []
+    for column, one in zip(given, outs):
+        column = np.moveaxis(column, lead, -1)
+        parts, start = [], 0
+        for leaf, size in zip(inputs, sizes):
+            part = column[..., start:start + size]
+            parts.append(np.reshape(part, part.shape[:-1] + shape_of(leaf)))
+            start += size
+        made.append(_ordered(tree_unflatten(in_tree, parts), order))
+    return tree_unflatten(out_tree, made)
+
+
+def _ordered(value, order):
+    return value if order is None else tuple(value[i] for i in order)
+
+
+def _disordered(value, order):
+    if order is None:
+        return value
+    made = [None] * len(order)
+    for item, place in zip(value, order):
+        made[place] = item
+    return tuple(made)
+
+
+def _one(like, name, over):
+    """Describe one example of an operand that may carry the batch axis."""
+    return tree_map(lambda x: Like(shape_of(x)[1:], dtype_of(x)), like) if name in over else like
+
+
+@op(jvp="rt.uncolumns(d_dot, like=like, result=result, order=order, lead=lead)",
+    vjp={"d": "rt.columns(d_out, like=like, result=result, order=order, lead=lead)"},
+    batch=lambda d, like, result, order=None, lead=0, over=(): uncolumns(d, _one(like, "like", over), _one(result, "result", over),
+                                                                     order, lead + 1))
+def uncolumns(d, like, result, order=None, lead=0):
+    """The transpose of ``columns``."""
+    from runtime import numpy as np
+    if d is ZERO:
+        return ZERO
+    inputs, _ = tree_flatten(like)
+    outs, out_tree = tree_flatten(result)
+    blocks = out_tree.flatten_up_to(d) if hasattr(out_tree, "flatten_up_to") else [d]
+    made = []
+    for block, one in zip(blocks, outs):
+        leaves = tree_flatten(_disordered(block, order), is_leaf=_is_zero)[0]
+        rank = lead + len(shape_of(one))
+        flat = [np.reshape(part, part.shape[:rank] + (math.prod(shape_of(leaf)),)) if part is not ZERO else
+                np.zeros(shape_of(one) + (math.prod(shape_of(leaf)),), dtype_of(one)) for part, leaf in zip(leaves, inputs)]
+        made.append(np.moveaxis(np.concatenate(flat, axis=-1), -1, lead))
+    return tree_unflatten(out_tree, made)
+
+
+@op(jvp="rt.rows_of(rows_dot, like=like, result=result, order=order, lead=lead)",
+    vjp={"rows": "rt.unrows(d_out, like=like, result=result, order=order, lead=lead)"},
+    batch=lambda rows, like, result, order=None, lead=0, over=(): rows_of(rows, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1))
+def rows_of(rows, like, result, order=None, lead=0):
+    """Arrange reverse-mode rows as a Jacobian: for each result array, each input's (result shape + input shape).
+
+    rows: the inputs' structure with a leading axis over the basis of ``result``.
+    """
+    from runtime import numpy as np
+    outs, out_tree = tree_flatten(result)
+    sizes = _sizes(outs)
+    given, inputs, in_tree = _filled(rows, like, (1,) * lead + (sum(sizes),))
+    made, start = [], 0
+    for one, size in zip(outs, sizes):
+        parts = []
+        for row, leaf in zip(given, inputs):
+            part = row[(slice(None),) * lead + (slice(start, start + size),)]
+            parts.append(np.reshape(part, part.shape[:lead] + shape_of(one) + shape_of(leaf)))
+        made.append(_ordered(tree_unflatten(in_tree, parts), order))
+        start += size
+    return tree_unflatten(out_tree, made)
+
+
+@op(jvp="rt.unrows(d_dot, like=like, result=result, order=order, lead=lead)",
+    vjp={"d": "rt.rows_of(d_out, like=like, result=result, order=order, lead=lead)"},
+    batch=lambda d, like, result, order=None, lead=0, over=(): unrows(d, _one(like, "like", over), _one(result, "result", over),
+                                                                  order, lead + 1))
+def unrows(d, like, result, order=None, lead=0):
+    """The transpose of ``rows_of``."""
+    from runtime import numpy as np
+    if d is ZERO:
+        return ZERO
+    outs, out_tree = tree_flatten(result)
+    inputs, in_tree = tree_flatten(like)
+    blocks = [tree_flatten(_disordered(block, order), is_leaf=_is_zero)[0] for block in out_tree.flatten_up_to(d)]
+    made = []
+    for position, leaf in enumerate(inputs):
+        parts = []
+        for block, one in zip(blocks, outs):
+            part = block[position]
+            size = math.prod(shape_of(one))
+            parts.append(np.zeros((size,) + shape_of(leaf), dtype_of(leaf)) if part is ZERO else
+                         np.reshape(part, part.shape[:lead] + (size,) + shape_of(leaf)))
+        made.append(np.concatenate(parts, axis=lead))
+    return tree_unflatten(in_tree, made)

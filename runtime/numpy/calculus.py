@@ -1,0 +1,185 @@
+"""Differences, integrals, interpolation and polynomials: plain Python over ops."""
+from __future__ import annotations
+
+import math as _math
+
+from runtime.numpy.signal import convolve
+from runtime.ops.axes import axis_index, axis_tuple
+
+
+# ---- differences, integrals, interpolation ----
+
+def diff(a, n=1, axis=-1, prepend=None, append=None):
+    """Return the n-th differences of neighbours along an axis."""
+    from runtime import numpy as np
+    place = axis_index(axis, a.ndim)
+    parts = [a]
+    if prepend is not None:
+        parts = [edge_of(prepend, a, place)] + parts
+    if append is not None:
+        parts = parts + [edge_of(append, a, place)]
+    if len(parts) > 1:
+        a = np.concatenate(parts, place)
+    for _ in range(n):
+        later = a[(slice(None),) * place + (slice(1, None),)]
+        earlier = a[(slice(None),) * place + (slice(None, -1),)]
+        a = np.not_equal(later, earlier) if a.dtype == bool else later - earlier
+    return a
+
+
+def edge_of(value, a, axis):
+    """Return what diff puts before or after an array: a number becomes a slice of it."""
+    from runtime import numpy as np
+    if np.ndim(value) == 0:
+        return np.broadcast_to(np.astype(value, a.dtype), a.shape[:axis] + (1,) + a.shape[axis + 1:])
+    return value
+
+
+def ediff1d(ary, to_end=None, to_begin=None):
+    """Return the differences of neighbours in the flattened array, with values put at the end and the beginning."""
+    from runtime import numpy as np
+    flat = np.ravel(ary)
+    parts = [flat[1:] - flat[:-1]]
+    if to_begin is not None:
+        parts = [np.ravel(to_begin)] + parts
+    if to_end is not None:
+        parts = parts + [np.ravel(to_end)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def gradient(f, *varargs, axis=None, edge_order=None):
+    """Return central differences (one-sided at the ends) along axes; spacings are numbers or coordinate vectors."""
+    axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (list, tuple)) else [axis_index(i, f.ndim) for i in axis]
+    spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
+    found = [gradient_along(f, h, i) for h, i in zip(spacings, axes)]
+    return found[0] if len(axes) == 1 else found
+
+
+def gradient_along(f, h, axis):
+    """Return the central differences along one axis."""
+    from runtime import numpy as np
+    g = np.moveaxis(f, axis, 0)
+    if np.ndim(h) == 0:
+        middle = (g[2:] - g[:-2]) * 0.5 / h
+        first, last = (g[1:2] - g[0:1]) / h, (g[-1:] - g[-2:-1]) / h
+    else:
+        steps = np.reshape(np.diff(h), (-1,) + (1,) * (g.ndim - 1))
+        left, right = steps[:-1], steps[1:]
+        middle = (left * left * g[2:] + (right * right - left * left) * g[1:-1] - right * right * g[:-2]) / (
+            left * right * (left + right))
+        first, last = (g[1:2] - g[0:1]) / steps[:1], (g[-1:] - g[-2:-1]) / steps[-1:]
+    return np.moveaxis(np.concatenate([first, middle, last]), 0, axis)
+
+
+def trapezoid(y, x=None, dx=1.0, axis=-1):
+    """Return the integral along an axis by the trapezoidal rule."""
+    from runtime import numpy as np
+    rows = np.moveaxis(y, axis, -1)
+    if x is None:
+        return dx * (np.sum(rows, -1) - 0.5 * (rows[..., 0] + rows[..., -1]))
+    steps = np.diff(x) if np.ndim(x) == 1 else np.diff(np.moveaxis(x, axis, -1))
+    return 0.5 * np.sum(steps * (rows[..., 1:] + rows[..., :-1]), -1)
+
+
+def interp(x, xp, fp, left=None, right=None, period=None):
+    """Return the piecewise linear function through the points (xp, fp), xp rising, at x; constant outside by default."""
+    from runtime import numpy as np
+    x, xp, fp = np.asarray(x) * 1.0, np.asarray(xp) * 1.0, np.asarray(fp) * 1.0
+    if period is not None:
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    i = np.clip(np.searchsorted(xp, x, side="right"), 1, xp.shape[0] - 1)
+    rise, run, offset = fp[i] - fp[i - 1], xp[i] - xp[i - 1], x - xp[i - 1]
+    flat = np.abs(run) <= 1e-30
+    value = np.where(flat, fp[i - 1], fp[i - 1] + offset / np.where(flat, 1, run) * rise)
+    if period is None:
+        value = np.where(x < xp[0], fp[0] if left is None else left, value)
+        value = np.where(x > xp[-1], fp[-1] if right is None else right, value)
+    return value
+
+
+def unwrap(p, discont=None, axis=-1, period=2 * _math.pi):
+    """Return angles without jumps of more than half a period along an axis."""
+    from runtime import numpy as np
+    rows = np.moveaxis(p, axis, -1) * 1.0
+    half = period / 2
+    jump = rows[..., 1:] - rows[..., :-1]
+    turned = (jump + half) % period - half
+    turned = np.where((turned == -half) & (jump > 0), half, turned)
+    correction = np.where(np.abs(jump) < (half if discont is None else discont), 0.0, turned - jump)
+    rest = rows[..., 1:] + np.cumsum(correction, -1)
+    return np.moveaxis(np.concatenate([rows[..., :1], rest], -1), -1, axis)
+
+
+# ---- polynomials ----
+
+def polyval(p, x, *, unroll=16):
+    """Return the polynomial with coefficients ``p``, highest power first, at x (Horner's rule)."""
+    from runtime import numpy as np
+    out = np.zeros_like(x)
+    for i in range(np.shape(p)[0]):
+        out = out * x + p[i]
+    return out
+
+
+def polyadd(a1, a2):
+    """Return the sum of two polynomials."""
+    from runtime import numpy as np
+    size = max(np.shape(a1)[0], np.shape(a2)[0])
+    return np.pad(a1, (size - np.shape(a1)[0], 0)) + np.pad(a2, (size - np.shape(a2)[0], 0))
+
+
+def polysub(a1, a2):
+    """Return the difference of two polynomials."""
+    return polyadd(a1, -a2)
+
+
+def polymul(a1, a2, *, trim_leading_zeros=False):
+    """Return the product of two polynomials."""
+    return convolve(a1, a2)
+
+
+def polyder(p, m=1):
+    """Return the m-th derivative of a polynomial."""
+    from runtime import numpy as np
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+    return p
+
+
+def polyint(p, m=1, k=None):
+    """Return the m-th antiderivative of a polynomial, with integration constants ``k`` (zero by default)."""
+    from runtime import numpy as np
+    for i in range(m):
+        constant = np.zeros(1, p.dtype) if k is None else np.reshape(np.asarray(k), (-1,))[i:i + 1]
+        p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constant])
+    return p
+
+
+def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    """Return the coefficients, highest power first, of the least-squares polynomial of some degree through points."""
+    from runtime import numpy as np
+    matrix = np.vander(np.asarray(x) * 1.0, deg + 1)
+    target = np.asarray(y) * 1.0
+    if w is not None:
+        matrix = matrix * np.expand_dims(w, 1)
+        target = target * (w if np.ndim(target) == 1 else np.expand_dims(w, 1))
+    scale = np.sqrt(np.sum(matrix * matrix, 0))
+    found = np.linalg.lstsq(matrix / scale, target)[0]
+    return found / (scale if np.ndim(found) == 1 else np.expand_dims(scale, 1))
+
+
+def poly(seq_of_zeros):
+    """Return the polynomial with the given roots (the eigenvalues, for a matrix)."""
+    from runtime import numpy as np
+    roots = np.linalg.eigvals(seq_of_zeros) if np.ndim(seq_of_zeros) == 2 else seq_of_zeros
+    p = np.ones(1, roots.dtype)
+    for i in range(np.shape(roots)[0]):
+        p = np.pad(p, (0, 1)) - roots[i] * np.pad(p, (1, 0))
+    return p
+
+__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
+    value, "__module__", None) == __name__]

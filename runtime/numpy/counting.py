@@ -1,0 +1,93 @@
+"""Histograms, counts and sets: plain Python over ops; set operations need concrete values."""
+from __future__ import annotations
+
+import operator
+
+import numpy
+
+from runtime.op import op
+from runtime.ops.create import array
+
+
+# ---- counting ----
+
+@op(constant=True, unbatched=True)
+def bin_count(x, minlength, length):
+    """Return how many bins bincount has; without ``length`` the values must be concrete."""
+    if length is not None:
+        return operator.index(length)
+    host = numpy.asarray(x)
+    return max(int(host.max()) + 1 if host.size else 0, minlength)
+
+
+def bincount(x, weights=None, minlength=0, *, length=None):
+    """Return how often each non-negative integer occurs, or the sums of the weights that belong to it."""
+    from runtime import numpy as np
+    count = bin_count(x, minlength, length)
+    if weights is None:
+        return np.zeros(count, np.int32).at[np.clip(x, 0, None)].add(1)
+    return np.zeros(count, weights.dtype).at[np.clip(x, 0, None)].add(weights)
+
+
+def digitize(x, bins, right=False, *, method=None):
+    """Return the number of the bin that each value belongs to; bins rise or fall."""
+    from runtime import numpy as np
+    side = "left" if right else "right"
+    rising = np.searchsorted(bins, x, side=side)
+    falling = np.shape(bins)[0] - np.searchsorted(np.flip(bins), x, side="right" if right else "left")
+    return np.where(bins[-1] >= bins[0], rising, falling)
+
+
+def histogram_bin_edges(a, bins=10, range=None, weights=None):
+    """Return the edges of a histogram's bins."""
+    from runtime import numpy as np
+    if np.ndim(bins) == 1:
+        return np.asarray(bins)
+    low, high = (np.min(a), np.max(a)) if range is None else (range[0], range[1])
+    flat = np.equal(low, high)
+    return np.linspace(np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high), bins + 1)
+
+
+def histogram(a, bins=10, range=None, weights=None, density=None):
+    """Return the counts of values in bins (or weights, or densities) and the bins' edges."""
+    from runtime import numpy as np
+    edges = histogram_bin_edges(a, bins, range, weights)
+    flat = np.ravel(a)
+    each = np.ones(flat.shape, edges.dtype) if weights is None else np.ravel(weights)
+    spot = np.searchsorted(edges, flat, side="right") - 1
+    spot = np.where(flat == edges[-1], edges.shape[0] - 2, spot)
+    inside = (flat >= edges[0]) & (flat <= edges[-1])
+    counts = np.zeros(edges.shape[0] - 1, each.dtype).at[np.where(inside, spot, 0)].add(np.where(inside, each, 0))
+    if density:
+        counts = counts / np.diff(edges) / np.sum(counts)
+    return counts, edges
+
+
+# ---- sets, whose results' shapes depend on the values ----
+
+def union1d(ar1, ar2, *, size=None, fill_value=None):
+    """Return the sorted distinct elements that occur in either array."""
+    from runtime import numpy as np
+    return np.unique(np.concatenate([np.ravel(ar1), np.ravel(ar2)]), size=size, fill_value=fill_value)
+
+
+@op(constant=True)
+def intersect1d(ar1, ar2, assume_unique=False, return_indices=False, *, size=None, fill_value=None):
+    """Return the sorted distinct elements that occur in both arrays; values must be concrete."""
+    found = numpy.intersect1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique, return_indices)
+    return tuple([array(f) for f in found]) if return_indices else array(found)
+
+
+@op(constant=True)
+def setdiff1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
+    """Return the sorted distinct elements of the first array that do not occur in the second; values must be concrete."""
+    return array(numpy.setdiff1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique))
+
+
+@op(constant=True)
+def setxor1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
+    """Return the sorted distinct elements that occur in exactly one array; values must be concrete."""
+    return array(numpy.setxor1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique))
+
+__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
+    value, "__module__", None) == __name__]

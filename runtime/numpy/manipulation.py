@@ -1,0 +1,586 @@
+"""Array manipulation that is plain Python over ops: stacking, splitting, tiling, padding, diagonals, sets of indices."""
+from __future__ import annotations
+
+import math
+import operator
+
+import numpy
+
+from runtime.array import Array
+from runtime.op import op
+from runtime.ops.axes import axis_index, axis_tuple
+from runtime.ops.create import arange, array, eye, tri
+from runtime.ops.joining import concatenate
+from runtime.ops.permute import moveaxis
+from runtime.ops.shape import (atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, like_shape, ravel, reshape)
+from runtime.ops.slices import lax_pad, slice_in_dim
+from runtime.ops.take import take
+from runtime.types import kind
+
+
+def vstack(tup, dtype=None):
+    """Return arrays joined along the first axis; vectors become rows."""
+    return concatenate([atleast_2d(x) for x in tup], 0, dtype)
+
+
+def hstack(tup, dtype=None):
+    """Return arrays joined along the second axis; vectors end to end."""
+    arrays = [atleast_1d(x) for x in tup]
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype)
+
+
+def dstack(tup, dtype=None):
+    """Return arrays joined along the third axis."""
+    return concatenate([atleast_3d(x) for x in tup], 2, dtype)
+
+
+def column_stack(tup):
+    """Return vectors as the columns of a matrix; matrices are joined along the second axis."""
+    arrays = [x if x.ndim > 1 else reshape(x, (-1, 1)) for x in tup]
+    return concatenate(arrays, 1)
+
+
+@op(constant=True, unbatched=True)
+def split_bounds(shape, indices_or_sections, axis, equal):
+    """Return the (start, stop) bounds of the parts into which an axis is split."""
+    size = shape[axis_index(axis, len(shape))]
+    if isinstance(indices_or_sections, (tuple, list, numpy.ndarray, Array)):
+        cuts = [0] + [min(max(i + size if i < 0 else i, 0), size) for i in map(operator.index, numpy.asarray(
+            indices_or_sections).tolist())] + [size]
+        return [(a, max(a, b)) for a, b in zip(cuts, cuts[1:])]
+    count = operator.index(indices_or_sections)
+    if equal and size % count:
+        raise ValueError(f"array split does not result in an equal division: axis {axis} of size {size} into {count} parts")
+    each, extra = divmod(size, count)
+    sizes = [each + 1] * extra + [each] * (count - extra)
+    cuts = numpy.cumsum([0] + sizes).tolist()
+    return list(zip(cuts, cuts[1:]))
+
+
+def split(ary, indices_or_sections, axis=0):
+    """Return a list of parts of an array along an axis: equally many elements each, or cut at given indices."""
+    bounds = split_bounds(like_shape(ary), indices_or_sections, axis, True)
+    return [slice_in_dim(ary, start, stop, 1, axis) for start, stop in bounds]
+
+
+def array_split(ary, indices_or_sections, axis=0):
+    """Return a list of parts of an array along an axis, of sizes as equal as possible."""
+    bounds = split_bounds(like_shape(ary), indices_or_sections, axis, False)
+    return [slice_in_dim(ary, start, stop, 1, axis) for start, stop in bounds]
+
+
+def vsplit(ary, indices_or_sections):
+    """Split along the first axis."""
+    return split(ary, indices_or_sections, 0)
+
+
+def hsplit(ary, indices_or_sections):
+    """Split along the second axis (the first one of a vector)."""
+    return split(ary, indices_or_sections, 1 if len(like_shape(ary)) > 1 else 0)
+
+
+def dsplit(ary, indices_or_sections):
+    """Split along the third axis."""
+    return split(ary, indices_or_sections, 2)
+
+
+def unstack(x, /, *, axis=0):
+    """Return the subarrays along an axis, as a tuple."""
+    moved = moveaxis(x, axis, 0)
+    return tuple([moved[i] for i in range(moved.shape[0])])
+
+
+@op(constant=True, unbatched=True)
+def tile_shapes(shape, reps):
+    """Return the shapes for tiling: with an axis of size 1 before each axis, repeated, and joined."""
+    reps = (operator.index(reps),) if not isinstance(reps, (tuple, list)) else tuple([operator.index(r) for r in reps])
+    count = max(len(shape), len(reps))
+    sizes, reps = (1,) * (count - len(shape)) + tuple(shape), (1,) * (count - len(reps)) + reps
+    apart = tuple([k for n in sizes for k in (1, n)])
+    repeated = tuple([k for r, n in zip(reps, sizes) for k in (r, n)])
+    return apart, repeated, tuple([r * n for r, n in zip(reps, sizes)])
+
+
+def tile(A, reps):
+    """Return the array repeated as often along each axis as ``reps`` says."""
+    apart, repeated, joined = tile_shapes(like_shape(A), reps)
+    return reshape(broadcast_to(reshape(A, apart), repeated), joined)
+
+
+@op(constant=True, unbatched=True)
+def repeat_places(repeats, size, total_repeat_length):
+    """Return the index array that repeats each of ``size`` elements its own number of times."""
+    counts = numpy.broadcast_to(numpy.asarray(repeats), (size,))
+    places = numpy.repeat(numpy.arange(size), counts)
+    if total_repeat_length is not None:
+        places = numpy.concatenate([places, numpy.full(max(0, total_repeat_length - len(places)), places[-1])])
+        places = places[:total_repeat_length]
+    return array(places)
+
+
+@op(constant=True, unbatched=True)
+def is_number(x):
+    """Tell whether a value is a single Python integer, or a concrete array of one element."""
+    return isinstance(x, (int, numpy.integer)) or getattr(x, "shape", None) == ()
+
+
+def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None):
+    """Return the array with each element repeated along an axis (of the flattened array by default)."""
+    if axis is None:
+        a = ravel(a)
+        axis = 0
+    if is_number(repeats) and total_repeat_length is None:
+        count = operator.index(repeats)
+        place = axis_index(axis, a.ndim)
+        shape = like_shape(a)
+        wide = broadcast_to(expand_dims(a, place + 1), shape[:place + 1] + (count,) + shape[place + 1:])
+        return reshape(wide, shape[:place] + (shape[place] * count,) + shape[place + 1:])
+    return take(a, repeat_places(repeats, like_shape(a)[axis], total_repeat_length), axis)
+
+
+@op(constant=True, unbatched=True)
+def pad_widths(pad_width, ndim):
+    """Return (before, after) for each axis."""
+    if isinstance(pad_width, dict):
+        found = [(0, 0)] * ndim
+        for axis, width in pad_width.items():
+            found[axis_index(axis, ndim)] = tuple(width) if isinstance(width, (tuple, list)) else (width, width)
+        return tuple(found)
+    widths = numpy.broadcast_to(numpy.asarray(pad_width), (ndim, 2))
+    if kind(widths.dtype) not in "iu":
+        raise TypeError(f"pad: pad_width must be of integral type, got {pad_width!r}")
+    if (widths < 0).any():
+        raise ValueError("pad: index can't contain negative values")
+    return tuple([(int(a), int(b)) for a, b in widths])
+
+
+@op(constant=True, unbatched=True)
+def pad_places(size, before, after, mode, reflect_type="even"):
+    """Return the index array that pads an axis by repeating elements, as NumPy's pad mode does."""
+    return array(numpy.pad(numpy.arange(size), (before, after), mode))
+
+
+def pad(array, pad_width, mode="constant", constant_values=0, stat_length=None, end_values=0, reflect_type="even"):
+    """Return the array padded on both sides of every axis: by a constant, or by elements ("edge", "reflect", "symmetric",
+    "wrap"), or statistics ("maximum", "minimum", "mean") or a ramp ("linear_ramp").
+    """
+    shape = like_shape(array)
+    widths = pad_widths(pad_width, len(shape))
+    if mode == "constant" and is_number_like(constant_values):
+        return lax_pad(array, constant_values, tuple([(before, after, 0) for before, after in widths]))
+    if mode == "empty":
+        return lax_pad(array, 0, tuple([(before, after, 0) for before, after in widths]))
+    for axis in range(len(shape)):
+        before, after = widths[axis]
+        if before or after:
+            if mode in ("edge", "reflect", "symmetric", "wrap"):
+                array = take(array, pad_places(shape[axis], before, after, mode), axis)
+            else:
+                array = pad_axis(array, axis, before, after, mode, constant_values, end_values)
+    return array
+
+
+@op(constant=True, unbatched=True)
+def is_number_like(x):
+    """Tell whether a padding value is one number for all sides."""
+    return like_shape(x) == ()
+
+
+@op(constant=True, unbatched=True)
+def side_values(values, axis, ndim):
+    """Return the (before, after) values of one axis."""
+    found = numpy.broadcast_to(numpy.asarray(values), (ndim, 2))[axis]
+    return found[0].item(), found[1].item()
+
+
+def pad_axis(x, axis, before, after, mode, constant_values, end_values):
+    """Pad one axis by constants, a ramp or a statistic."""
+    from runtime import numpy as np
+    shape = x.shape
+    first, last = shape[:axis] + (before,) + shape[axis + 1:], shape[:axis] + (after,) + shape[axis + 1:]
+    if mode == "constant":
+        values = side_values(constant_values, axis, x.ndim)
+        left, right = np.full(first, values[0], x.dtype), np.full(last, values[1], x.dtype)
+    elif mode == "linear_ramp":
+        values = side_values(end_values, axis, x.ndim)
+        low = slice_in_dim(x, 0, 1, 1, axis)
+        high = slice_in_dim(x, shape[axis] - 1, shape[axis], 1, axis)
+        line = (1,) * axis + (-1,) + (1,) * (x.ndim - axis - 1)
+        up = np.reshape(np.arange(before), line) / max(before, 1)
+        down = np.reshape(np.arange(after - 1, -1, -1), line) / max(after, 1)
+        left, right = values[0] + (low - values[0]) * up, values[1] + (high - values[1]) * down
+    elif mode in ("maximum", "minimum", "mean"):
+        if mode == "maximum":
+            middle = np.max(x, axis, None, True)
+        elif mode == "minimum":
+            middle = np.min(x, axis, None, True)
+        else:
+            middle = np.mean(x, axis, None, None, True)
+        left, right = np.broadcast_to(middle, first), np.broadcast_to(middle, last)
+    else:
+        raise NotImplementedError(f"pad: mode {mode!r} is not supported; use 'constant', 'edge', 'reflect', 'symmetric', "
+                                  "'wrap', 'linear_ramp', 'maximum', 'minimum' or 'mean'")
+    return np.concatenate([np.astype(left, x.dtype), x, np.astype(right, x.dtype)], axis)
+
+
+# ---- diagonals and triangles ----
+
+@op(constant=True, unbatched=True)
+def diagonal_places(rows, columns, offset):
+    """Return the row and column indices of a diagonal."""
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    places = numpy.arange(count)
+    return array(places - min(offset, 0)), array(places + max(offset, 0))
+
+
+def diagonal(a, offset=0, axis1=0, axis2=1):
+    """Return a diagonal of each matrix in two axes, as a new last axis."""
+    moved = moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = diagonal_places(moved.shape[-2], moved.shape[-1], offset)
+    return moved[..., rows, columns]
+
+
+def diag(v, k=0):
+    """Return diagonal ``k`` of a matrix, or a matrix with a vector on it."""
+    if len(like_shape(v)) == 2:
+        return diagonal(v, k)
+    if len(like_shape(v)) != 1:
+        raise ValueError(f"diag input must be 1d or 2d, got shape {like_shape(v)}")
+    from runtime import numpy as np
+    row = lax_pad(v, 0, ((max(0, k), max(0, -k), 0),))
+    on = eye(row.shape[0], None, k, bool)
+    return np.where(on, np.expand_dims(row, 0), np.zeros((), row.dtype))
+
+
+def diagflat(v, k=0):
+    """Return a matrix with the flattened array on diagonal ``k``."""
+    return diag(ravel(v), k)
+
+
+def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
+    """Return the sum of a diagonal of each matrix in two axes."""
+    from runtime import numpy as np
+    return np.sum(diagonal(a, offset, axis1, axis2), -1, dtype)
+
+
+def tril(m, k=0):
+    """Return the matrices with elements above diagonal ``k`` set to zero."""
+    from runtime import numpy as np
+    mask = tri(m.shape[-2], m.shape[-1], k, bool)
+    return np.where(mask, m, np.zeros((), m.dtype))
+
+
+def triu(m, k=0):
+    """Return the matrices with elements below diagonal ``k`` set to zero."""
+    from runtime import numpy as np
+    mask = tri(m.shape[-2], m.shape[-1], k - 1, bool)
+    return np.where(mask, np.zeros((), m.dtype), m)
+
+
+@op(constant=True, unbatched=True)
+def tril_indices(n, k=0, m=None):
+    """Return the indices of the elements at and below diagonal ``k``."""
+    return tuple([array(i) for i in numpy.tril_indices(n, k, m)])
+
+
+@op(constant=True, unbatched=True)
+def triu_indices(n, k=0, m=None):
+    """Return the indices of the elements at and above diagonal ``k``."""
+    return tuple([array(i) for i in numpy.triu_indices(n, k, m)])
+
+
+def tril_indices_from(arr, k=0):
+    """Return the indices of the lower triangle of a matrix."""
+    return tril_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+def triu_indices_from(arr, k=0):
+    """Return the indices of the upper triangle of a matrix."""
+    return triu_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+@op(constant=True, unbatched=True)
+def diag_indices(n, ndim=2):
+    """Return the indices of the main diagonal of an array of size n in every axis."""
+    return (arange(n),) * ndim
+
+
+def diag_indices_from(arr):
+    """Return the indices of the main diagonal of an array."""
+    return diag_indices(arr.shape[0], arr.ndim)
+
+
+def fill_diagonal(a, val, wrap=False, *, inplace=True):
+    """Return a copy with the main diagonal set; ``inplace`` must be False, for arrays are immutable."""
+    if inplace:
+        raise NotImplementedError("fill_diagonal: arrays are immutable; pass inplace=False to get an updated copy")
+    places = diag_indices(min(like_shape(a)), a.ndim)
+    return a.at[places].set(val)
+
+
+def vander(x, N=None, increasing=False):
+    """Return the matrix whose columns are powers of a vector, falling by default."""
+    from runtime import numpy as np
+    count = like_shape(x)[0] if N is None else N
+    powers = np.arange(count) if increasing else np.arange(count - 1, -1, -1)
+    return np.expand_dims(x, 1) ** powers
+
+
+# ---- grids and coordinates ----
+
+def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
+    """Return coordinate arrays over the grid of several vectors; "xy" puts the first one along the second axis."""
+    from runtime import numpy as np
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"Valid values for indexing are 'xy' and 'ij', got {indexing!r}")
+    count = len(xi)
+    order = grid_order(count, indexing)
+    grids = [np.reshape(x, tuple([-1 if k == place else 1 for k in range(count)])) for x, place in zip(xi, order)]
+    if sparse:
+        return grids
+    shape = np.broadcast_shapes(*[g.shape for g in grids])
+    return [np.broadcast_to(g, shape) for g in grids]
+
+
+@op(constant=True, unbatched=True)
+def grid_order(count, indexing):
+    """Return the axis along which each vector of a grid varies."""
+    order = list(range(count))
+    if indexing == "xy" and count > 1:
+        order[0], order[1] = 1, 0
+    return order
+
+
+@op(constant=True, unbatched=True)
+def indices(dimensions, dtype=None, sparse=False):
+    """Return the coordinates of every element of an array of some shape."""
+    found = numpy.indices(tuple(dimensions), dtype=int if dtype is None else numpy.dtype(dtype), sparse=sparse)
+    return tuple([array(i, dtype) for i in found]) if sparse else array(found, dtype)
+
+
+@op(constant=True, unbatched=True)
+def ix_(*args):
+    """Return index arrays that select the outer product of several index vectors."""
+    return tuple([array(i) for i in numpy.ix_(*[numpy.asarray(a) for a in args])])
+
+
+@op(constant=True, elementwise=True)
+def unravel_index(indices, shape):
+    """Return the coordinates of flat positions in an array of a shape."""
+    from runtime.ops.binary import clip, where
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    total = math.prod(shape)
+    spots = array(indices)
+    spots = clip(where(spots < 0, spots + total, spots), 0, total - 1)
+    found = []
+    for n in reversed(shape):
+        found.append(spots % n)
+        spots = spots // n
+    return tuple(found[::-1])
+
+
+@op(constant=True)
+def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
+    """Return the flat positions of coordinates in an array of shape ``dims``; mode "clip" or "wrap" for those outside."""
+    spots = 0
+    pairs = list(zip(multi_index, dims, strict=True))
+    for i, n in pairs if order == "C" else pairs[::-1]:
+        i = array(i)
+        if mode == "wrap":
+            i = i % n
+        elif mode == "clip":
+            from runtime.ops.binary import clip
+            i = clip(i, 0, n - 1)
+        elif bool(((i < 0) | (i >= n)).any()):
+            raise ValueError("invalid entry in coordinates array; use mode='clip' or 'wrap'")
+        spots = spots * n + i
+    return spots
+
+
+class _Grid:
+    def __init__(self, build):
+        self.build = build
+
+    def __getitem__(self, key):
+        found = self.build[key]
+        if isinstance(found, (tuple, list)):
+            return [array(g) for g in found]
+        return array(found)
+
+
+mgrid, ogrid, r_, c_ = _Grid(numpy.mgrid), _Grid(numpy.ogrid), _Grid(numpy.r_), _Grid(numpy.c_)
+s_, index_exp = numpy.s_, numpy.index_exp
+
+
+# ---- rearrangement by values or lists ----
+
+def append(arr, values, axis=None):
+    """Return the array with values joined at the end of an axis (both flattened by default)."""
+    return concatenate([array(arr), array(values)], axis)
+
+
+@op(constant=True, unbatched=True)
+def kept_places(size, obj):
+    """Return the places of an axis that delete leaves."""
+    if isinstance(obj, Array):
+        obj = numpy.asarray(obj)
+    return array(numpy.delete(numpy.arange(size), obj))
+
+
+def delete(arr, obj, axis=None, *, assume_unique_indices=False):
+    """Return the array without some elements along an axis (of the flattened array by default)."""
+    if axis is None:
+        arr = ravel(arr)
+        axis = 0
+    return take(arr, kept_places(arr.shape[axis], obj), axis)
+
+
+@op(constant=True, unbatched=True)
+def insert_places(size, obj, count):
+    """Return, for an axis joined with inserted values at its end, the order that puts these in their places."""
+    obj = numpy.asarray(obj)
+    places = numpy.insert(numpy.arange(size), obj.item() if obj.size == 1 else obj, numpy.arange(size, size + count))
+    return array(places)
+
+
+def insert(arr, obj, values, axis=None):
+    """Return the array with values inserted before given indices along an axis (of the flattened array by default)."""
+    from runtime import numpy as np
+    if axis is None:
+        arr = ravel(arr)
+        axis = 0
+    axis = axis_index(axis, arr.ndim)
+    values = np.asarray(values)
+    count = np.size(obj)
+    if np.ndim(obj) == 0 and values.ndim == arr.ndim:
+        count = values.shape[axis]
+    elif np.ndim(obj) == 0 and arr.ndim == 1:
+        values = np.ravel(values)
+        count = values.shape[0]
+    elif np.ndim(obj) == 0:
+        values = np.expand_dims(np.broadcast_to(values, arr.shape[:axis] + arr.shape[axis + 1:]), axis)
+    values = np.astype(np.broadcast_to(values, arr.shape[:axis] + (count,) + arr.shape[axis + 1:]), arr.dtype)
+    return take(concatenate([arr, values], axis), insert_places(arr.shape[axis], obj, count), axis)
+
+
+def resize(a, new_shape):
+    """Return an array of another size, filled with repeated copies of this one."""
+    from runtime import numpy as np
+    shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
+    total = math.prod(shape)
+    flat = np.ravel(a)
+    copies = -(-total // flat.shape[0])
+    return np.reshape(np.tile(flat, copies)[:total], shape)
+
+
+def trim_zeros(filt, trim="fb"):
+    """Return a vector without its leading and trailing zeros; its values must be concrete."""
+    found = numpy.nonzero(numpy.asarray(filt))[0]
+    if not len(found):
+        return filt[:0]
+    return filt[found[0] if "f" in trim.lower() else 0:found[-1] + 1 if "b" in trim.lower() else None]
+
+
+def block(arrays):
+    """Return an array assembled from nested lists of blocks."""
+    return join_blocks(arrays, block_depth(arrays), block_depth(arrays))
+
+
+@op(constant=True, unbatched=True)
+def block_depth(arrays):
+    """Return how deeply lists of blocks are nested."""
+    return 1 + max([block_depth(a) for a in arrays]) if isinstance(arrays, list) else 0
+
+
+def join_blocks(arrays, depth, left):
+    """Join the blocks of one level of nesting."""
+    from runtime import numpy as np
+    if isinstance(arrays, list):
+        parts = [join_blocks(a, depth, left - 1) for a in arrays]
+        rank = max([depth] + [p.ndim for p in parts])
+        parts = [np.reshape(p, (1,) * (rank - p.ndim) + p.shape) for p in parts]
+        return np.concatenate(parts, -left)
+    return np.asarray(arrays)
+
+
+def choose(a, choices, out=None, mode="raise"):
+    """Return, for each position, the element of the choice whose number stands there; mode "clip" or "wrap"."""
+    from runtime import numpy as np
+    count = len(choices)
+    spots = np.clip(a, 0, count - 1) if mode == "clip" else a % count
+    arrays = np.broadcast_arrays(spots, *choices)
+    stacked = np.stack(arrays[1:])
+    return np.take_along_axis(stacked, np.expand_dims(arrays[0], 0), 0)[0]
+
+
+def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
+    """Return the slices along an axis for which a concrete condition holds."""
+    if axis is None:
+        a = ravel(a)
+        axis = 0
+    return take(a, compress_places(condition), axis)
+
+
+@op(constant=True, unbatched=True)
+def compress_places(condition):
+    """Return the places at which a condition holds."""
+    return array(numpy.nonzero(numpy.asarray(condition))[0])
+
+
+def extract(condition, arr, *, size=None, fill_value=0):
+    """Return the elements for which a concrete condition holds."""
+    return compress(ravel(condition), ravel(arr))
+
+
+def array_equal(a1, a2, equal_nan=False):
+    """Return whether two arrays have one shape and equal elements."""
+    from runtime import numpy as np
+    if np.shape(a1) != np.shape(a2):
+        return np.asarray(False)
+    same = np.equal(a1, a2)
+    if equal_nan:
+        same = same | (np.isnan(a1) & np.isnan(a2))
+    return np.all(same)
+
+
+def array_equiv(a1, a2):
+    """Return whether two arrays broadcast to equal elements."""
+    from runtime import numpy as np
+    return np.all(np.equal(a1, a2))
+
+
+def apply_along_axis(func1d, axis, arr, *args):
+    """Return the results of a function of a vector, for every vector along an axis."""
+    from runtime import numpy as np
+    rows = np.moveaxis(arr, axis, -1)
+    flat = np.reshape(rows, (-1, rows.shape[-1]))
+    results = [np.asarray(func1d(flat[i], *args)) for i in range(flat.shape[0])]
+    made = np.stack(results)
+    made = np.reshape(made, rows.shape[:-1] + made.shape[1:])
+    place = axis % arr.ndim
+    for k in range(made.ndim - rows.ndim + 1):
+        made = np.moveaxis(made, rows.ndim - 1 + k, place + k)
+    return made
+
+
+def apply_over_axes(func, a, axes):
+    """Return the result of applying a reduction over axes one after the other, keeping the number of axes."""
+    from runtime import numpy as np
+    for axis in axis_tuple(axes, a.ndim):
+        found = func(a, axis)
+        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
+    return a
+
+
+def fromfunction(function, shape, *, dtype=float):
+    """Return the array whose elements are a function of their coordinates."""
+    return function(*[indices(shape, dtype)[i] for i in range(len(shape))])
+
+
+def copy(a, order=None):
+    """Return a copy of the array."""
+    return array(a)
+
+
+__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
+    value, "__module__", None) == __name__] + ["mgrid", "ogrid", "r_", "c_", "s_", "index_exp"]

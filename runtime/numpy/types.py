@@ -1,0 +1,150 @@
+"""Element types under NumPy's names, and questions about them."""
+from __future__ import annotations
+
+import ml_dtypes
+import numpy
+
+from runtime.array import Array
+from runtime.op import op
+from runtime.types import aval_of, canonical_dtype, issubdtype, kind
+
+
+class ScalarType(type):
+    """The type of the dtype names: calling one makes an array, comparing it with a dtype works."""
+
+    def __call__(cls, x=0):
+        from runtime.ops.create import array
+        return array(x, dtype=cls.dtype)
+
+    def __eq__(cls, other):
+        return cls is other or cls.dtype == other if not isinstance(other, ScalarType) else cls is other
+
+    def __ne__(cls, other):
+        return not cls == other
+
+    def __hash__(cls):
+        return hash(cls.dtype.type)
+
+    def __repr__(cls):
+        return f"<class 'numpy.{cls.__name__}'>"
+
+
+def _scalar(name, base):
+    return ScalarType(name, (), {"dtype": numpy.dtype(base), "__doc__": f"The element type {name}; called, it makes an array.",
+                                 "__module__": __name__})
+
+
+_SIZED = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+          "complex64", "complex128")
+_EXTRA = ("bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2",
+          "float8_e5m2fnuz", "float8_e8m0fnu", "int4", "uint4")
+for _name in _SIZED:
+    globals()[_name] = _scalar(_name, getattr(numpy, _name))
+for _name in _EXTRA:
+    globals()[_name] = _scalar(_name, getattr(ml_dtypes, _name))
+bool_ = _scalar("bool_", numpy.bool_)
+globals()["bool"] = bool_
+single, double, csingle, cdouble = (globals()[n] for n in ("float32", "float64", "complex64", "complex128"))
+int_, uint, float_, complex_ = (globals()[n] for n in ("int64", "uint64", "float64", "complex128"))
+
+dtype = numpy.dtype
+generic, number, integer, signedinteger, unsignedinteger = (
+    numpy.generic, numpy.number, numpy.integer, numpy.signedinteger, numpy.unsignedinteger)
+inexact, floating, complexfloating, character, flexible, object_ = (
+    numpy.inexact, numpy.floating, numpy.complexfloating, numpy.character, numpy.flexible, numpy.object_)
+
+
+@op(constant=True, unbatched=True)
+def finfo(dtype):
+    """Return the limits of a floating dtype."""
+    return ml_dtypes.finfo(canonical_dtype(getattr(dtype, "dtype", dtype)))
+
+
+@op(constant=True, unbatched=True)
+def iinfo(dtype):
+    """Return the limits of an integer dtype."""
+    return ml_dtypes.iinfo(canonical_dtype(getattr(dtype, "dtype", dtype)))
+
+
+@op(constant=True, batch=lambda a, over=(): shape(a)[1:], unbatched=True)
+def shape(a):
+    """Return the sizes of the axes."""
+    return tuple(aval_of(_arrayed(a)).shape)
+
+
+@op(constant=True, batch=lambda a, over=(): ndim(a) - 1, unbatched=True)
+def ndim(a):
+    """Return the number of axes."""
+    return aval_of(_arrayed(a)).ndim
+
+
+@op(constant=True, batch=lambda a, axis=None, over=(): size(a, None if axis is None else axis % (ndim(a) - 1) + 1) // (
+    shape(a)[0] if axis is None else 1), unbatched=True)
+def size(a, axis=None):
+    """Return the number of elements, of the whole array or along an axis."""
+    found = aval_of(_arrayed(a))
+    return found.size if axis is None else found.shape[axis]
+
+
+def _arrayed(a):
+    return numpy.asarray(a) if isinstance(a, (list, tuple)) else a
+
+
+@op(constant=True, unbatched=True)
+def isscalar(element):
+    """Tell whether a value is a number or an array without axes."""
+    if isinstance(element, (int, float, complex, str, bytes)) or numpy.isscalar(element):
+        return True
+    return isinstance(element, (Array, numpy.ndarray)) and element.ndim == 0
+
+
+@op(constant=True, unbatched=True)
+def iscomplexobj(x):
+    """Tell whether an array has a complex dtype."""
+    return kind(aval_of(_arrayed(x)).dtype) == "c"
+
+
+@op(constant=True, unbatched=True)
+def isrealobj(x):
+    """Tell whether an array has a dtype that is not complex."""
+    return not iscomplexobj(x)
+
+
+@op(constant=True, unbatched=True)
+def isdtype(dtype, kind):
+    """Tell whether a dtype belongs to a kind such as "real floating", or to one of several."""
+    groups = {"bool": numpy.bool_, "signed integer": numpy.signedinteger, "unsigned integer": numpy.unsignedinteger,
+              "integral": numpy.integer, "real floating": numpy.floating, "complex floating": numpy.complexfloating,
+              "numeric": numpy.number}
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    found = False
+    for one in kinds:
+        if isinstance(one, str):
+            if one not in groups:
+                raise ValueError(f"Unrecognized kind {one!r}; use one of {sorted(groups)}")
+            found = found or issubdtype(dtype, groups[one])
+        else:
+            found = found or numpy.dtype(dtype) == numpy.dtype(one)
+    return found
+
+
+@op(constant=True, unbatched=True)
+def can_cast(from_, to, casting="safe"):
+    """Tell whether a dtype can be cast to another under NumPy's casting rule."""
+    return numpy.can_cast(numpy.dtype(getattr(from_, "dtype", from_)), numpy.dtype(getattr(to, "dtype", to)), casting)
+
+
+@op(constant=True, unbatched=True)
+def iterable(y):
+    """Tell whether a value can be iterated over."""
+    try:
+        iter(y)
+    except TypeError:
+        return False
+    return True
+
+
+__all__ = [*_SIZED, *_EXTRA, "bool", "bool_", "single", "double", "csingle", "cdouble", "int_", "uint", "float_", "complex_",
+           "dtype", "generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating",
+           "complexfloating", "character", "flexible", "object_", "finfo", "iinfo", "shape", "ndim", "size", "isscalar",
+           "iscomplexobj", "isrealobj", "isdtype", "can_cast", "iterable"]

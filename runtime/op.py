@@ -1,0 +1,127 @@
+"""The registry of ops: what the compiler knows about a runtime function, stated beside the function as source templates.
+
+An *op* is a public runtime function with a derivative rule of its own. A library function (plain Python over
+ops) needs no entry here: the compiler transforms its source like a user's.
+
+Templates are Python expressions in the user's own language. They may use the op's parameter names, ``out`` (the
+result), ``d_out`` (its cotangent), ``<param>_dot`` (a tangent) and the aliases ``np`` (runtime.numpy), ``lax``,
+``nn``, ``random`` and ``rt`` (runtime). ``like=x`` marks a use of ``x`` for which its shape, dtype and structure are enough.
+Un-broadcasting and the summing of contributions are inserted by the transforms, never written in a rule.
+"""
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from runtime.zero import ZERO
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one op is differentiated and batched; exactly one derivative form is set.
+
+    partials: elementwise op: parameter -> partial derivative; both modes derive from it.
+    linear: the op is jointly linear in these parameters (``vjp`` holds the transposes).
+    bilinear: the op is linear in each of these parameters separately (``vjp`` holds the transposes).
+    jvp: parameter -> term of the tangent (linear in ``<param>_dot``), the terms are summed; or one expression for the
+        whole tangent. Needs ``vjp``.
+    vjp: parameter -> its cotangent from ``d_out``.
+    constant: the derivative is zero everywhere (comparisons, floor, argmax, shape queries).
+    nondifferentiable: why there is no derivative; differentiating through the op is refused with this reason.
+    elementwise: operands broadcast against each other and axis 0 may be a batch axis without further ado.
+    absorbs: the op's vjp accepts a ``d_out`` that is still broadcast beyond ``out``'s shape.
+    unbatched: the result carries no batch even where operands do (shapes, seeds).
+    batch: plain Python function ``(*args, over)`` over ops; ``over`` names the parameters that carry a batch at
+        axis 0; the result carries it at axis 0.
+    """
+    name: str
+    function: Callable
+    params: tuple[str, ...]
+    defaults: Mapping[str, object]
+    variadic: str | None = None
+    partials: Mapping[str, str] | None = None
+    linear: tuple[str, ...] | None = None
+    bilinear: tuple[str, ...] | None = None
+    jvp: Mapping[str, str] | str | None = None
+    vjp: Mapping[str, str] = field(default_factory=dict)
+    constant: bool = False
+    nondifferentiable: str | None = None
+    elementwise: bool = False
+    absorbs: bool = False
+    unbatched: bool = False
+    batch: Callable | None = None
+
+    def differentiable(self) -> tuple[str, ...]:
+        """Parameters through which a derivative flows."""
+        if isinstance(self.jvp, str):
+            return tuple(self.vjp)
+        for form in (self.partials, self.linear, self.bilinear, self.jvp):
+            if form is not None:
+                return tuple(form)
+        return ()
+
+
+RULES: dict[Callable, Rule] = {}
+
+
+def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
+       nondifferentiable=None, elementwise=False, absorbs=False, unbatched=False, batch=None, name=None):
+    """Register the decorated function as an op.
+
+    The function is returned unchanged, but for ops that are linear in one parameter or bilinear: those map the
+    symbolic zero to the symbolic zero.
+    """
+    linear = (linear,) if isinstance(linear, str) else linear
+    bilinear = (bilinear,) if isinstance(bilinear, str) else bilinear
+    forms = [form for form in (partials, linear, bilinear, jvp, constant or None, nondifferentiable) if form is not None]
+    if len(forms) != 1:
+        raise TypeError("an op states exactly one of partials, linear, bilinear, jvp, constant, nondifferentiable")
+
+    def register(function):
+        if bilinear or linear and len(linear) == 1:
+            function = _zero_preserving(function)
+        params, defaults, variadic = [], {}, None
+        for p in inspect.signature(function).parameters.values():
+            if p.kind is p.VAR_POSITIONAL:
+                variadic = p.name
+            elif p.kind is p.VAR_KEYWORD:
+                raise TypeError(f"op {function.__name__} may not take **{p.name}")
+            params.append(p.name)
+            if p.default is not p.empty:
+                defaults[p.name] = p.default
+        rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
+                    jvp, vjp or {}, constant, nondifferentiable, elementwise or partials is not None,
+                    absorbs or partials is not None, unbatched, batch)
+        needs = rule.differentiable() if partials is None else ()
+        missing = [p for p in needs if p not in rule.vjp]
+        if missing:
+            raise TypeError(f"op {rule.name} has no vjp template for {', '.join(missing)}")
+        RULES[function] = rule
+        return function
+    return register
+
+
+def _zero_preserving(function):
+    @functools.wraps(function)
+    def op(*args, **kwargs):
+        for arg in args:
+            if arg is ZERO:
+                return ZERO
+        return function(*args, **kwargs)
+    return op
+
+
+def batched(function) -> Callable:
+    """Return the batching function of an op: it takes the op's arguments and ``over``, the names of those that carry a batch
+    at axis 0."""
+    return RULES[function].batch
+
+
+def rule_of(function) -> Rule | None:
+    """The rule of an op, or None for anything else."""
+    try:
+        return RULES.get(function)
+    except TypeError:  # unhashable: certainly no op
+        return None

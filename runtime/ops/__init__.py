@@ -1,0 +1,28 @@
+"""The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
+from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
+from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray
+from runtime.ops.cumulative import recumsum, uncumsum
+from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
+from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
+from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
+from runtime.ops.permute import unroll, untranspose
+from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
+from runtime.ops.reduce import averaged, led, share, unmean, unsum
+from runtime.ops.search import unsort
+from runtime.ops.shape import reshape_again, reshape_like
+from runtime.ops.slices import slice_again, unpad, unslice
+from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
+from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
+                                clear_examples, index_examples, largest_like, least_like, unindex_examples, update_examples,
+                                update_examples_dot, updated_examples)
+
+__all__ = (
+    "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide", "at_get",
+    "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "blank", "clear_examples",
+    "concatenate_again", "contract", "delayed", "delayed_mask", "delayed_zeros", "direction", "hastened", "index_examples",
+    "larger", "larger_number", "largest_like", "least_like", "led", "make_complex", "other_factors", "quiet", "recumsum",
+    "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
+    "take_along_axis_again", "turned_left", "turned_right", "unarray", "unconcatenate", "uncumsum", "undot_left",
+    "undot_right", "undynamic_slice", "unimag", "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad",
+    "unreal", "unroll", "unslice", "unsort", "unstack_like", "unsum", "untake", "untake_along_axis", "untranspose",
+    "update_examples", "update_examples_dot", "updated_examples", "within")

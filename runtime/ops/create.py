@@ -1,0 +1,448 @@
+"""Functions that make arrays: from Python values, filled with a value, ranges and identity matrices."""
+from __future__ import annotations
+
+import math
+import operator
+
+import numpy
+
+from runtime.array import Array, to_buffer
+from runtime.device import put
+from runtime.hlo import tracing
+from runtime.op import op
+from runtime.primitive import Primitive, as_operand, cast
+from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
+from runtime.zero import ZERO, Like
+
+_EMIT_FROM = 1024  # elements from which a filled array is made by the staged program instead of being captured
+
+
+def _iota_infer(*, shape, dtype, dimension):
+    return aval(shape, dtype)
+
+
+def _iota_emit(block, operands, out_avals, *, shape, dtype, dimension):
+    of = out_avals[0]
+    if kind(of.dtype) == "b":
+        return block.convert(block.op("iota", [], aval(shape, numpy.dtype("int32")), {"iota_dimension": dimension}), of)
+    return block.op("iota", [], of, {"iota_dimension": dimension})
+
+
+_iota = Primitive("iota", _iota_infer, _iota_emit)
+
+
+def _fill_infer(x, *, shape, dtype, weak_type):
+    return aval(shape, dtype, weak_type)
+
+
+def _fill_emit(block, operands, out_avals, *, shape, dtype, weak_type):
+    value = block.convert(operands[0], operands[0].aval.with_dtype(dtype))
+    return block.broadcast(value, shape)
+
+
+_fill = Primitive("full", _fill_infer, _fill_emit)
+
+
+def shape_tuple(shape, name: str = "shape") -> tuple[int, ...]:
+    """Return a shape argument as a tuple of ints; TypeError for sizes that are not known integers."""
+    if type(shape) is tuple and all([type(n) is int for n in shape]):
+        found = shape
+    else:
+        try:
+            found = (operator.index(shape),)
+        except TypeError:
+            try:
+                found = tuple([operator.index(n) for n in shape])
+            except TypeError:
+                raise TypeError(f"{name}: shapes must be 1D sequences of concrete integers, got {shape!r}; sizes that depend "
+                                "on staged values are not possible") from None
+    for n in found:
+        if n < 0:
+            raise ValueError(f"{name}: shape {found} has a negative size")
+    return found
+
+
+def filled(shape, value, dtype, weak_type=False) -> Array:
+    """Return an array of one Python number; made by the staged program where there is one and the array is large."""
+    if tracing.block is not None and math.prod(shape) > _EMIT_FROM:
+        of = aval(shape, dtype, weak_type)
+        return Array(tracing.block.constant(value, dtype, shape, of.weak_type))
+    return Array(put(numpy.full(shape, value, dtype), aval(shape, dtype, weak_type), alias=True))
+
+
+def _float_or(dtype):
+    return python_dtype(float) if dtype is None else canonical_dtype(dtype)
+
+
+@op(constant=True, unbatched=True)
+def zeros(shape, dtype=None, *, device=None):
+    """Return an array of zeros; float32 by default."""
+    return filled(shape_tuple(shape, "zeros"), 0, _float_or(dtype))
+
+
+@op(constant=True, unbatched=True)
+def ones(shape, dtype=None, *, device=None):
+    """Return an array of ones; float32 by default."""
+    return filled(shape_tuple(shape, "ones"), 1, _float_or(dtype))
+
+
+def empty(shape, dtype=None, *, device=None):
+    """Return an array of zeros: there are no uninitialised arrays."""
+    return zeros(shape, dtype)
+
+
+def full_batched(shape, fill_value, dtype=None, device=None, over=()):
+    """Fill each example with its own value."""
+    from runtime import numpy as np
+    shape = shape_tuple(shape)
+    inner = fill_value.shape[1:]
+    value = np.reshape(fill_value, fill_value.shape[:1] + (1,) * (len(shape) - len(inner)) + inner)
+    return np.astype(np.broadcast_to(value, fill_value.shape[:1] + shape), dtype or fill_value.dtype)
+
+
+@op(linear="fill_value", vjp={"fill_value": "rt.unbroadcast(d_out, like=fill_value)"}, batch=full_batched)
+def full(shape, fill_value, dtype=None, *, device=None):
+    """Return an array filled with a value, which is broadcast to the shape; its dtype is the value's by default."""
+    shape = shape_tuple(shape, "full")
+    if isinstance(fill_value, (bool, int, float, complex)):
+        weak = dtype is None and type(fill_value) is not bool
+        return filled(shape, fill_value, python_dtype(type(fill_value)) if dtype is None else canonical_dtype(dtype), weak)
+    value = as_operand(fill_value, "full")
+    if value.shape:
+        from runtime.ops.shape import broadcast_to
+        return broadcast_to(value if dtype is None else cast(value, dtype), shape)
+    dtype, weak = (value.dtype, value.weak_type) if dtype is None else (canonical_dtype(dtype), False)
+    return _fill(value, shape=shape, dtype=dtype, weak_type=weak)
+
+
+def _like_shape(x, shape, lead=0):
+    return tuple(aval_of(x).shape) if shape is None else shape_tuple(shape)
+
+
+def _like(x, dtype):
+    of = aval_of(x)
+    return (of.dtype, of.weak_type) if dtype is None else (canonical_dtype(dtype), False)
+
+
+def _batched_shape(x, shape):
+    return None if shape is None else (x.shape[0],) + shape_tuple(shape)
+
+
+def zeros_like_batched(a, dtype=None, shape=None, device=None, over=()):
+    """Zeros for every example."""
+    return zeros_like(a, dtype, _batched_shape(a, shape))
+
+
+@op(constant=True, batch=zeros_like_batched)
+def zeros_like(a, dtype=None, shape=None, *, device=None):
+    """Return zeros with the shape and dtype of an array."""
+    return filled(_like_shape(a, shape), 0, *_like(a, dtype))
+
+
+def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
+    """Ones for every example."""
+    return ones_like(a, dtype, _batched_shape(a, shape))
+
+
+@op(constant=True, batch=ones_like_batched)
+def ones_like(a, dtype=None, shape=None, *, device=None):
+    """Return ones with the shape and dtype of an array."""
+    return filled(_like_shape(a, shape), 1, *_like(a, dtype))
+
+
+def empty_like(prototype, dtype=None, shape=None, *, device=None):
+    """Return zeros with the shape and dtype of an array: there are no uninitialised arrays."""
+    return zeros_like(prototype, dtype, shape)
+
+
+def full_like_batched(a, fill_value, dtype=None, shape=None, device=None, over=()):
+    """Fill each example like its own."""
+    from runtime import numpy as np
+    inner = (aval_of(a).shape[1:] if "a" in over else aval_of(a).shape) if shape is None else shape_tuple(shape)
+    dtype = dtype or a.dtype
+    if "fill_value" in over:
+        return full_batched(inner, fill_value, dtype)
+    return np.broadcast_to(full(inner, fill_value, dtype), a.shape[:1] + inner)
+
+
+@op(linear="fill_value", vjp={"fill_value": "rt.unbroadcast(d_out, like=fill_value)"}, batch=full_like_batched)
+def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
+    """Return an array filled with a value, with the shape and dtype of another array."""
+    of, weak = _like(a, dtype)
+    shape = _like_shape(a, shape)
+    if isinstance(fill_value, (bool, int, float, complex)):
+        return filled(shape, fill_value, of, weak)
+    return full(shape, fill_value, of)
+
+
+def _leaves(object):
+    if isinstance(object, (list, tuple)):
+        for item in object:
+            yield from _leaves(item)
+    else:
+        yield object
+
+
+def array_batched(object, dtype=None, copy=True, order="K", ndmin=0, device=None, over=()):
+    """Stack the batched items of nested lists behind the batch axis."""
+    from runtime import numpy as np
+    if not isinstance(object, (list, tuple)):
+        return object if dtype is None else np.astype(object, dtype)
+    from runtime.tree import tree_leaves
+    size = max([aval_of(x).shape[0] for x in tree_leaves(object) if aval_of(x).ndim], default=1)
+    return _stack_batched(object, size, dtype)
+
+
+def _stack_batched(object, size, dtype):
+    from runtime import numpy as np
+    if not isinstance(object, (list, tuple)):
+        leaf = as_operand(object, "array")
+        return leaf if leaf.ndim and leaf.shape[0] == size else np.broadcast_to(leaf, (size, *leaf.shape))
+    items = [_stack_batched(item, size, dtype) for item in object]
+    ndim = max(item.ndim for item in items)
+    items = [item if item.ndim == ndim else np.broadcast_to(item, (size, *item.shape)) for item in items]
+    made = np.stack(items, axis=1)
+    return made if dtype is None else np.astype(made, dtype)
+
+
+@op(jvp="rt.array_dot(object_dot, object, dtype=dtype)", vjp={"object": "rt.unarray(d_out, like=object)"}, batch=array_batched)
+def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
+    """Return an Array made of nested lists, a NumPy array, a number or another Array.
+
+    64-bit types are narrowed unless enable_x64 is set. TypeError for what is no number.
+    """
+    found = _array(object, None if dtype is None else canonical_dtype(dtype))
+    if ndmin > found.ndim:
+        from runtime.ops.shape import reshape
+        return reshape(found, (1,) * (ndmin - found.ndim) + found.shape)
+    return found
+
+
+def _array(object, dtype):
+    if type(object) is Array:
+        return object if dtype is None else cast(object, dtype)
+    if isinstance(object, (list, tuple)):
+        if any([isinstance(leaf, Array) for leaf in _leaves(object)]):
+            from runtime.ops.joining import stack
+            made = stack([_array(item, None) for item in object])
+            return made if dtype is None else cast(made, dtype)
+        host = numpy.asarray(object)
+        if host.dtype.hasobject or host.dtype.kind not in "biufcV":
+            raise TypeError(f"array: {host.dtype} is not a valid array element type; got {object!r:.80}")
+        return Array(to_buffer(host, dtype))
+    if object is None or isinstance(object, str):
+        raise TypeError(f"array: {object!r:.80} is not a valid array; pass numbers, lists of numbers or arrays")
+    found = as_operand(object, "array")
+    return found if dtype is None else cast(found, dtype)
+
+
+def asarray(a, dtype=None, order=None, *, copy=None, device=None):
+    """Return the value as an Array, without copying an Array that has the dtype already."""
+    return array(a, dtype=dtype)
+
+
+def _differentiable(dtype):
+    return dtype is None or kind(canonical_dtype(dtype)) in "fc"
+
+
+def array_dot(object_dot, object, dtype=None):
+    """Return the tangent of ``array(object)``; ZERO for an integer dtype."""
+    if object_dot is ZERO or not _differentiable(dtype):
+        return ZERO
+    from runtime.cotangent import instantiate
+    return array(instantiate(object_dot, object), dtype=dtype)
+
+
+def unarray_batched(d, like, lead=0, over=()):
+    """Take apart every example."""
+    return unarray(d, like, lead + 1)
+
+
+@op(jvp={"d": "rt.unarray(d_dot, like=like, lead=lead)"}, vjp={"d": "rt.array_again(d_out, d, lead=lead)"},
+    batch=unarray_batched)
+def unarray(d, like, lead=0):
+    """Return the cotangents of nested lists that an array was made of; the first ``lead`` axes are batch axes."""
+    if d is ZERO:
+        return ZERO
+    if isinstance(like, (list, tuple)):
+        parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
+        return type(like)(parts)
+    if isinstance(like, (bool, int)) or not hasattr(like, "dtype") and not isinstance(like, float):
+        return ZERO
+    from runtime.cotangent import unbroadcast
+    return unbroadcast(d, like, lead)
+
+
+def array_again(d, like, lead=0):
+    """The transpose of ``unarray``: stack the cotangents of its parts."""
+    if d is ZERO:
+        return ZERO
+    if not isinstance(d, (list, tuple)):
+        return d
+    from runtime import numpy as np
+    size = like.shape[lead + 1:]
+    parts = [array_again(part, Like(like.shape[:lead] + size, like.dtype), lead) for part in d]
+    blank = np.zeros(like.shape[:lead] + size, like.dtype)
+    return np.stack([blank if part is ZERO else part for part in parts], axis=lead)
+
+
+@op(jvp={"x": "rt.astype_dot(x_dot, dtype)"}, vjp={"x": "rt.astype_like(d_out, like=x)"}, elementwise=True)
+def astype(x, dtype, /, *, copy=False, device=None):
+    """Return the array converted to another dtype; complex values lose their imaginary part with a real dtype."""
+    return cast(x, python_dtype(float) if dtype is None else dtype)
+
+
+def astype_dot(x_dot, dtype):
+    """Return the tangent of a conversion: ZERO for an integer dtype."""
+    if not _differentiable(dtype):
+        return ZERO
+    return astype(x_dot, dtype)
+
+
+@op(linear="d", vjp={"d": "rt.astype_like(d_out, like=d)"}, elementwise=True)
+def astype_like(d, like):
+    """Return a cotangent converted to the dtype of ``like``."""
+    from runtime.cotangent import dtype_of
+    return cast(d, dtype_of(like))
+
+
+def _range_dtype(*bounds):
+    return result_type(*bounds)
+
+
+@op(constant=True, unbatched=True)
+def arange(start, stop=None, step=None, dtype=None, *, device=None):
+    """Return evenly spaced values from ``start`` (0 if only one bound is given) up to, not including, ``stop``.
+
+    The bounds must be concrete: they decide the shape.
+    """
+    bounds = [b for b in (start, stop, step) if b is not None]
+    for b in bounds:
+        if aval_of(b).shape:
+            raise ValueError(f"arange: bounds must be scalars, got shape {aval_of(b).shape}")
+    dtype = result_type(*bounds) if dtype is None else canonical_dtype(dtype)
+    host = [b.item() if isinstance(b, (Array, numpy.generic, numpy.ndarray)) else b for b in bounds]
+    if stop is None:
+        low, high, by = 0, host[0], 1
+    else:
+        low, high = host[0], host[1]
+        by = host[2] if step is not None else 1
+    if by == 0:
+        raise ZeroDivisionError("arange: step must not be zero")
+    count = max(0, math.ceil((high - low) / by))
+    return ramp(count, low, by, dtype)
+
+
+def ramp(count, low, by, dtype) -> Array:
+    """Return ``low + by * i`` for i below ``count``; made by the staged program where there is one and it is large."""
+    if tracing.block is not None and count > _EMIT_FROM and kind(dtype) in "iuf":
+        made = _iota(shape=(count,), dtype=dtype, dimension=0)
+        if by != 1:
+            made = made * by
+        return made + low if low != 0 else made
+    wide = numpy.float64 if kind(dtype) in "f" else numpy.int64
+    if kind(dtype) == "c":
+        wide = numpy.complex128
+    host = numpy.arange(count, dtype=wide) * wide(by) + wide(low) if kind(dtype) != "b" else numpy.arange(count)
+    return Array(put(host.astype(dtype), aval((count,), dtype), alias=True))
+
+
+def iota(dtype, size):
+    """Return the integers from 0 to ``size`` - 1 in the given dtype."""
+    return arange(size, dtype=dtype)
+
+
+@op(constant=True, unbatched=True)
+def broadcasted_iota(dtype, shape, dimension):
+    """Return an array in which each element is its index along one axis."""
+    return _iota(shape=shape_tuple(shape), dtype=canonical_dtype(dtype), dimension=operator.index(dimension) % len(shape))
+
+
+@op(constant=True, unbatched=True)
+def eye(N, M=None, k=0, dtype=None, *, device=None):
+    """Return an N x M matrix with ones on diagonal ``k`` and zeros elsewhere."""
+    rows = operator.index(N)
+    columns = rows if M is None else operator.index(M)
+    dtype = _float_or(dtype)
+    if tracing.block is not None and rows * columns > _EMIT_FROM:
+        row, column = (_iota(shape=(rows, columns), dtype=numpy.dtype("int32"), dimension=d) for d in (0, 1))
+        return cast(column - row == operator.index(k), dtype)
+    return Array(put(numpy.eye(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True))
+
+
+def identity(n, dtype=None):
+    """Return the n x n identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+@op(constant=True, unbatched=True)
+def tri(N, M=None, k=0, dtype=None):
+    """Return an N x M matrix with ones at and below diagonal ``k`` and zeros above."""
+    rows = operator.index(N)
+    columns = rows if M is None else operator.index(M)
+    dtype = _float_or(dtype)
+    if tracing.block is not None and rows * columns > _EMIT_FROM:
+        row, column = (_iota(shape=(rows, columns), dtype=numpy.dtype("int32"), dimension=d) for d in (0, 1))
+        return cast(column - row <= operator.index(k), dtype)
+    return Array(put(numpy.tri(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True))
+
+
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
+    """Return ``num`` evenly spaced values from ``start`` to ``stop``, along a new axis when the bounds are arrays."""
+    from runtime import numpy as np
+    kind_of = linspace_dtype(start, stop)
+    low, high = np.astype(start, kind_of), np.astype(stop, kind_of)
+    parts = num - 1 if endpoint else num
+    shape = np.broadcast_shapes(low.shape, high.shape)
+    low, high = np.broadcast_to(low, shape), np.broadcast_to(high, shape)
+    if num == 0:
+        out = np.zeros((0,) + shape, kind_of)
+    elif parts == 0:
+        out = np.expand_dims(low, 0)
+    else:
+        steps = np.reshape(np.astype(np.arange(parts), kind_of) / parts, (parts,) + (1,) * len(shape))
+        out = low * (1 - steps) + high * steps
+        if endpoint:
+            out = np.concatenate([out, np.expand_dims(high, 0)])
+    out = np.moveaxis(out, 0, axis)
+    if dtype is not None:
+        out = np.astype(np.floor(out) if is_integer(dtype) else out, dtype)
+    if retstep:
+        return out, (high - low) / parts if parts else np.full(shape, np.nan, kind_of)
+    return out
+
+
+@op(constant=True, unbatched=True)
+def linspace_dtype(start, stop):
+    """Return the floating dtype in which linspace computes."""
+    from runtime.ops.kernel import inexact
+    return inexact(result_type(start, stop))
+
+
+@op(constant=True, unbatched=True)
+def is_integer(dtype):
+    """Tell whether a dtype is an integer or bool one."""
+    return kind(canonical_dtype(dtype)) in "biu"
+
+
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """Return ``num`` values from base**start to base**stop, evenly spaced on a logarithmic scale."""
+    from runtime import numpy as np
+    out = np.power(base, linspace(start, stop, num, endpoint, False, None, axis))
+    if dtype is not None:
+        out = np.astype(out, dtype)
+    return out
+
+
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """Return ``num`` values from start to stop that form a geometric progression."""
+    from runtime import numpy as np
+    sign = np.sign(start)
+    out = sign * np.exp(linspace(np.log(start * sign), np.log(stop * sign), num, endpoint, False, None, axis))
+    if dtype is not None:
+        out = np.astype(out, dtype)
+    return out
+
+
+__all__ = ["arange", "array", "asarray", "astype", "empty", "empty_like", "eye", "full", "full_like", "identity",
+           "linspace", "ones", "ones_like", "promote_types", "tri", "zeros", "zeros_like"]

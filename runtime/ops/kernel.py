@@ -1,0 +1,130 @@
+"""Makes primitives: elementwise ones, which promote and broadcast inside their kernel, and Python fused into one kernel."""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from runtime.array import Array
+from runtime.hlo import Module, Value, into
+from runtime.primitive import Primitive, as_operand, lift_array
+from runtime.types import Aval, aval, broadcast_shapes, kind, promote_avals, promote_types, python_dtype
+
+KIND_NAMES = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complexfloating"}
+
+
+def inexact(dtype) -> np.dtype:
+    """Return the floating or complex dtype in which a function like sin computes for operands of ``dtype``."""
+    return np.dtype(dtype) if kind(dtype) in "fc" else promote_types(dtype, python_dtype(float))
+
+
+def join_shapes(name: str, avals) -> tuple:
+    """Return the shape to which operands broadcast; TypeError naming the function and the shapes if they do not."""
+    shape = avals[0].shape
+    for other in avals:
+        if other.shape != shape:
+            try:
+                return broadcast_shapes(*[a.shape for a in avals])
+            except ValueError:
+                shapes = ", ".join([str(a.shape) for a in avals])
+                raise TypeError(f"{name} got incompatible shapes for broadcasting: {shapes}. Sizes must be equal, or 1, "
+                                "counted from the last axis; reshape one operand.") from None
+    return shape
+
+
+def check_kinds(name: str, dtype, accepted: str) -> None:
+    """Raise TypeError unless the dtype is of an accepted kind."""
+    if kind(dtype) not in accepted:
+        wanted = ", ".join(dict.fromkeys(KIND_NAMES[k] for k in accepted))
+        raise TypeError(f"{name} does not accept dtype {dtype}. Accepted dtypes are subtypes of {wanted}; cast with astype.")
+
+
+def elementwise(name: str, build, accepts: str = "biufc", compute: str = "same", result: str = "same") -> Primitive:
+    """Make an elementwise primitive whose operands are promoted and broadcast in the kernel.
+
+    ``build``: a StableHLO operation's name, or ``(block, values, aval) -> Value`` on operands of one type, where ``aval``
+    is the result's. ``compute``: "same" (the promoted dtype), "inexact" or "bool". ``result``: "same", "bool" or "real".
+    """
+    def types(avals):
+        dtype, weak = promote_avals(*avals)
+        check_kinds(name, dtype, accepts)
+        if compute == "inexact":
+            dtype = inexact(dtype)
+        elif compute == "bool":
+            dtype, weak = np.dtype(bool), False
+        out = dtype
+        if result == "bool":
+            out, weak = np.dtype(bool), False
+        elif result == "real" and kind(dtype) == "c":
+            out = real_dtype(dtype)
+        return dtype, out, weak
+
+    def infer(*avals, **params):
+        _, out, weak = types(avals)
+        return aval(join_shapes(name, avals), out, weak)
+
+    def emit(block, operands, out_avals, **params):
+        dtype, _, _ = types([v.aval for v in operands])
+        shape = out_avals[0].shape
+        values = [block.broadcast(block.convert(v, v.aval.with_dtype(dtype)), shape) for v in operands]
+        if type(build) is str:
+            return block.op(build, values, out_avals[0])
+        return build(block, values, out_avals[0], **params)
+    return Primitive(name, infer, emit)
+
+
+def real_dtype(dtype) -> np.dtype:
+    """Return the dtype of the parts of a complex dtype; a real dtype unchanged."""
+    return {"complex64": np.dtype("float32"), "complex128": np.dtype("float64")}.get(np.dtype(dtype).name, np.dtype(dtype))
+
+
+def any_staged(operands) -> bool:
+    """Tell whether some operand is a symbolic Array."""
+    for x in operands:
+        if type(x) is Array and type(x._v) is Value:
+            return True
+    return False
+
+
+def fused(function: Callable) -> Callable:
+    """Make Python over ops run as one kernel when called with concrete arrays.
+
+    Positional arguments are arrays or numbers, keyword arguments static and hashable. Inside a trace, or on other
+    things (pytrees, None), the function itself runs.
+    """
+    def run(module, avals_or_values, params):
+        with into(module.main if isinstance(module, Module) else module):
+            return function(*avals_or_values, **params)
+
+    def infer(*avals, **params):
+        module = Module(function.__name__)
+        out = run(module, [Array(module.argument(of)) for of in avals], params)
+        return tuple(as_operand(o).aval for o in out) if isinstance(out, (tuple, list)) else as_operand(out).aval
+
+    def emit(block, operands, out_avals, **params):
+        out = run(block, [Array(v) for v in operands], params)
+        return [lift_array(block, o) for o in (out if isinstance(out, (tuple, list)) else (out,))]
+    prim = Primitive(function.__name__, infer, emit)
+
+    @functools.wraps(function)
+    def call(*operands, **params):
+        for x in operands:
+            if type(x) is Array and type(x._v) is Value:
+                return function(*operands, **params)
+        return prim(*operands, **params)
+    call.__wrapped__ = function
+    return call
+
+
+def strong(of: Aval) -> Aval:
+    """Return the aval without its weak type."""
+    return of.strong()
+
+
+def named(function: Callable, name: str, module: str, doc: str) -> Callable:
+    """Give a function made by a factory the name, home and docstring that its users see."""
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    function.__doc__ = doc
+    return function

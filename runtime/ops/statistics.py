@@ -1,0 +1,86 @@
+"""Statistics over axes: plain Python over reductions."""
+from __future__ import annotations
+
+from runtime.op import op
+from runtime.ops.axes import axis_tuple
+from runtime.ops.kernel import inexact, real_dtype
+from runtime.ops.reduce import chosen, count_elements
+from runtime.primitive import as_operand
+from runtime.types import kind
+
+
+@op(constant=True, unbatched=True)
+def count_of(a, axis=None):
+    """Return the number of elements over axes."""
+    shape = a.shape
+    return count_elements(shape, axis_tuple(axis, len(shape)))
+
+
+def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+    """Return the variance over axes (all by default), with ``ddof`` taken from the divisor."""
+    from runtime import numpy as np
+    less = ddof if correction is None else correction
+    a = np.astype(a, inexact_dtype(a) if dtype is None else dtype)
+    center = np.mean(a, axis, None, None, True, where) if mean is None else mean
+    diff = a - center
+    squares = np.real(diff * np.conjugate(diff)) if is_complex(a) else diff * diff
+    if where is not None:
+        return np.sum(squares, axis, None, None, keepdims, None, where) / (chosen(where, a, axis, keepdims) - less)
+    if less == 0:
+        return np.mean(squares, axis, None, None, keepdims)
+    return np.sum(squares, axis, None, None, keepdims) / (count_of(a, axis) - less)
+
+
+def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+    """Return the standard deviation over axes (all by default), with ``ddof`` taken from the divisor."""
+    from runtime import numpy as np
+    return np.sqrt(np.var(a, axis, dtype, None, ddof, keepdims, where, mean, correction))
+
+
+@op(constant=True, unbatched=True)
+def inexact_dtype(a):
+    """Return the floating or complex dtype in which statistics of an array are computed."""
+    return inexact(as_operand(a).dtype)
+
+
+@op(constant=True, unbatched=True)
+def is_complex(a):
+    """Tell whether an array has complex elements."""
+    return kind(as_operand(a).dtype) == "c"
+
+
+@op(constant=True, unbatched=True)
+def real_part_dtype(a):
+    """Return the dtype of the real part."""
+    return real_dtype(as_operand(a).dtype)
+
+
+def ptp(a, axis=None, out=None, keepdims=False):
+    """Return the largest less the smallest element over axes."""
+    from runtime import numpy as np
+    return np.max(a, axis, None, keepdims) - np.min(a, axis, None, keepdims)
+
+
+def count_nonzero(a, axis=None, keepdims=False):
+    """Return how many elements over axes are not zero."""
+    from runtime import numpy as np
+    return np.sum(np.not_equal(a, 0), axis, None, None, keepdims)
+
+
+def average(a, axis=None, weights=None, returned=False, keepdims=False):
+    """Return the weighted mean over axes; with ``returned``, also the sum of the weights."""
+    from runtime import numpy as np
+    if weights is None:
+        out = np.mean(a, axis, None, None, keepdims)
+        if returned:
+            return out, np.full_like(out, count_of(a, axis))
+        return out
+    w = weights
+    if w.ndim != a.ndim:
+        w = np.reshape(w, tuple([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)]))
+    w = np.broadcast_to(w, a.shape)
+    total = np.sum(w, axis, None, None, keepdims)
+    out = np.sum(a * w, axis, None, None, keepdims) / total
+    if returned:
+        return out, np.broadcast_to(total, out.shape)
+    return out

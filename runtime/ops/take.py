@@ -1,0 +1,328 @@
+"""Taking elements by index arrays along an axis, and windows at dynamic places."""
+from __future__ import annotations
+
+import operator
+
+from runtime.array import Array
+from runtime.op import op
+from runtime.ops import gather as lowering
+from runtime.ops.axes import axis_index, inner_axis
+from runtime.ops.create import zeros
+from runtime.ops.index import update
+from runtime.ops.reduce import example_like, led
+from runtime.ops.shape import broadcast_to, like_shape, reshape
+from runtime.ops.update import index_examples, update_examples
+from runtime.primitive import as_operand, cast
+from runtime.types import kind
+from runtime.zero import ZERO, Like
+
+_MODES = {None: "fill", "fill": "fill", "clip": "clip", "wrap": "wrap", "promise_in_bounds": None}
+
+
+def _index_array(indices, name):
+    indices = as_operand(indices, name)
+    if kind(indices.dtype) not in "iu":
+        raise TypeError(f"{name} requires integer indices, got {indices.dtype}")
+    return indices
+
+
+def take_batched(a, indices, axis=None, out=None, mode=None, unique_indices=False, indices_are_sorted=False, fill_value=None,
+                 over=()):
+    """Take from every example."""
+    from runtime import numpy as np
+    if "indices" not in over:
+        if axis is None:
+            return np.take(np.reshape(a, (a.shape[0], -1)), indices, 1, None, mode)
+        return np.take(a, indices, inner_axis(axis, a.ndim), None, mode)
+    if axis is None:
+        a = np.reshape(a, (a.shape[0], -1) if "a" in over else (-1,))
+    place = take_axis(axis, a.ndim - ("a" in over))
+    spots = bounded(indices, a.shape[place + ("a" in over)], mode)
+    found = index_examples(a, full_slices(place) + (spots,), tuple([n for n in (("x",) if "a" in over else ()) + ("index",)]))
+    if taken_mode(mode) == "fill":
+        good = np.reshape(spots >= 0, spots.shape[:1] + (1,) * place + spots.shape[1:] + (1,) * (
+            found.ndim - 1 - place - (spots.ndim - 1)))
+        found = np.where(good, found, lowering.filler(found.dtype))
+    return found
+
+
+@op(constant=True, unbatched=True)
+def full_slices(count):
+    """Return an index of ``count`` full slices."""
+    return (slice(None),) * count
+
+
+@op(constant=True, unbatched=True)
+def take_axis(axis, ndim):
+    """Return the axis of a take as a number from 0."""
+    return 0 if axis is None else axis_index(axis, ndim)
+
+
+@op(constant=True, unbatched=True)
+def taken_mode(mode):
+    """Return what a take does with indices outside the array: "fill", "clip", "wrap" or None."""
+    if mode not in _MODES:
+        raise ValueError(f"take: invalid mode {mode!r}; use 'fill', 'clip' or 'wrap'")
+    return _MODES[mode]
+
+
+@op(constant=True, elementwise=True)
+def bounded(indices, size, mode):
+    """Return indices brought into the range of an axis as a mode says; "fill" gives -size-1 for those outside."""
+    from runtime.ops import binary
+    mode = taken_mode(mode)
+    if mode == "wrap":
+        return binary.remainder(indices, size)
+    if mode == "clip":
+        return binary.clip(indices, 0, size - 1)
+    positive = binary.where(indices < 0, indices + size, indices)
+    if mode == "fill":
+        return binary.where((positive < 0) | (positive >= size), -size - 1, positive)
+    return positive
+
+
+@op(linear="a", vjp={"a": "rt.untake(d_out, indices, axis, mode, like=a)"}, batch=take_batched)
+def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indices_are_sorted=False, fill_value=None):
+    """Return the elements of ``a`` at ``indices`` along an axis (of the flattened array by default).
+
+    Indices outside the array give NaN (the smallest or largest integer) by default; with mode "clip" the nearest element,
+    with "wrap" they count on from the other end.
+    """
+    a, indices = as_operand(a, "take"), _index_array(indices, "take")
+    if axis is None:
+        a, axis = reshape(a, (a.size,)), 0
+    axis = axis_index(axis, a.ndim)
+    mode = taken_mode(mode)
+    if a.shape[axis] == 0 and indices.size:
+        raise ValueError("take: cannot take from an axis of size 0")
+    if mode == "wrap":
+        indices, mode = bounded(indices, a.shape[axis], "wrap"), None
+    return lowering.gather(a, indices, dims=(axis,), place=axis, lead=0, mode=mode)
+
+
+def untake_batched(d, indices, axis, mode, like, over=()):
+    """Put every example's elements back."""
+    from runtime import numpy as np
+    own = example_like(like, over)
+    size = (d if "d" in over else indices).shape[0]
+    if "d" not in over:
+        d = np.broadcast_to(d, (size,) + d.shape)
+    flat = own.shape if axis is not None else (-1,)
+    place = take_axis(axis, len(own.shape))
+    blank = np.reshape(np.zeros((size,) + own.shape, d.dtype), (size,) + flat)
+    spots = bounded(indices, blank.shape[place + 1], mode)
+    kinds = ("x", "values", "index") if "indices" in over else ("x", "values")
+    made = update_examples(blank, full_slices(place) + (spots,), d, "add", kinds)
+    return np.reshape(made, (size,) + own.shape)
+
+
+@op(linear="d", vjp={"d": "np.take(d_out, indices, axis, None, rt.quiet(mode))"}, batch=untake_batched)
+def untake(d, indices, axis, mode, like):
+    """Return the cotangent of ``like`` from that of elements taken from it."""
+    shape = like_shape(like)
+    indices = _index_array(indices, "take")
+    blank = zeros(shape, d.dtype)
+    if axis is None:
+        blank, axis = reshape(blank, (blank.size,)), 0
+    axis = axis_index(axis, blank.ndim)
+    mode = taken_mode(mode)
+    if mode == "wrap":
+        indices, mode = bounded(indices, blank.shape[axis], "wrap"), None
+    made = lowering.scatter(blank, d, indices, dims=(axis,), place=axis, lead=0, how="add", mode=mode)
+    return reshape(made, shape)
+
+
+@op(constant=True, unbatched=True)
+def quiet(mode):
+    """Return the mode in which the derivative of a take reads: elements outside the array have none, so no NaN."""
+    return mode
+
+
+def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, over=()):
+    """Take from every example."""
+    from runtime import numpy as np
+    size = (arr if "arr" in over else indices).shape[0]
+    arr = arr if "arr" in over else np.broadcast_to(arr, (size,) + arr.shape)
+    indices = indices if "indices" in over else np.broadcast_to(indices, (size,) + indices.shape)
+    if axis is None:
+        return np.take_along_axis(np.reshape(arr, (size, -1)), indices, 1, mode)
+    return np.take_along_axis(arr, indices, inner_axis(axis, arr.ndim), mode)
+
+
+@op(linear="arr", vjp={"arr": "rt.untake_along_axis(d_out, indices, axis, like=arr)"}, batch=take_along_axis_batched)
+def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None):
+    """Return, along an axis, the elements at the given indices; other axes of both arrays are broadcast."""
+    arr, indices = as_operand(arr, "take_along_axis"), _index_array(indices, "take_along_axis")
+    if axis is None:
+        arr, axis = reshape(arr, (arr.size,)), 0
+    if arr.ndim != indices.ndim:
+        raise ValueError(f"take_along_axis: indices must have the {arr.ndim} axes of arr, got shape {indices.shape}")
+    axis = axis_index(axis, arr.ndim)
+    whole = tuple([max(n, m) if 0 not in (n, m) else 0 for n, m in zip(arr.shape, indices.shape)])
+    spots = broadcast_to(indices, whole[:axis] + (indices.shape[axis],) + whole[axis + 1:])
+    arr = broadcast_to(arr, whole[:axis] + (arr.shape[axis],) + whole[axis + 1:])
+    return lowering.along(arr, spots, axis=axis, mode=taken_mode(mode) if mode != "wrap" else None)
+
+
+def untake_along_axis_batched(d, indices, axis, like, lead=0, over=()):
+    """Put every example's elements back."""
+    from runtime import numpy as np
+    own = example_like(like, over)
+    size = (d if "d" in over else indices).shape[0]
+    d = d if "d" in over else np.broadcast_to(d, (size,) + d.shape)
+    indices = indices if "indices" in over else np.broadcast_to(indices, (size,) + indices.shape)
+    return untake_along_axis(d, indices, axis, own, lead + 1)
+
+
+@op(linear="d", vjp={"d": "rt.take_along_axis_again(d_out, indices, axis, lead)"}, batch=untake_along_axis_batched)
+def untake_along_axis(d, indices, axis, like, lead=0):
+    """Return the cotangent of ``like`` from that of elements taken along an axis; ``lead`` batch axes are in front."""
+    from runtime.cotangent import unbroadcast
+    shape = like_shape(like)
+    indices = _index_array(indices, "take_along_axis")
+    front = d.shape[:lead]
+    if axis is None:
+        size = 1
+        for n in shape:
+            size *= n
+        return reshape(untake_along_axis(d, indices, 0, Like((size,), d.dtype), lead), front + shape)
+    axis = axis_index(axis, len(shape)) + lead
+    whole = d.shape[:axis] + (shape[axis - lead],) + d.shape[axis + 1:]
+    spots = broadcast_to(indices, d.shape)
+    made = lowering.put_along(zeros(whole, d.dtype), d, spots, axis=axis, how="add")
+    return unbroadcast(made, Like(shape, d.dtype), lead)
+
+
+def take_along_axis_again(d, indices, axis, lead=0):
+    """The transpose of ``untake_along_axis``: take again, with ``lead`` batch axes in front."""
+    from runtime import numpy as np
+    if axis is None:
+        return np.take_along_axis(np.reshape(d, d.shape[:lead] + (-1,)), indices, lead)
+    return np.take_along_axis(d, indices, led(axis, lead, d))
+
+
+# ---- windows ----
+
+def _start_list(start_indices, ndim, name):
+    if isinstance(start_indices, Array) and start_indices.ndim:
+        start_indices = [start_indices[i] for i in range(start_indices.shape[0])]
+    found = list(start_indices)
+    if len(found) != ndim:
+        raise TypeError(f"{name}: start_indices must have an entry for each of the {ndim} axes, got {len(found)}")
+    return found
+
+
+def window_index(starts, sizes, shape, batched):
+    """Return the index arrays of windows that start at different places in every example."""
+    from runtime import numpy as np
+    index = []
+    for i, (start, size, n) in enumerate(zip(starts, sizes, shape)):
+        start = np.clip(np.where(start < 0, start + n, start), 0, n - size)
+        own = np.reshape(start, np.shape(start) + (1,) * len(sizes))
+        index.append(own + np.reshape(np.arange(size), (size,) + (1,) * (len(sizes) - i - 1)))
+    return tuple(index)
+
+
+def _batched_starts(start_indices, ndim, over, size):
+    from runtime import numpy as np
+    if isinstance(start_indices, Array) and start_indices.ndim:
+        columns = [start_indices[:, i] if "start_indices" in over else start_indices[i] for i in range(ndim)]
+    else:
+        columns = list(start_indices)
+    return [np.broadcast_to(c, (size,)) for c in columns]
+
+
+def dynamic_slice_batched(operand, start_indices, slice_sizes, over=()):
+    """Cut a window out of every example."""
+    if "start_indices" not in over:
+        return dynamic_slice(operand, (0, *_start_list(start_indices, operand.ndim - 1, "dynamic_slice")),
+                             (operand.shape[0], *slice_sizes))
+    shape = operand.shape[1:] if "operand" in over else operand.shape
+    size = operand.shape[0] if "operand" in over else next(
+        s.shape[0] for s in (start_indices if isinstance(start_indices, (list, tuple)) else [start_indices])
+        if getattr(s, "shape", ()))
+    starts = _batched_starts(start_indices, len(shape), over, size)
+    return index_examples(operand, window_index(starts, slice_sizes, shape, True),
+                          ("x", "index") if "operand" in over else ("index",))
+
+
+@op(linear="operand", vjp={"operand": "rt.undynamic_slice(d_out, start_indices, like=operand)"}, batch=dynamic_slice_batched)
+def dynamic_slice(operand, start_indices, slice_sizes):
+    """Return the window of a given size that starts at ``start_indices``, which may be staged; it is moved to fit."""
+    operand = as_operand(operand, "dynamic_slice")
+    starts = _start_list(start_indices, operand.ndim, "dynamic_slice")
+    sizes = tuple([operator.index(n) for n in slice_sizes])
+    if len(sizes) != operand.ndim or any([n > m or n < 0 for n, m in zip(sizes, operand.shape)]):
+        raise TypeError(f"dynamic_slice: slice_sizes {sizes} do not fit in an array of shape {operand.shape}")
+    dims = tuple([i for i, (n, m) in enumerate(zip(sizes, operand.shape)) if n != m])
+    return lowering.window(operand, *[starts[i] for i in dims], dims=dims, sizes=sizes, shape=sizes)
+
+
+def undynamic_slice_batched(d, start_indices, like, over=()):
+    """Put every example's window back."""
+    from runtime import numpy as np
+    own = example_like(like, over)
+    size = (d if "d" in over else start_indices[0]).shape[0]
+    blank = np.zeros((size,) + own.shape, d.dtype)
+    kinds = tuple([{"d": "update"}.get(name, name) for name in over if name != "like"]) + ("operand",)
+    return dynamic_update_slice_batched(blank, d, start_indices, kinds)
+
+
+@op(linear="d", vjp={"d": "lax.dynamic_slice(d_out, start_indices, np.shape(d))"}, batch=undynamic_slice_batched)
+def undynamic_slice(d, start_indices, like):
+    """Return zeros like ``like`` with a window set to ``d``."""
+    return dynamic_update_slice(zeros(like_shape(like), d.dtype), d, start_indices)
+
+
+def dynamic_update_slice_batched(operand, update, start_indices, over=()):
+    """Put a window into every example."""
+    from runtime import numpy as np
+    size = operand.shape[0] if "operand" in over else update.shape[0] if "update" in over else next(
+        s.shape[0] for s in start_indices if getattr(s, "shape", ()))
+    operand = operand if "operand" in over else np.broadcast_to(operand, (size,) + operand.shape)
+    update = update if "update" in over else np.broadcast_to(update, (size,) + update.shape)
+    if "start_indices" not in over:
+        starts = _start_list(start_indices, operand.ndim - 1, "dynamic_update_slice")
+        return dynamic_update_slice(operand, update, (0, *starts))
+    starts = _batched_starts(start_indices, operand.ndim - 1, over, size)
+    index = window_index(starts, update.shape[1:], operand.shape[1:], True)
+    return update_examples(operand, index, update, "set", ("x", "index", "values"))
+
+
+@op(linear=("operand", "update"), vjp={
+    "operand": "lax.dynamic_update_slice(d_out, rt.blank(update), start_indices)",
+    "update": "lax.dynamic_slice(d_out, start_indices, np.shape(update))"}, batch=dynamic_update_slice_batched)
+def dynamic_update_slice(operand, update, start_indices):
+    """Return the array with a window replaced that starts at ``start_indices``, which may be staged; it is moved to fit."""
+    if operand is ZERO or update is ZERO:
+        if operand is update:
+            return ZERO
+        raise TypeError("dynamic_update_slice: a symbolic zero has no shape; instantiate it")
+    operand, update = as_operand(operand, "dynamic_update_slice"), as_operand(update, "dynamic_update_slice")
+    starts = _start_list(start_indices, operand.ndim, "dynamic_update_slice")
+    if update.ndim != operand.ndim or any([n > m for n, m in zip(update.shape, operand.shape)]):
+        raise TypeError(f"dynamic_update_slice: update of shape {update.shape} does not fit in an array of shape {operand.shape}")
+    dims = tuple([i for i, (n, m) in enumerate(zip(update.shape, operand.shape)) if n != m])
+    return lowering.put_window(operand, cast(update, operand.dtype), *[starts[i] for i in dims], dims=dims,
+                               sizes=update.shape, how="set")
+
+
+@op(constant=True, elementwise=True)
+def blank(x):
+    """Return zeros like an array."""
+    return zeros(x.shape, x.dtype)
+
+
+def put_along_axis(arr, indices, values, axis, inplace=True, *, mode=None):
+    """Return ``arr`` with values put at indices along an axis; ``inplace`` must be False, for arrays are immutable."""
+    if inplace:
+        raise ValueError("put_along_axis: arrays are immutable; pass inplace=False to get an updated copy")
+    arr, indices = as_operand(arr, "put_along_axis"), _index_array(indices, "put_along_axis")
+    axis = axis_index(axis, arr.ndim)
+    shape = tuple([max(n, m) for n, m in zip(arr.shape, indices.shape)])
+    shape = shape[:axis] + (indices.shape[axis],) + shape[axis + 1:]
+    return lowering.put_along(arr, broadcast_to(cast(as_operand(values), arr.dtype), shape), broadcast_to(indices, shape),
+                              axis=axis, how="set")
+
+
+__all__ = ["dynamic_slice", "dynamic_update_slice", "take", "take_along_axis", "update"]

@@ -1,0 +1,428 @@
+"""Indexed updates as values (``x.at[i].add(v)``), and indexing in which every example of a batch has its own index."""
+from __future__ import annotations
+
+import builtins
+import math
+
+import numpy
+
+from runtime.array import Array, ConcretizationError
+from runtime.op import op
+from runtime.ops import gather as lowering
+from runtime.ops.create import arange, zeros
+from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update)
+from runtime.ops.reduce import example_like
+from runtime.ops.shape import broadcast_to, like_shape, reshape
+from runtime.primitive import as_operand
+from runtime.types import kind
+from runtime.zero import ZERO, Like
+
+
+# ---- updates ----
+
+def at_get(x, index, indices_are_sorted=False, unique_indices=False, mode=None, fill_value=None):
+    """Return ``x[index]``; with mode "fill", ``fill_value`` (NaN) for indices outside the array."""
+    from runtime import numpy as np
+    found = x[index]
+    if mode == "fill":
+        inside = chosen_inside(x, index)
+        return np.where(inside, found, fill_of(x, fill_value))
+    return found
+
+
+@op(constant=True, batch=lambda x, index, over=(): index_examples(_positions(x.shape), index, ("index",)) >= 0)
+def chosen_inside(x, index):
+    """Return, for each element of ``x[index]``, whether its index lies within the array."""
+    from runtime.ops.index import _advanced, _getitem_entries, parse
+    entries = parse(index, x.shape)
+    entries = [(ARRAY, numpy.array(v)) if what == INT and type(v) is int else (what, v) for what, v in entries]
+    if not any([what in (INT, ARRAY) for what, _ in entries]) and not _advanced(entries):
+        return getitem(_positions(x.shape), index) >= 0
+    return _getitem_entries(_positions(x.shape), entries, "fill") >= 0
+
+
+@op(constant=True, unbatched=True)
+def fill_of(x, fill_value):
+    """Return the value that stands for elements outside an array."""
+    return lowering.filler(x.dtype) if fill_value is None else fill_value
+
+
+_SET_RULE = {"linear": ("x", "values"), "vjp": {"x": "rt.clear(d_out, index)",
+                                                "values": "rt.unbroadcast(d_out[index], like=values)"}}
+
+
+def at_set_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
+    """Update every example."""
+    return update_examples(x, index, values, "set", over)
+
+
+@op(**_SET_RULE, batch=at_set_batched)
+def at_set(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` replaced; updates outside the array are dropped."""
+    return update(x, index, 0 if values is ZERO else values, "set", mode)
+
+
+def at_add_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
+    """Update every example."""
+    return update_examples(x, index, values, "add", over)
+
+
+@op(linear=("x", "values"), vjp={"x": "d_out", "values": "rt.unbroadcast(d_out[index], like=values)"}, batch=at_add_batched)
+def at_add(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with values added to ``x[index]``; an index that occurs twice adds twice."""
+    return update(x, index, 0 if values is ZERO else values, "add", mode)
+
+
+def at_subtract(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with values subtracted from ``x[index]``."""
+    return at_add(x, index, -values, indices_are_sorted, unique_indices, mode)
+
+
+def at_multiply_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
+    """Update every example; no index may occur twice."""
+    old = index_examples(x, index, over)
+    from runtime.ops.reduce import aligned
+    values = aligned(values, old.ndim - 1) if "values" in over else values
+    return update_examples(x, index, old * values, "set", tuple([*over, "values"]))
+
+
+@op(jvp={"x": "rt.at_multiply(x_dot, index, values)", "values": "rt.unindex(x[index] * values_dot, index, like=x)"},
+    vjp={"x": "rt.at_multiply(d_out, index, values)", "values": "rt.unbroadcast(d_out[index] * x[index], like=values)"},
+    batch=at_multiply_batched)
+def at_multiply(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` multiplied by values; the derivative takes it that no index occurs twice."""
+    return ZERO if x is ZERO else update(x, index, values, "multiply", mode)
+
+
+def at_divide(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` divided by values."""
+    return at_set(x, index, x[index] / values, indices_are_sorted, unique_indices, mode)
+
+
+def at_power(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` raised to a power."""
+    return at_set(x, index, x[index] ** values, indices_are_sorted, unique_indices, mode)
+
+
+def _extremum_batched(x, index, values, how, over):
+    from runtime import numpy as np
+    from runtime.ops.reduce import aligned
+    old = index_examples(x, index, over)
+    values = aligned(values, old.ndim - 1) if "values" in over else values
+    new = np.maximum(old, values) if how == "maximum" else np.minimum(old, values)
+    return update_examples(x, index, new, "set", tuple([*over, "values"]))
+
+
+def at_max_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
+    """Update every example; no index may occur twice."""
+    return _extremum_batched(x, index, values, "maximum", over)
+
+
+def at_min_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
+    """Update every example; no index may occur twice."""
+    return _extremum_batched(x, index, values, "minimum", over)
+
+
+def _extremum_rule(name):
+    share = "rt.larger(x, rt.{0}(rt.least_like(x), index, values))" if name == "at_max" else \
+        "rt.larger(rt.{0}(rt.largest_like(x), index, values), x)"
+    other = "rt.larger(values, x[index])" if name == "at_max" else "rt.larger(x[index], values)"
+    share = share.format(name)
+    return {"jvp": {"x": f"x_dot * {share}", "values": f"rt.unindex(values_dot * {other}, index, like=x)"},
+            "vjp": {"x": f"d_out * {share}", "values": f"rt.unbroadcast(d_out[index] * {other}, like=values)"}}
+
+
+@op(**_extremum_rule("at_max"), batch=at_max_batched)
+def at_max(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` raised to values where these are larger; the derivative takes indices to be unique."""
+    return update(x, index, values, "maximum", mode)
+
+
+@op(**_extremum_rule("at_min"), batch=at_min_batched)
+def at_min(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
+    """Return ``x`` with ``x[index]`` lowered to values where these are smaller; the derivative takes indices to be unique."""
+    return update(x, index, values, "minimum", mode)
+
+
+@op(constant=True, elementwise=True)
+def least_like(x):
+    """Return an array like ``x`` filled with the smallest value of its dtype."""
+    from runtime.ops.create import full_like
+    from runtime.ops.reduce import least
+    return full_like(x, least(x.dtype))
+
+
+@op(constant=True, elementwise=True)
+def largest_like(x):
+    """Return an array like ``x`` filled with the largest value of its dtype."""
+    from runtime.ops.create import full_like
+    from runtime.ops.reduce import largest
+    return full_like(x, largest(x.dtype))
+
+
+class At:
+    """What ``x.at`` returns: index it, then call an update."""
+    __slots__ = ("array",)
+
+    def __init__(self, array):
+        self.array = array
+
+    def __getitem__(self, index):
+        return AtIndex(self.array, index)
+
+    def __repr__(self):
+        return f"At({self.array!r})"
+
+
+class AtIndex:
+    """What ``x.at[index]`` returns; its methods give updated copies of x."""
+    __slots__ = ("array", "index")
+
+    def __init__(self, array, index):
+        self.array, self.index = array, index
+
+    def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None):
+        """Return ``x`` with a function applied to ``x[index]``."""
+        return at_set(self.array, self.index, func(self.array[self.index]), mode=mode)
+
+
+def _method(name, function):
+    def method(self, *values, indices_are_sorted=False, unique_indices=False, mode=None, **kwargs):
+        return function(self.array, self.index, *values, indices_are_sorted=indices_are_sorted,
+                        unique_indices=unique_indices, mode=mode, **kwargs)
+    method.__name__, method.__doc__ = name, function.__doc__
+    setattr(AtIndex, name, method)
+
+
+for _name, _function in {"get": at_get, "set": at_set, "add": at_add, "subtract": at_subtract, "multiply": at_multiply,
+                         "mul": at_multiply, "divide": at_divide, "power": at_power, "min": at_min, "max": at_max}.items():
+    _method(_name, _function)
+
+
+# ---- a batch axis in front ----
+
+def _is_array(item):
+    return isinstance(item, (Array, numpy.ndarray))
+
+
+def _has_arrays(index):
+    items = index if isinstance(index, tuple) else (index,)
+    return any([_is_array(item) and item.ndim for item in items])
+
+
+def _prefixed(index):
+    return (builtins.slice(None), *index) if isinstance(index, tuple) else (builtins.slice(None), index)
+
+
+def _plan(index, shape):
+    """For an index whose arrays have a batch axis: (index of slices and new axes, indexed axes, arrays, place).
+
+    ``shape`` is that of one example.
+    """
+    items = index if isinstance(index, tuple) else (index,)
+    size = next(item.shape[0] for item in items if _is_array(item) and item.ndim)
+    entries, dim = [], 0
+    taken = len([1 for item in items if item is not None and item is not Ellipsis])
+    for item in items:
+        if _is_array(item) and kind(item.dtype) == "b":
+            raise ConcretizationError("a boolean mask that differs from example to example gives results of different shapes; "
+                                      "use numpy.where(mask, x, other)")
+        if item is Ellipsis:
+            missing = len(shape) - taken
+            entries += [(SLICE, (0, n, 1)) for n in shape[dim:dim + missing]]
+            dim += missing
+        elif item is None:
+            entries.append((NEW, None))
+        elif _is_array(item) and item.ndim:
+            entries.append((ARRAY if item.ndim > 1 else INT, item))
+            dim += 1
+        else:
+            entries += _entry(item, shape, dim)[0]
+            dim += 1
+    entries += [(SLICE, (0, n, 1)) for n in shape[dim:]]
+    first, dims, indices, place = _split(entries, shape)
+    arrays = [i if _is_array(i) and i.ndim else broadcast_to(reshape(as_operand(i), (1,)), (size,)) for i in indices]
+    return first, dims, arrays, place if any([what == ARRAY for what, _ in entries]) else 0
+
+
+def _own_index(index):
+    """Whether an index has a batch axis that an array carries; an index of plain numbers and slices has none."""
+    return _has_arrays(index)
+
+
+def index_examples_batched(x, index, over_, over=()):
+    """Merge the new batch axis with the one there is."""
+    outer = (x if "x" in over else next(i for i in _arrays_of(index))).shape[0]
+    inner = (x.shape[1 if "x" in over else 0] if "x" in over_ else
+             next(i for i in _arrays_of(index)).shape[1 if "index" in over else 0])
+    if "x" in over or "x" in over_:
+        x = merged(x, "x" in over, "x" in over_, outer, inner)
+    if "index" in over or "index" in over_:
+        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
+    kinds = tuple([name for name in ("x", "index") if name in over or name in over_])
+    made = index_examples(x, index, kinds)
+    return reshape(made, (outer, inner) + made.shape[1:])
+
+
+def merged(x, has_outer, has_inner, outer, inner):
+    """Give an array both batch axes, joined into one."""
+    shape = x.shape[has_outer + has_inner:]
+    full = reshape(x, (outer if has_outer else 1, inner if has_inner else 1) + shape)
+    return reshape(broadcast_to(full, (outer, inner) + shape), (outer * inner,) + shape)
+
+
+def _arrays_of(index):
+    return [i for i in (index if isinstance(index, tuple) else (index,)) if _is_array(i) and i.ndim]
+
+
+def map_index(index, function):
+    """Apply a function to the arrays of an index."""
+    if isinstance(index, tuple):
+        return tuple([function(as_operand(i)) if _is_array(i) and i.ndim else i for i in index])
+    return function(as_operand(index)) if _is_array(index) and index.ndim else index
+
+
+@op(linear="x", vjp={"x": "rt.unindex_examples(d_out, index, over_, like=x)"}, batch=index_examples_batched)
+def index_examples(x, index, over_):
+    """Return ``x[index]`` of every example; ``over_`` names which of "x" and "index" carry the batch axis."""
+    x = as_operand(x, "indexing")
+    if "index" not in over_ or not _own_index(index):
+        items = index if isinstance(index, tuple) else (index,)
+        spots = [i for i, item in enumerate(items) if isinstance(item, (int, numpy.integer)) or _is_array(item)]
+        if not _has_arrays(index) or all([b - a == 1 for a, b in zip(spots, spots[1:])]):
+            return getitem(x, _prefixed(index))
+        spots = getitem(_positions(x.shape[1:]), index)  # arrays apart from each other would move before the batch axis
+        return getitem(reshape(x, (x.shape[0], -1)), (builtins.slice(None), spots))
+    lead = 1 if "x" in over_ else 0
+    first, dims, arrays, place = _plan(index, x.shape[lead:])
+    if not _trivial(first, x.shape[lead:]):
+        x = getitem(x, (builtins.slice(None),) * lead + first)
+    if lead:
+        arrays, dims = [arange(x.shape[0]), *arrays], (0, *[d + 1 for d in dims])
+    return lowering.gather(x, *arrays, dims=dims, place=place, lead=1, mode=None)
+
+
+def unindex_examples_batched(d, index, over_, like, over=()):
+    """Merge the new batch axis with the one there is."""
+    outer = (d if "d" in over else next(i for i in _arrays_of(index))).shape[0]
+    inner = d.shape["d" in over]
+    own = example_like(like, over)
+    d = merged(d, "d" in over, True, outer, inner)
+    if "index" in over or "index" in over_:
+        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
+    example = own.shape[1:] if "x" in over_ else own.shape
+    kinds = ("x", "index") if "index" in over or "index" in over_ else ("x",)
+    made = unindex_examples(d, index, kinds, Like((outer * inner,) + example, own.dtype))
+    made = reshape(made, (outer, inner) + example)
+    if "x" in over_:
+        return made
+    from runtime import numpy as np
+    return np.sum(made, 1)
+
+
+@op(linear="d", vjp={"d": "rt.index_examples(d_out, index, over_)"}, batch=unindex_examples_batched)
+def unindex_examples(d, index, over_, like):
+    """Return the cotangent of ``like`` from that of ``index_examples(like, index, over_)``."""
+    shape = like_shape(like)
+    if "x" in over_:
+        blank = zeros(shape, d.dtype)
+        return update_examples(blank, index, d, "add", tuple([*over_, "values"]))
+    first, dims, arrays, place = _plan(index, shape)
+    spots = lowering.gather(getitem(_positions(shape), first), *arrays, dims=dims, place=place, lead=1, mode="fill")
+    return reshape(update(zeros((math.prod(shape),), d.dtype), spots, d, "add"), shape)
+
+
+def getitem_batched(x, index, over):
+    """Index every example."""
+    if "index" in over and not _own_index(index):
+        over = ("x",)
+    return index_examples(x, index, tuple([name for name in ("x", "index") if name in over]))
+
+
+def unindex_batched(d, index, like, over):
+    """Put every example's cotangent in its place."""
+    from runtime import numpy as np
+    own = example_like(like, over)
+    size = (d if "d" in over else _arrays_of(index)[0]).shape[0]
+    if "d" not in over:
+        d = np.broadcast_to(d, (size,) + d.shape)
+    kinds = ("x", "index") if "index" in over and _own_index(index) else ("x",)
+    return unindex_examples(d, index, kinds, Like((size,) + own.shape, own.dtype))
+
+
+def setitem_batched(x, index, value, over):
+    """Set an element of every example."""
+    kinds = tuple(["values" if name == "value" else name for name in over])
+    return update_examples(x, index, value, "set", kinds)
+
+
+def update_examples_batched(x, index, values, how, over_, over=()):
+    """Merge the new batch axis with the one there is."""
+    sized = [(x, "x"), (values, "values")] + [(i, "index") for i in _arrays_of(index)]
+    outer = next(v.shape[0] for v, name in sized if name in over)
+    inner = next(v.shape[name in over] for v, name in sized if name in over_)
+    x = merged(as_operand(x), "x" in over, "x" in over_, outer, inner)
+    kinds = ["x"]
+    if "values" in over or "values" in over_:
+        values = merged(values, "values" in over, "values" in over_, outer, inner)
+        kinds.append("values")
+    if "index" in over or "index" in over_:
+        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
+        kinds.append("index")
+    made = update_examples(x, index, values, how, tuple(kinds))
+    return reshape(made, (outer, inner) + made.shape[1:])
+
+
+@op(jvp="rt.update_examples_dot(x_dot, index, values_dot, how, over_, like=x)",
+    vjp={"x": "rt.clear_examples(d_out, index, how, over_, like=x)",
+         "values": "rt.updated_examples(d_out, index, over_, like=values)"}, batch=update_examples_batched)
+def update_examples(x, index, values, how, over_):
+    """Return every example with ``x[index]`` set ("set") or added to ("add"); ``over_`` names what carries the batch axis."""
+    sized = [(x, "x"), (values, "values")] + [(i, "index") for i in _arrays_of(index)]
+    size = next(v.shape[0] for v, name in sized if name in over_)
+    x = as_operand(x)
+    if "x" not in over_:
+        x = broadcast_to(x, (size, *x.shape))
+    shape = x.shape[1:]
+    if "index" in over_ and _own_index(index):
+        first, dims, arrays, place = _plan(index, shape)
+        spots = lowering.gather(getitem(_positions(shape), first), *arrays, dims=dims, place=place, lead=1, mode="fill")
+    else:
+        spots = getitem(_positions(shape), index)
+        spots = broadcast_to(spots, (size, *spots.shape))
+    values = as_operand(values)
+    if "values" in over_ and values.ndim < spots.ndim:
+        values = reshape(values, values.shape[:1] + (1,) * (spots.ndim - values.ndim) + values.shape[1:])
+    values = _fit(values, spots.shape)
+    from runtime.ops import binary
+    count = math.prod(shape)
+    offset = reshape(arange(size) * count, (size,) + (1,) * (spots.ndim - 1))
+    flat = binary.where(spots < 0, -count * size - 1, spots + offset)
+    return reshape(update(reshape(x, (x.size,)), flat, values, how), x.shape)
+
+
+def update_examples_dot(x_dot, index, values_dot, how, over_, like):
+    """Return the tangent of ``update_examples``."""
+    from runtime.cotangent import instantiate
+    if x_dot is ZERO and values_dot is ZERO:
+        return ZERO
+    return update_examples(instantiate(x_dot, like), index, 0 if values_dot is ZERO else values_dot, how, tuple(
+        [name for name in over_ if name != "values" or values_dot is not ZERO]))
+
+
+def clear_examples(d, index, how, over_, like):
+    """Return the cotangent of x in ``update_examples``."""
+    from runtime import numpy as np
+    kinds = ("x", "index") if "index" in over_ else ("x",)
+    cleared = update_examples(d, index, 0, "set", kinds) if how == "set" else d
+    return cleared if "x" in over_ else np.sum(cleared, 0)
+
+
+def updated_examples(d, index, over_, like):
+    """Return the cotangent of the values in ``update_examples``."""
+    from runtime.cotangent import unbroadcast
+    kinds = ("x", "index") if "index" in over_ else ("x",)
+    found = index_examples(d, index, kinds)
+    if "values" in over_:
+        return unbroadcast(found, Like(like_shape(like)[1:], like.dtype), 1)
+    return unbroadcast(found, like)

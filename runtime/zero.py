@@ -1,0 +1,53 @@
+"""The symbolic zero, and tokens that stand for a value of which only shape and dtype are needed."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class Zero:
+    """A tangent or cotangent known to be zero, of any shape: products with it vanish, sums ignore it."""
+    __slots__ = ()
+    __array_ufunc__ = None  # numpy arrays defer to the reflected operators below
+
+    def __repr__(self):
+        return "ZERO"
+
+    def __reduce__(self):
+        return "ZERO"
+
+    def _vanish(self, other=None):
+        return self
+
+    __mul__ = __rmul__ = __truediv__ = __matmul__ = __rmatmul__ = __neg__ = __pos__ = _vanish
+    __getitem__ = _vanish
+
+    def __add__(self, other):
+        return other
+    __radd__ = __add__
+
+    def __sub__(self, other):
+        return -other
+
+    def __rsub__(self, other):
+        return other
+
+    def astype(self, dtype):
+        return self
+
+    def __bool__(self):
+        raise TypeError("a symbolic zero derivative has no truth value")
+
+
+ZERO = Zero()
+
+
+@dataclass(frozen=True)
+class Like:
+    """The shape, dtype and weak type of an array that was not kept."""
+    shape: tuple
+    dtype: object
+    weak_type: bool = False
+
+    @property
+    def ndim(self):
+        return len(self.shape)
