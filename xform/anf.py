@@ -1,0 +1,498 @@
+"""A-normal form: lower a parsed function to the core language, every operand a name or a constant.
+
+Before::
+
+    def f(x):
+        y = np.sin(x) * x if x > 0 else -x
+        return y + 1
+
+After::
+
+    def f(x):
+        above = x > 0
+        if above:
+            sin = np.sin(x)
+            y = sin * x
+        else:
+            y = -x
+        out = y + 1
+        return out
+"""
+from __future__ import annotations
+
+import builtins
+
+import gast
+
+from xform import resolve
+from xform.desugar import calls, comprehensions, functions, targets
+from xform.desugar.exits import single_exit
+from xform.errors import refuse
+from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
+from xform.names import Names
+from xform.resolve import Object
+from xform.syntax import (assign, at, branch, call, const, dotted, exit_if, function, name, negate, reference, returns,
+                          target_names)
+from xform.unit import Unit
+
+REFUSED = {
+    gast.Yield: ("a generator (yield) cannot be transformed", "Append to a list and return it."),
+    gast.YieldFrom: ("a generator (yield from) cannot be transformed", "Append to a list and return it."),
+    gast.Await: ("async code cannot be transformed", "Write a plain function."),
+    gast.AsyncFor: ("async code cannot be transformed", "Write a plain loop."),
+    gast.AsyncWith: ("async code cannot be transformed", "Write a plain function."),
+    gast.AsyncFunctionDef: ("async code cannot be transformed", "Write a plain function."),
+    gast.Try: ("try/except is not supported in a transformed function yet",
+               "Test the condition with if, or move the try around the transformed call."),
+    gast.With: ("with is not supported in a transformed function yet", "Move the with around the transformed call."),
+    gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
+                    "Define the class at module level."),
+    gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),
+    gast.Nonlocal: ("assigning an outer function's variable is not supported", "Return the value instead."),
+    gast.Match: ("match is not supported in a transformed function yet", "Write if/elif with isinstance or ==."),
+}
+
+
+class Lowering:
+    """Lowers one function definition; ``scope`` finds names that are not its own locals."""
+
+    def __init__(self, tree, unit, scope, statics=None):
+        self.unit, self.scope = unit, scope
+        self.tree = tree
+        self.counts = functions.binding_counts(tree)
+        self.statics = dict(statics or {})
+        self.names = Names(self.counts)
+        self.names.used |= functions.names_in(tree)
+        self.temps = unit.temps
+        self.out = []
+        self.env = unit.env
+
+    # -- the whole function -------------------------------------------------------------------------------------
+
+    def run(self, params):
+        tree = self.tree
+        body = [at(gast.Return(tree.body), tree.body)] if isinstance(tree, gast.Lambda) else list(tree.body)
+        if body and isinstance(body[0], gast.Expr) and isinstance(body[0].value, gast.Constant):
+            body = body[1:]  # a docstring
+        body = body or [at(gast.Pass(), tree)]
+        renames = self.avoid_aliases(params)
+        if renames:
+            from xform.syntax import rename
+            body = [rename(statement, renames) for statement in body]
+        statements, temps = single_exit(body, self.names)
+        self.temps |= temps
+        self.counts.update({t: 2 for t in temps})
+        self.block(statements[:-1])
+        last = statements[-1]
+        value = last.value
+        self.out.append(returns(self.atom(value), last))
+        self.unit.tree = function(self.unit.name, [renames.get(p, p) for p in params], self.out, tree)
+        return self.unit
+
+    def avoid_aliases(self, params):
+        """Rename the user's locals that would hide the aliases of generated code (a local called np, say)."""
+        renames = {}
+        imported = {alias.asname or alias.name.split(".")[0] for node in gast.walk(self.tree)
+                    if isinstance(node, (gast.Import, gast.ImportFrom)) for alias in node.names}
+        for local in list(self.counts):
+            if local in ALIASES and local not in self.statics and local not in imported:
+                renames[local] = self.names.fresh(local + "_value")
+                self.counts[renames[local]] = self.counts[local]
+        return renames
+
+    # -- statements ---------------------------------------------------------------------------------------------
+
+    def block(self, statements):
+        for statement in statements:
+            self.statement(statement)
+
+    def nested(self, statements):
+        """Lower statements into a list of their own."""
+        outer, self.out = self.out, []
+        self.block(statements)
+        made, self.out = self.out, outer
+        return made
+
+    def statement(self, node):
+        method = getattr(self, "do_" + type(node).__name__, None)
+        if method is None:
+            why, hint = REFUSED.get(type(node), (f"{type(node).__name__} statements are not supported", ""))
+            refuse(node, self.unit, why, hint)
+        method(node)
+
+    def do_Pass(self, node):
+        pass
+
+    def do_Assign(self, node):
+        for target in node.targets:
+            if isinstance(target, gast.Name) and self.counts.get(target.id, 2) == 1:
+                known = self.known(node.value)
+                if known is not None and self.is_static(known):
+                    self.statics[target.id] = known
+                    return
+        if calls.assign_direct(self, node):
+            return
+        if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
+            self.emit(node.targets[0].id, self.value(node.value), node)
+            return
+        value = self.atom(node.value)
+        for target in node.targets:
+            targets.store_to(self, target, value, node)
+
+    def is_static(self, known):
+        return resolve.is_function(known) and not (isinstance(known, Object) and isinstance(known.value, type))
+
+    def do_AnnAssign(self, node):
+        if node.value is not None:
+            self.statement(at(gast.Assign([node.target], node.value, None), node))
+
+    def do_AugAssign(self, node):
+        targets.augmented(self, node)
+
+    def do_Expr(self, node):
+        if isinstance(node.value, gast.Constant):
+            return
+        if isinstance(node.value, gast.Call) and calls.mutation(self, node.value, node):
+            return
+        value = self.value(node.value)
+        if not isinstance(value, (gast.Name, gast.Constant)):
+            self.out.append(at(gast.Expr(value), node))
+
+    def do_FunctionDef(self, node):
+        known = functions.nested(self, node)
+        for decorator in reversed(node.decorator_list):
+            known = calls.decorate(self, decorator, known)
+        self.statics[node.name] = known
+
+    def do_If(self, node):
+        test = self.atom(node.test)
+        if isinstance(test, gast.Constant):
+            self.block(node.body if test.value else node.orelse)
+            return
+        if isinstance(node.test, gast.UnaryOp) and isinstance(node.test.op, gast.Not) and test.id in self.temps \
+                and self.out and isinstance(self.out[-1], gast.Assign) and self.out[-1].targets[0].id == test.id \
+                and isinstance(self.out[-1].value, gast.UnaryOp):
+            test = self.out.pop().value
+        self.out.append(branch(test, self.nested(node.body) or [at(gast.Pass(), node)], self.nested(node.orelse), node))
+
+    def do_While(self, node):
+        head = self.nested([])
+        outer, self.out = self.out, head
+        test = self.atom(node.test)
+        self.out.append(exit_if(negate(test, node.test) if not isinstance(test, gast.Constant)
+                                else const(not test.value, node.test), node.test))
+        self.block(node.body)
+        self.out = outer
+        self.out.append(at(gast.While(const(True, node), head, []), node))
+
+    def do_For(self, node):
+        iterable = self.atom(node.iter)
+        body = node.body
+        outer, self.out = self.out, []
+        if body and isinstance(body[0], gast.If) and isinstance(body[0].body[0], gast.Break):
+            self.out.append(exit_if(self.atom(body[0].test), body[0]))
+            body = body[1:]
+        if isinstance(node.target, gast.Name):
+            target = node.target.id
+        else:
+            target = self.temp("item")
+            targets.store_to(self, node.target, name(target, node), node)
+        self.block(body)
+        body, self.out = self.out, outer
+        made = gast.For(at(gast.Name(target, gast.Store(), None, None), node.target), iterable, body or [gast.Pass()], [],
+                        None)
+        self.out.append(at(made, node))
+
+    def do_Assert(self, node):
+        test = self.atom(node.test)
+        message = self.value(node.msg) if node.msg is not None else None
+        if message is not None and not isinstance(message, (gast.Name, gast.Constant, gast.JoinedStr)):
+            message = self.store_temp(message, "message", node)
+        self.out.append(at(gast.Assert(test, message), node))
+
+    def do_Raise(self, node):
+        self.out.append(at(gast.Raise(self.value(node.exc) if node.exc is not None else None, None), node))
+
+    def do_Delete(self, node):
+        for target in node.targets:
+            if not isinstance(target, gast.Name):
+                refuse(target, self.unit, "del of an element or attribute is not supported",
+                       "Build a new container without it.")
+
+    def do_Import(self, node):
+        for alias in node.names:
+            __import__(alias.name)
+            import sys
+            found = sys.modules[alias.name if alias.asname else alias.name.split(".")[0]]
+            self.statics[alias.asname or alias.name.split(".")[0]] = Object(found)
+
+    def do_ImportFrom(self, node):
+        import importlib
+        module = importlib.import_module(node.module)
+        for alias in node.names:
+            self.statics[alias.asname or alias.name] = Object(getattr(module, alias.name))
+
+    # -- expressions --------------------------------------------------------------------------------------------
+
+    def temp(self, wanted):
+        made = self.names.fresh(wanted)
+        self.temps.add(made)
+        self.counts[made] = 2
+        return made
+
+    def emit(self, target, value, node):
+        self.out.append(assign(target, value, node))
+
+    def store_temp(self, value, wanted, node):
+        made = self.temp(wanted)
+        self.emit(made, value, node)
+        return name(made, node)
+
+    def atom(self, node):
+        """Lower an expression to a name, a constant or a runtime reference."""
+        value = self.value(node)
+        if isinstance(value, (gast.Name, gast.Constant)) or (isinstance(value, gast.Attribute) and self.is_reference(value)):
+            return value
+        return self.store_temp(value, self.title(value, node), node)
+
+    def atom_value(self, value):
+        """Store a core value in a temporary."""
+        return self.store_temp(value, self.title(value, value), value)
+
+    def is_reference(self, node):
+        path = dotted(node)
+        return bool(path) and path.split(".")[0] in ("np", "rt", "lax", "nn", "random")
+
+    def title(self, value, node):
+        """A name for the result of an expression, after what makes it."""
+        path = self.callee_path(value)
+        if path:
+            return RESULTS.get(path, path.rpartition(".")[2])
+        if isinstance(value, gast.Subscript):
+            return "item"
+        if isinstance(value, gast.Attribute):
+            return value.attr
+        if isinstance(value, gast.Call) and isinstance(value.func, gast.Name):
+            return value.func.id + "_out"
+        if isinstance(value, (gast.Tuple, gast.List, gast.Dict)):
+            return "items"
+        return "value" if not isinstance(value, gast.UnaryOp) else "negated"
+
+    @staticmethod
+    def callee_path(value):
+        from xform.library import BINARY, COMPARE
+        if isinstance(value, gast.BinOp):
+            return BINARY[type(value.op)]
+        if isinstance(value, gast.UnaryOp):
+            return UNARY.get(type(value.op))
+        if isinstance(value, gast.Compare):
+            return COMPARE.get(type(value.ops[0]))
+        if isinstance(value, gast.Call) and isinstance(value.func, gast.Attribute):
+            return dotted(value.func)
+        return None
+
+    def value(self, node):
+        """Lower an expression to a core value: one operation on atoms."""
+        known = self.known(node)
+        if known is not None:
+            return self.materialise(known, node)
+        method = getattr(self, "on_" + type(node).__name__, None)
+        if method is None:
+            why, hint = REFUSED.get(type(node), (f"{type(node).__name__} expressions are not supported", ""))
+            refuse(node, self.unit, why, hint)
+        return method(node)
+
+    def known(self, node):
+        """The compile-time value of an expression, or None."""
+        if isinstance(node, gast.Name):
+            if node.id in self.statics:
+                return self.statics[node.id]
+            if node.id in self.counts:
+                return None
+            found = self.scope.find(node.id, node)
+            if found is None:
+                refuse(node, self.unit, f"name {node.id!r} is not defined")
+            return None if isinstance(found, str) else found
+        if isinstance(node, gast.Attribute):
+            base = self.known(node.value)
+            return None if base is None else resolve.attribute(base, node.attr)
+        if isinstance(node, gast.Lambda):
+            return functions.nested(self, node)
+        if isinstance(node, gast.Call):
+            return calls.known_call(self, node)
+        return None
+
+    def materialise(self, known, node):
+        """A compile-time value where a run-time value is wanted."""
+        if isinstance(known, Object):
+            value = known.value
+            if value is None or isinstance(value, (bool, str)) or value is Ellipsis:
+                return const(value, node)
+            if isinstance(node, gast.Name) and known.where is not None and not callable(value):
+                return name(self.refer(node.id, known), node)
+            if isinstance(value, (int, float)) and not isinstance(node, gast.Name):
+                return const(value, node) if value == value and abs(value) != float("inf") else reference(
+                    "np.nan" if value != value else "np.inf" if value > 0 else "rt.NEGATIVE_INFINITY", node)
+            if isinstance(value, type) and getattr(builtins, value.__name__, None) is value and value.__name__ not in self.counts:
+                return name(value.__name__, node)
+            path = self.written_path(node, value) or canonical(value) or self.dtype_path(value)
+            if path:
+                return reference(path, node)
+            wanted = node.id if isinstance(node, gast.Name) else getattr(node, "attr", None) or "constant"
+            return name(self.refer(wanted, known), node)
+        return functions.as_value(self, known, node)
+
+    def written_path(self, node, value):
+        """The runtime reference that generated code spells out, such as rt.ZERO."""
+        path = dotted(node)
+        if path and "." in path and path.split(".")[0] in ALIASES and path.split(".")[0] not in self.counts \
+                and lookup(path) is value and not callable(value):
+            return path
+        return None
+
+    @staticmethod
+    def dtype_path(value):
+        import numpy
+        own = getattr(value, "__name__", None)
+        if isinstance(value, type) and issubclass(value, numpy.generic):
+            own = {"bool": "bool_"}.get(own, own)
+        if own and (isinstance(value, type) and issubclass(value, numpy.generic) or hasattr(value, "dtype")):
+            if lookup(f"np.{own}") is not None:
+                return f"np.{own}"
+        return None
+
+    def refer(self, wanted, known):
+        """Bind an object in the unit's environment; returns its name there."""
+        value = known.value if isinstance(known, Object) else known
+        for key, bound in self.env.items():
+            if bound is value and not isinstance(value, (int, float, complex)):
+                return key
+        key = wanted
+        if key in self.env or key in self.counts or key in self.names.used and key in self.temps:
+            same = key in self.env and self.env[key] is value
+            key = key if same else self.names.fresh(wanted)
+        self.names.take(key)
+        self.env[key] = value
+        if isinstance(known, Object) and known.where is not None:
+            self.unit.reads[key] = known.where
+        return key
+
+    def on_Constant(self, node):
+        return const(node.value, node)
+
+    def on_Name(self, node):
+        found = self.scope.find(node.id, node) if node.id not in self.counts else node.id
+        return name(found, node)
+
+    def on_BinOp(self, node):
+        left = self.atom(node.left)
+        return at(gast.BinOp(left, node.op, self.atom(node.right)), node)
+
+    def on_UnaryOp(self, node):
+        operand = self.atom(node.operand)
+        if isinstance(node.op, gast.USub) and isinstance(operand, gast.Constant) and isinstance(operand.value, (int, float)) \
+                and not isinstance(operand.value, bool):
+            return const(-operand.value, node)
+        if isinstance(node.op, gast.Not) and isinstance(operand, gast.Constant):
+            return const(not operand.value, node)
+        return at(gast.UnaryOp(node.op, operand), node)
+
+    def on_Compare(self, node):
+        if len(node.ops) == 1:
+            left = self.atom(node.left)
+            return at(gast.Compare(left, node.ops, [self.atom(node.comparators[0])]), node)
+        middle = self.atom(node.comparators[0])
+        first = at(gast.Compare(node.left, node.ops[:1], [middle]), node)
+        rest = at(gast.Compare(middle, node.ops[1:], node.comparators[1:]), node)
+        return self.on_BoolOp(at(gast.BoolOp(gast.And(), [first, rest]), node))
+
+    def on_BoolOp(self, node):
+        first, *rest = node.values
+        lowered = self.value(first)
+        if isinstance(lowered, gast.Constant):
+            if bool(lowered.value) == isinstance(node.op, gast.Or):
+                return lowered
+            return self.value(rest[0] if len(rest) == 1 else at(gast.BoolOp(node.op, rest), node))
+        target = self.temp("both" if isinstance(node.op, gast.And) else "either")
+        self.emit(target, lowered, node)
+        outer, self.out = self.out, []
+        self.emit(target, self.value(rest[0] if len(rest) == 1 else at(gast.BoolOp(node.op, rest), node)), node)
+        inner, self.out = self.out, outer
+        test = name(target, node) if isinstance(node.op, gast.And) else negate(name(target, node), node)
+        self.out.append(branch(test, inner, [], node))
+        return name(target, node)
+
+    def on_IfExp(self, node):
+        test = self.atom(node.test)
+        if isinstance(test, gast.Constant):
+            return self.value(node.body if test.value else node.orelse)
+        target = self.temp("choice")
+        made = []
+        for side in (node.body, node.orelse):
+            outer, self.out = self.out, []
+            self.emit(target, self.value(side), node)
+            made.append(self.out)
+            self.out = outer
+        self.out.append(branch(test, made[0], made[1], node))
+        return name(target, node)
+
+    def on_Tuple(self, node):
+        return at(gast.Tuple(self.elements(node.elts), gast.Load()), node)
+
+    def on_List(self, node):
+        return at(gast.List(self.elements(node.elts), gast.Load()), node)
+
+    def elements(self, elements):
+        return [at(gast.Starred(self.atom(e.value), gast.Load()), e) if isinstance(e, gast.Starred) else self.atom(e)
+                for e in elements]
+
+    def on_Set(self, node):
+        return at(gast.Set(self.elements(node.elts)), node)
+
+    def on_Dict(self, node):
+        return at(gast.Dict([k if k is None else self.atom(k) for k in node.keys], self.elements(node.values)), node)
+
+    def on_Subscript(self, node):
+        value = self.atom(node.value)
+        return at(gast.Subscript(value, self.index(node.slice), gast.Load()), node)
+
+    def index(self, node):
+        """Lower an index: an atom, a slice of atoms, or a tuple of these."""
+        if isinstance(node, gast.Slice):
+            parts = [p if p is None else self.atom(p) for p in (node.lower, node.upper, node.step)]
+            return at(gast.Slice(*parts), node)
+        if isinstance(node, gast.Tuple) and any(isinstance(e, gast.Slice) for e in node.elts):
+            return at(gast.Tuple([self.index(e) for e in node.elts], gast.Load()), node)
+        return self.atom(node)
+
+    def on_Attribute(self, node):
+        value = self.atom(node.value)
+        if node.attr in ATTRIBUTES and not isinstance(value, gast.Attribute):
+            return call(ATTRIBUTES[node.attr], [value], node=node)
+        return at(gast.Attribute(value, node.attr, gast.Load()), node)
+
+    def on_Call(self, node):
+        return calls.lower(self, node)
+
+    def on_NamedExpr(self, node):
+        self.emit(node.target.id, self.value(node.value), node)
+        return name(node.target.id, node)
+
+    def on_ListComp(self, node):
+        return comprehensions.lower(self, node)
+
+    on_GeneratorExp = on_DictComp = on_ListComp
+
+    def on_JoinedStr(self, node):
+        parts = []
+        for part in node.values:
+            if isinstance(part, gast.FormattedValue):
+                part = at(gast.FormattedValue(self.atom(part.value), part.conversion, part.format_spec), part)
+            parts.append(part)
+        return at(gast.JoinedStr(parts), node)
+
+    def on_Starred(self, node):
+        refuse(node, self.unit, "a starred expression is not supported here", "Spell the elements out.")
+
+
+__all__ = ["Lowering", "Unit", "target_names"]

@@ -1,0 +1,1 @@
+"""Desugar: the full language down to the core language, one concern a file."""

@@ -1,0 +1,533 @@
+"""Calls: find the callee at transform time, bind the arguments to its parameters, specialise on functions.
+
+Before::
+
+    y = partial(predict, params)(x)
+    z = v.sum(axis=0)
+    w = grad(lambda t: np.sum(t * y))(x)
+
+After (``f_lambda_grad`` is a unit of its own)::
+
+    y = predict(params, x)
+    z = np.sum(v, axis=0)
+    w = f_lambda_grad(y, x)
+"""
+from __future__ import annotations
+
+import builtins
+import functools
+import inspect
+import types
+
+import gast
+
+import runtime
+from runtime.tree import tree_map
+from xform import resolve
+from xform.errors import refuse
+from xform.library import METHODS, PLAIN_BUILTINS, canonical, lookup
+from xform.resolve import Closure, Derived, Object, Partial
+from xform.syntax import at, call, const, name, reference, returns
+from xform.unit import Unit
+
+CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
+                     "get": "rt.builtins.get"}
+MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update"}
+REFUSED_MUTATIONS = {"sort": "Use sorted(...).", "reverse": "Use [::-1].", "remove": "Build a new list.",
+                     "clear": "Bind a new list.", "pop": "Use an index and a slice.", "popitem": "Build a new dict.",
+                     "setdefault": "Test with `in` and assign.", "add": "Build a new set."}
+AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
+              "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
+              "subtract": "rt.at_subtract", "power": "rt.at_power"}
+
+
+# -- compile-time values made by calls ------------------------------------------------------------------------------
+
+def known_call(lowering, node):
+    """The compile-time value of ``partial(f, ...)`` or ``grad(f, ...)``; None for an ordinary call."""
+    memo = lowering.__dict__.setdefault("memo", {})
+    if id(node) not in memo:
+        memo[id(node)] = _known_call(lowering, node), node
+    return memo[id(node)][0]
+
+
+def _known_call(lowering, node):
+    callee = lowering.known(node.func)
+    if callee is None:
+        return None
+    if isinstance(callee, Object) and callee.value is functools.partial:
+        inner = lowering.known(node.args[0]) if node.args else None
+        if inner is None:
+            return None
+        return Partial(resolve.normal(inner), tuple(_argument(lowering, a) for a in node.args[1:]),
+                       tuple((k.arg, _argument(lowering, k.value)) for k in node.keywords))
+    if isinstance(callee, Object) and callee.value is runtime.batched:
+        inner = lowering.known(node.args[0])
+        return Object(runtime.batched(inner.value))
+    kind = _transformation(callee)
+    if kind and kind not in resolve.DIRECT_KINDS:
+        if not node.args:
+            return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg)))
+                                             for k in node.keywords))
+        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
+    if isinstance(callee, Partial) and _transformation(callee.fn) and node.args:
+        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
+    return None
+
+
+def _transformation(known):
+    if isinstance(known, Object):
+        try:
+            return resolve.TRANSFORMATIONS.get(known.value)
+        except TypeError:  # unhashable
+            return None
+    return None
+
+
+def _argument(lowering, node):
+    known = lowering.known(node)
+    if known is not None and (resolve.is_static(known) or not isinstance(known, Object)):
+        return known
+    return lowering.atom(node)
+
+
+def derive(lowering, callee, function, extra, keywords, node):
+    options = {}
+    if isinstance(callee, Partial):
+        options = {k: v.value for k, v in callee.keywords}
+        callee = callee.fn
+    api = callee.value
+    inner = function if not isinstance(function, gast.AST) else lowering.known(function)
+    if inner is None:
+        refuse(node, lowering.unit, f"{api.__name__} of a function that is not known when the code is transformed",
+               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    given = [resolve.literal(e, lowering, "an option of " + api.__name__) for e in extra]
+    positional = [p for p in inspect.signature(api).parameters][1:]
+    options.update(zip(positional, given))
+    options.update({k.arg: resolve.literal(k.value, lowering, k.arg) for k in keywords})
+    return Derived(resolve.TRANSFORMATIONS[api], resolve.normal(inner), tuple(sorted(options.items())))
+
+
+def decorate(lowering, decorator, known):
+    """Apply a decorator to a nested function at transform time."""
+    callee = lowering.known(decorator)
+    kind = _transformation(callee.fn if isinstance(callee, Partial) else callee)
+    if not kind:
+        refuse(decorator, lowering.unit, "this decorator is not supported on a nested function",
+               "Call what it decorates directly, or move the function to module level.")
+    return derive(lowering, callee, known, (), (), decorator)
+
+
+# -- callees --------------------------------------------------------------------------------------------------------
+
+def direct(lowering, known, node, statics=None):
+    """Reduce a compile-time function to (unit or object, leading atoms, keyword atoms)."""
+    known = resolve.normal(known)
+    if isinstance(known, Closure):
+        return known.unit(), [name(n, node) for n in known.env], {}
+    if isinstance(known, Derived):
+        from xform import pipeline
+        target, prefix, keywords = direct(lowering, known.fn, node)
+        if keywords:
+            target, prefix, keywords = _reorder(lowering, target, prefix, keywords, known, node)
+        if not isinstance(target, Unit):
+            target = pipeline.unit_of_callable(target.value, lowering, node)
+        return pipeline.derive(known.kind, target, dict(known.options), len(prefix)), prefix, {}
+    if isinstance(known, Partial):
+        statics, args = {}, list(known.args)
+        inner = known.fn
+        if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and any(
+                not isinstance(a, gast.AST) and resolve.is_static(a) for a in args):
+            target, prefix, keywords = _bind_statics(lowering, inner, args, dict(known.keywords), node)
+        else:
+            target, prefix, keywords = direct(lowering, inner, node)
+            prefix = prefix + [_atom_of(lowering, a, node) for a in args]
+        for key, value in known.keywords:
+            keywords[key] = _atom_of(lowering, value, node)
+        return target, prefix, keywords
+    return known, [], {}
+
+
+def _atom_of(lowering, value, node):
+    if isinstance(value, gast.AST):
+        return value
+    made = lowering.materialise(value, name("value", node))
+    if isinstance(made, (gast.Name, gast.Constant)) or lowering.is_reference(made):
+        return made
+    return lowering.store_temp(made, "value", node)
+
+
+def _reorder(lowering, target, prefix, keywords, known, node):
+    """partial(f, k=v) under a transformation: give the keywords their place through a wrapper unit."""
+    refuse(node, lowering.unit, f"{known.kind} of a partial with keyword arguments is not supported here",
+           "Use a lambda instead of the partial.")
+
+
+def _bind_statics(lowering, inner, args, keywords, node):
+    """Specialise a user function to the leading arguments that are functions or objects."""
+    from xform.desugar.functions import specialise
+    names = list(inspect.signature(inner.value).parameters)
+    statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
+    unit, passed = specialise(lowering, inner.value, statics, node)
+    rest = [_atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
+    return unit, [name(n, node) for n in passed] + rest, {}
+
+
+# -- calls ----------------------------------------------------------------------------------------------------------
+
+def lower(lowering, node):
+    """Lower a call to a core value."""
+    if isinstance(node.func, gast.Attribute):
+        found = at_update(lowering, node)
+        if found is not None:
+            return found
+    callee = lowering.known(node.func)
+    if callee is None:
+        return method(lowering, node)
+    return call_known(lowering, resolve.normal(callee), node)
+
+
+def call_known(lowering, callee, node):
+    if isinstance(callee, Object):
+        kind = _transformation(callee)
+        if kind:
+            return at(gast.Tuple(call_direct(lowering, kind, node), gast.Load()), node)
+    args, keywords = arguments(lowering, node)
+    if isinstance(callee, Object):
+        return call_object(lowering, callee, args, keywords, node)
+    if isinstance(callee, Partial):
+        args, keywords = [*callee.args, *args], {**dict(callee.keywords), **keywords}
+        return call_known_with(lowering, resolve.normal(callee.fn), args, keywords, node)
+    return call_known_with(lowering, callee, args, keywords, node)
+
+
+def call_known_with(lowering, callee, args, keywords, node):
+    if isinstance(callee, Object):
+        return call_object(lowering, callee, args, keywords, node)
+    if isinstance(callee, Partial):
+        return call_known_with(lowering, resolve.normal(callee.fn), [*callee.args, *args],
+                               {**dict(callee.keywords), **keywords}, node)
+    target, prefix, more = direct(lowering, callee, node)
+    args = [_atom_of(lowering, a, node) for a in args]
+    keywords = {k: _atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
+    if isinstance(target, Unit):
+        # generated code passes one argument a parameter
+        generated = isinstance(callee, Closure) and isinstance(callee.nested, _UnitValue) and not keywords
+        own = args if generated else bind(lowering, target, args, keywords, node, callee)
+        return call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
+    return call_object(lowering, target, prefix + args, keywords, node)
+
+
+def arguments(lowering, node):
+    """Argument atoms, or compile-time values for functions; starred arguments stay Starred."""
+    args = []
+    for argument in node.args:
+        if isinstance(argument, gast.Starred):
+            inner = argument.value
+            if isinstance(inner, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in inner.elts):
+                args += [_argument(lowering, e) for e in inner.elts]
+                continue
+            args.append(at(gast.Starred(lowering.atom(inner), gast.Load()), argument))
+        else:
+            args.append(_argument(lowering, argument))
+    keywords = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            if not isinstance(keyword.value, gast.Dict):
+                refuse(node, lowering.unit, "a call with **kwargs is not supported in a transformed function yet",
+                       "Spell the keyword arguments out.")
+            for key, value in zip(keyword.value.keys, keyword.value.values):
+                keywords[key.value] = _argument(lowering, value)
+        else:
+            keywords[keyword.arg] = _argument(lowering, keyword.value)
+    return args, keywords
+
+
+def call_object(lowering, callee, args, keywords, node):
+    """A call of a Python object known at transform time."""
+    value = callee.value
+    from xform.desugar.functions import specialise
+    if value is tree_map and not keywords and 2 <= len(args) <= 5:
+        value = getattr(runtime, f"tree_map_{len(args) - 1}")
+    path = canonical(value)
+    target = lookup(path) if path else value
+    static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
+    named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
+    from runtime.op import rule_of
+    is_op = path and rule_of(target) is not None
+    if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
+        names = list(inspect.signature(target).parameters)
+        statics = {names[i]: resolve.normal(a) for i, a in static.items() if resolve.is_static(a)}
+        statics.update({k: resolve.normal(a) for k, a in named.items() if resolve.is_static(a)})
+        if statics:
+            unit, passed = specialise(lowering, target, statics, node)
+            rest = [_atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
+            more = {k: _atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
+            own = bind(lowering, unit, rest, more, node, callee)
+            return call(name(lowering.refer(unit.name, unit), node), [name(n, node) for n in passed] + own, node=node)
+    args = [_atom_of(lowering, a, node) for a in args]
+    keywords = {k: _atom_of(lowering, a, node) for k, a in keywords.items()}
+    if path:
+        return call(reference(path, node), args, keywords, node)
+    if value in PLAIN_BUILTINS if _hashable(value) else False:
+        return call(name(value.__name__, node), args, keywords, node)
+    if isinstance(value, types.FunctionType):
+        key = lowering.refer(getattr(value, "__name__", "function").replace("<lambda>", "lambda_"), callee)
+        own = bind(lowering, _Signature(value), args, keywords, node, callee)
+        return call(name(key, node), own, node=node)
+    if isinstance(value, type) and isinstance(getattr(builtins, value.__name__, None), type):
+        return call(name(value.__name__, node), args, keywords, node)
+    if hasattr(type(value), "_xform_custom"):
+        key = lowering.refer(getattr(value, "__name__", "function"), callee)
+        own = bind(lowering, _Signature(value), args, keywords, node, callee)
+        return call(name(key, node), own, node=node)
+    if not callable(value):
+        refuse(node, lowering.unit, f"{type(value).__name__} object is not callable")
+    wanted = getattr(value, "__name__", "function")
+    return call(name(lowering.refer(wanted if wanted.isidentifier() else "function", callee), node), args, keywords, node)
+
+
+def _hashable(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+class _Signature:
+    """What ``bind`` needs of a callee that has no unit."""
+
+    def __init__(self, function):
+        self.signature = inspect.signature(function)
+        self.name = getattr(function, "__name__", "function")
+
+
+def bind(lowering, unit, args, keywords, node, callee=None):
+    """Bind call arguments to the parameters of a unit: one atom a parameter, defaults filled in."""
+    args = _unstar(lowering, unit.signature, args, keywords, node)
+    try:
+        bound = unit.signature.bind(*args, **keywords)
+    except TypeError as error:
+        refuse(node, lowering.unit, f"{unit.name}() {error}")
+    made = []
+    for param in unit.signature.parameters.values():
+        if param.kind is param.VAR_POSITIONAL:
+            made.append(lowering.atom_value(at(gast.Tuple(list(bound.arguments.get(param.name, ())), gast.Load()), node)))
+        elif param.kind is param.VAR_KEYWORD:
+            items = bound.arguments.get(param.name, {})
+            made.append(lowering.atom_value(at(gast.Dict([const(k, node) for k in items], list(items.values())), node)))
+        elif param.name in bound.arguments:
+            made.append(bound.arguments[param.name])
+        else:
+            made.append(_default(lowering, param.default, callee, node))
+    return made
+
+
+def _default(lowering, default, callee, node):
+    if isinstance(default, gast.AST):
+        return callee.default(default) if isinstance(callee, Closure) else default
+    if default is None or isinstance(default, (bool, int, float, str)):
+        return const(default, node)
+    known = default if isinstance(default, (Object, Closure, Partial, Derived)) else Object(default)
+    return _atom_of(lowering, known, node)
+
+
+def _unstar(lowering, signature, args, keywords, node):
+    """Spread ``*rest`` over the parameters that are still unbound."""
+    stars = [i for i, a in enumerate(args) if isinstance(a, gast.Starred)]
+    if not stars:
+        return args
+    if len(stars) > 1 or stars[0] != len(args) - 1:
+        refuse(node, lowering.unit, "only one starred argument, in last place, is supported in a transformed function",
+               "Spell the arguments out.")
+    *args, star = args
+    positional = [p for p in signature.parameters.values()
+                  if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in keywords]
+    missing = positional[len(args):]
+    if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()) or any(
+            p.default is not p.empty for p in missing) or not missing:
+        refuse(node, lowering.unit, "how many values *args holds here is not known when the code is transformed",
+               "Call a function with a fixed number of parameters, or spell the arguments out.")
+    names = [lowering.temp(p.name) for p in missing]
+    from xform.syntax import assign
+    if len(names) == 1:
+        lowering.emit(names[0], at(gast.Subscript(star.value, const(0), gast.Load()), node), node)
+    else:
+        lowering.out.append(assign(names, star.value, node))
+    return args + [name(n, node) for n in names]
+
+
+# -- methods --------------------------------------------------------------------------------------------------------
+
+def method(lowering, node):
+    """A call whose callee is a run-time value: an array or container method, or a function value."""
+    if not isinstance(node.func, gast.Attribute):
+        function = lowering.atom(node.func)
+        args, keywords = arguments(lowering, node)
+        args = [_atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
+        return call(function, args, {k: _atom_of(lowering, v, node) for k, v in keywords.items()}, node)
+    attr = node.func.attr
+    base = lowering.atom(node.func.value)
+    args, keywords = arguments(lowering, node)
+    args = [_atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
+    keywords = {k: _atom_of(lowering, v, node) for k, v in keywords.items()}
+    if attr in METHODS:
+        if attr in ("reshape", "transpose") and args and not isinstance(args[0], gast.Tuple) and (
+                len(args) > 1 or isinstance(args[0], gast.Constant) and isinstance(args[0].value, int)):
+            args = [lowering.atom_value(at(gast.Tuple(args, gast.Load()), node))]
+        return call(f"np.{attr}", [base, *args], keywords, node)
+    if attr in CONTAINER_METHODS:
+        return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
+    if attr in MUTATIONS or attr in REFUSED_MUTATIONS:
+        refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
+               REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
+    if attr in ("copy", "block_until_ready"):
+        return call(f"rt.builtins.{attr}", [base], node=node)
+    return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)
+
+
+def mutation(lowering, value, node):
+    """``xs.append(v)`` as a statement rebinds xs; returns whether this was one."""
+    function = value.func
+    if not isinstance(function, gast.Attribute) or lowering.known(function) is not None:
+        return False
+    if function.attr in REFUSED_MUTATIONS and function.attr not in ("pop",):
+        refuse(node, lowering.unit, f".{function.attr}() changes its object in place, which is not supported in a "
+               "transformed function", REFUSED_MUTATIONS[function.attr])
+    if function.attr not in MUTATIONS:
+        return False
+    base = function.value
+    if not isinstance(base, gast.Name):
+        if isinstance(base, gast.Subscript):
+            from xform.desugar.targets import store_to
+            old = lowering.atom(base)
+            args = [lowering.atom(a) for a in value.args]
+            new = lowering.store_temp(call(MUTATIONS[function.attr], [old, *args], node=node), "items", node)
+            store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
+            return True
+        refuse(node, lowering.unit, f".{function.attr}() on an attribute is not supported in a transformed function",
+               "Take the list into a local variable first.")
+    if base.id not in lowering.counts:
+        refuse(node, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no outer object",
+               "Make the list inside the function, or return what is to be added.")
+    args = [lowering.atom(a) for a in value.args]
+    lowering.emit(base.id, call(MUTATIONS[function.attr], [name(base.id, node), *args], node=node), node)
+    return True
+
+
+def at_update(lowering, node):
+    """``x.at[i].set(v)`` is rt.at_set(x, i, v); None when the call is no such update."""
+    function = node.func
+    inner = function.value
+    if not (isinstance(inner, gast.Subscript) and isinstance(inner.value, gast.Attribute) and inner.value.attr == "at"
+            and function.attr in AT_METHODS):
+        return None
+    from xform.desugar.targets import index_value
+    base = lowering.atom(inner.value.value)
+    index = index_value(lowering, inner.slice, node)
+    args, keywords = arguments(lowering, node)
+    return call(AT_METHODS[function.attr], [base, index, *args], keywords, node)
+
+
+# -- jvp, vjp, linearize called with a function and primals -----------------------------------------------------------
+
+def call_direct(lowering, kind, node):
+    """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot)."""
+    if kind != "jvp":
+        refuse(node, lowering.unit, f"{kind} inside a transformed function must be unpacked where it is called",
+               f"Write `out, f_{kind} = {kind}(...)`.")
+    known = lowering.known(node.args[0])
+    if known is None:
+        refuse(node, lowering.unit, "jvp of a function that is not known when the code is transformed",
+               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    from xform import pipeline
+    target, prefix, keywords = direct(lowering, resolve.normal(known), node)
+    if not isinstance(target, Unit):
+        target = pipeline.unit_of_callable(target.value, lowering, node)
+    primals = _spread(lowering, node.args[1], target, node)
+    tangents = _spread(lowering, node.args[2], target, node)
+    unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
+    result = call(name(lowering.refer(unit.name, unit), node), prefix + primals + tangents, node=node)
+    pair = lowering.store_temp(result, "pair", node)
+    names = [lowering.temp("out"), lowering.temp("out_dot")]
+    from xform.syntax import assign
+    lowering.out.append(assign(names, pair, node))
+    return [name(n, node) for n in names]
+
+
+def _spread(lowering, node, unit, place):
+    if isinstance(node, (gast.Tuple, gast.List)):
+        return [lowering.atom(e) for e in node.elts]
+    value = lowering.atom(node)
+    count = len([p for p in unit.signature.parameters.values() if p.default is p.empty])
+    names = [lowering.temp("primal") for _ in range(count)]
+    if count == 1:
+        lowering.emit(names[0], at(gast.Subscript(value, const(0), gast.Load()), place), place)
+    else:
+        from xform.syntax import assign
+        lowering.out.append(assign(names, value, place))
+    return [name(n, place) for n in names]
+
+
+def assign_direct(lowering, node):
+    """``out, pullback = vjp(f, *primals)``: the second name becomes a compile-time function over the residuals."""
+    value = node.value
+    if not isinstance(value, gast.Call) or len(node.targets) != 1:
+        return False
+    callee = lowering.known(value.func)
+    kind = _transformation(callee) if callee is not None else None
+    if kind not in ("vjp", "linearize"):
+        return False
+    target = node.targets[0]
+    if not (isinstance(target, gast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[1], gast.Name)
+            and lowering.counts.get(target.elts[1].id) == 1):
+        refuse(node, lowering.unit, f"the result of {kind} must be unpacked into two names where it is called",
+               f"Write `out, f_{kind} = {kind}(...)`.")
+    from xform import pipeline
+    known = lowering.known(value.args[0])
+    if known is None:
+        refuse(node, lowering.unit, f"{kind} of a function that is not known when the code is transformed",
+               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    unit, prefix, _ = direct(lowering, resolve.normal(known), node)
+    if not isinstance(unit, Unit):
+        unit = pipeline.unit_of_callable(unit.value, lowering, node)
+    primals = [lowering.atom(a) for a in value.args[1:]]
+    if kind == "linearize":
+        made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
+        out = call(name(lowering.refer(unit.name, unit), node), prefix + primals, node=node)
+        from xform.desugar.targets import store_to
+        store_to(lowering, target.elts[0], lowering.store_temp(out, "out", node), node)
+        push = pipeline.derive("pushforward", made, {}, 0)
+        lowering.statics[target.elts[1].id] = Partial(_UnitValue(push), tuple(prefix + primals), ())
+        return True
+    forward, backward = pipeline.derive("halves", unit, {"count": len(primals)}, len(prefix))
+    residuals = lowering.temp("residuals")
+    pair = lowering.store_temp(call(name(lowering.refer(forward.name, forward), node), prefix + primals, node=node),
+                               "pair", node)
+    out = lowering.temp("out")
+    from xform.desugar.targets import store_to
+    from xform.syntax import assign
+    lowering.out.append(assign([out, residuals], pair, node))
+    store_to(lowering, target.elts[0], name(out, node), node)
+    lowering.statics[target.elts[1].id] = Partial(_UnitValue(backward), (name(residuals, node),), ())
+    return True
+
+
+class _UnitValue(Closure):
+    """A unit that captures nothing, as a compile-time value."""
+
+    def __init__(self, unit):
+        super().__init__(self)
+        self._unit = unit
+
+    def unit(self):
+        return self._unit
+
+    def captured(self):
+        return ()
+
+    env = ()
+
+
+__all__ = ["lower", "known_call", "decorate", "direct", "mutation", "returns"]

@@ -1,0 +1,334 @@
+"""Closure conversion: a nested function becomes a unit of its own that takes the captured locals first.
+
+Before::
+
+    def f(x):
+        y = np.sin(x)
+        g = lambda z: z * y
+        return g(x)
+
+After::
+
+    def f_lambda(y, z):
+        out = z * y
+        return out
+
+    def f(x):
+        y = np.sin(x)
+        out = f_lambda(y, x)
+        return out
+"""
+from __future__ import annotations
+
+import inspect
+import weakref
+
+import gast
+
+from xform import parse, resolve
+from xform.errors import refuse
+from xform.resolve import Closure, Object, Partial
+from xform.syntax import call, name, pack, target_names
+from xform.unit import Unit
+
+FUNCTIONS = (gast.FunctionDef, gast.Lambda, gast.AsyncFunctionDef)
+COMPREHENSIONS = (gast.ListComp, gast.GeneratorExp, gast.SetComp, gast.DictComp)
+
+
+def parameters(tree):
+    """Parameter names in binding order: positional, *args, keyword-only, **kwargs."""
+    args = tree.args
+    found = [a.id for a in args.posonlyargs + args.args]
+    if args.vararg:
+        found.append(args.vararg.id)
+    found += [a.id for a in args.kwonlyargs]
+    if args.kwarg:
+        found.append(args.kwarg.id)
+    return found
+
+
+def binding_counts(tree):
+    """How often each local of a function is bound (parameters count)."""
+    counts = dict.fromkeys(parameters(tree), 1)
+
+    def bind(identifier, times=1):
+        counts[identifier] = counts.get(identifier, 0) + times
+
+    def walk(node, in_loop):
+        times = 2 if in_loop else 1
+        if isinstance(node, FUNCTIONS):
+            if not isinstance(node, gast.Lambda):
+                bind(node.name)
+            return
+        if isinstance(node, COMPREHENSIONS):
+            return walk_inner(node, in_loop)
+        if isinstance(node, gast.Name) and isinstance(node.ctx, gast.Store):
+            bind(node.id, times)
+        elif isinstance(node, gast.AugAssign):
+            for identifier in target_names(node.target):
+                bind(identifier, 2)
+        elif isinstance(node, (gast.Import, gast.ImportFrom)):
+            for alias in node.names:
+                bind(alias.asname or alias.name.split(".")[0])
+        elif isinstance(node, gast.Subscript) and isinstance(node.ctx, gast.Store):
+            base = node.value
+            while isinstance(base, gast.Subscript):
+                base = base.value
+            if isinstance(base, gast.Name):
+                bind(base.id, 2)
+        walk_inner(node, in_loop or isinstance(node, (gast.For, gast.While)))
+
+    def walk_inner(node, in_loop):
+        for child in gast.iter_child_nodes(node):
+            walk(child, in_loop)
+
+    body = [tree.body] if isinstance(tree, gast.Lambda) else tree.body
+    for statement in body:
+        walk(statement, False)
+    return counts
+
+
+def names_in(tree):
+    return {n.id for n in gast.walk(tree) if isinstance(n, gast.Name)}
+
+
+def free(tree):
+    """Names that a function reads from outside, in order of appearance."""
+    found = {}
+
+    def of_function(node):
+        bound = set(binding_counts(node))
+        inner = {}
+        for statement in ([node.body] if isinstance(node, gast.Lambda) else node.body):
+            walk(statement, inner)
+        for default in node.args.defaults + [d for d in node.args.kw_defaults if d is not None]:
+            walk(default, inner)
+        return [n for n in inner if n not in bound]
+
+    def of_comprehension(node, into):
+        inner, bound = {}, set()
+        for generator in node.generators:
+            bound.update(target_names(generator.target))
+        for child in gast.iter_child_nodes(node):
+            walk(child, inner)
+        into.update(dict.fromkeys(n for n in inner if n not in bound))
+
+    def walk(node, into):
+        if isinstance(node, FUNCTIONS):
+            into.update(dict.fromkeys(of_function(node)))
+            for decorator in getattr(node, "decorator_list", ()):
+                walk(decorator, into)
+        elif isinstance(node, COMPREHENSIONS):
+            of_comprehension(node, into)
+        elif isinstance(node, gast.Name) and isinstance(node.ctx, gast.Load):
+            into[node.id] = None
+        else:
+            if isinstance(node, gast.AugAssign):
+                into.update(dict.fromkeys(target_names(node.target)))
+            for child in gast.iter_child_nodes(node):
+                walk(child, into)
+
+    found.update(dict.fromkeys(of_function(tree)))
+    return list(found)
+
+
+class GlobalScope:
+    """Free names of a function object: its cells, its module, the builtins."""
+
+    def __init__(self, function):
+        cells, self.namespace = parse.free_names(function)
+        self.cells = {key: (value, function) for key, value in cells.items()}
+
+    def find(self, identifier, node):
+        return resolve.global_object(identifier, self.cells, self.namespace)
+
+
+class NestedScope:
+    """Free names of a nested function: the enclosing function's locals (captured) and what it sees."""
+
+    def __init__(self, parent, mapping):
+        self.parent, self.mapping = parent, mapping
+
+    def find(self, identifier, node):
+        parent = self.parent
+        if identifier in parent.statics:
+            return resolve.renamed(parent.statics[identifier], self.mapping)
+        if identifier in parent.counts:
+            return self.mapping[identifier]
+        found = parent.scope.find(identifier, node)
+        if isinstance(found, str):
+            return self.mapping[found]
+        return found if found is None else resolve.renamed(found, self.mapping)
+
+
+class Nested:
+    """A nested function before it is read."""
+
+    def __init__(self, parent, tree, defaults):
+        self.parent, self.tree, self.defaults = parent, tree, defaults
+        self._captured = None
+        self._unit = None
+
+    def captured(self):
+        """The enclosing function's locals that the function depends on."""
+        if self._captured is None:
+            self._captured = []     # while this is worked out, a recursive mention adds nothing
+            found = {}
+            for identifier in free(self.tree):
+                known = self.parent.statics.get(identifier)
+                if known is not None:
+                    found.update(dict.fromkeys(resolve.captured_names(known)))
+                elif identifier in self.parent.counts:
+                    found[identifier] = None
+                else:
+                    outer = self.parent.scope.find(identifier, self.tree)
+                    found.update(dict.fromkeys([outer] if isinstance(outer, str) else
+                                               resolve.captured_names(outer) if outer is not None else []))
+            for default in self.defaults.values():
+                if isinstance(default, gast.Name):
+                    found[default.id] = None
+            self._captured = list(found)
+        return self._captured
+
+    def unit(self):
+        if self._unit is None:
+            from xform.anf import Lowering
+            parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
+            identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
+            unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
+            self._unit = unit
+            bound = set(binding_counts(self.tree))
+            mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
+            lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
+            for param in mapping.values():
+                lowering.counts[param] = 2
+                lowering.names.take(param)
+            unit.signature = signature_of(self.tree, self.defaults)
+            lowering.run(list(mapping.values()) + parameters(self.tree))
+        return self._unit
+
+
+def _other(identifier, used):
+    made = identifier + "_outer"
+    while made in used:
+        made += "_"
+    return made
+
+
+def nested(lowering, node):
+    """The compile-time value of a def or lambda inside a function."""
+    memo = lowering.__dict__.setdefault("memo", {})
+    if id(node) not in memo:
+        args = node.args
+        defaults = {}
+        positional = args.posonlyargs + args.args
+        for param, default in zip(positional[len(positional) - len(args.defaults):], args.defaults):
+            defaults[param.id] = default
+        for param, default in zip(args.kwonlyargs, args.kw_defaults):
+            if default is not None:
+                defaults[param.id] = default
+        lowered = {}
+        for param, default in defaults.items():
+            known = lowering.known(default)
+            lowered[param] = known if known is not None else lowering.atom(default)
+        memo[id(node)] = Closure(Nested(lowering, node, lowered)), node
+    return memo[id(node)][0]
+
+
+def signature_of(tree, defaults):
+    """An inspect.Signature whose defaults are atoms or compile-time values."""
+    P = inspect.Parameter
+    args, made = tree.args, []
+    for kind, group in ((P.POSITIONAL_ONLY, args.posonlyargs), (P.POSITIONAL_OR_KEYWORD, args.args)):
+        made += [P(a.id, kind, default=defaults.get(a.id, P.empty)) for a in group]
+    if args.vararg:
+        made.append(P(args.vararg.id, P.VAR_POSITIONAL))
+    made += [P(a.id, P.KEYWORD_ONLY, default=defaults.get(a.id, P.empty)) for a in args.kwonlyargs]
+    if args.kwarg:
+        made.append(P(args.kwarg.id, P.VAR_KEYWORD))
+    return inspect.Signature(made)
+
+
+_units: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def unit_of(function) -> Unit:
+    """The unit of a Python function object; read once per code object."""
+    found = _units.get(function)
+    if found is not None and found[0] is function.__code__ and _fresh(found[1]):
+        return found[1]
+    source = parse.parse(function)
+    unit = lower_source(source, {}, function)
+    _units[function] = (function.__code__, unit)
+    return unit
+
+
+def _fresh(unit):
+    """Whether the functions that a unit was resolved to are still what its globals hold."""
+    return all(not callable(unit.env.get(key)) or not isinstance(namespace, dict)
+               or namespace.get(where) is unit.env[key] for key, (namespace, where) in unit.reads.items())
+
+
+def lower_source(source, statics, function, extra=()):
+    from xform.anf import Lowering
+    from xform.grammar import check
+    identifier = getattr(source.tree, "name", "lambda_")
+    unit = Unit(identifier, None, {}, set(), source.file, function.__module__ or "", core=True, function=function)
+    unit.signature = parse.signature(function)
+    lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
+    for param in extra:
+        lowering.counts[param] = 2
+        lowering.names.take(param)
+    lowering.run(list(extra) + [p for p in parameters(source.tree) if p not in statics])
+    return check(unit, "anf")
+
+
+_specialised: dict = {}
+
+
+def specialise(lowering, function, statics, node):
+    """The unit of ``function`` with some parameters bound to compile-time values.
+
+    Returns (unit, names of the locals that its leading parameters receive).
+    """
+    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())))
+    captured = [n for k in statics.values() for n in resolve.captured_names(k)]
+    if key not in _specialised:
+        source = parse.parse(function)
+        own = set(binding_counts(source.tree)) | names_in(source.tree)
+        params, inner = [], {}
+        for param, known in statics.items():
+            mapping = {}
+            for captured_name in dict.fromkeys(resolve.captured_names(known)):
+                made = captured_name if captured_name not in own else _other(captured_name, own)
+                own.add(made)
+                mapping[captured_name] = made
+            params += [mapping[n] for n in dict.fromkeys(resolve.captured_names(known))]
+            inner[param] = resolve.renamed(known, mapping)
+        unit = Unit("", None, {}, set())
+        _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
+        made = lower_source(source, inner, function, params)
+        unit.__dict__.update(made.__dict__)
+        unit.function = None
+        unit.signature = unit.signature.replace(parameters=[
+            p for p in unit.signature.parameters.values() if p.name not in statics])
+    passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
+    del captured
+    return _specialised[key][0], passed
+
+
+def as_value(lowering, known, node):
+    """A function as a run-time value: its name, or a partial over the captured locals."""
+    from xform.desugar.calls import direct
+    if isinstance(known, (Closure, Partial)) or not isinstance(known, Object):
+        unit, prefix, keywords = direct(lowering, known, node)
+        if keywords:
+            refuse(node, lowering.unit, "this function value cannot be stored", "Call it where it is made.")
+        path = name(lowering.refer(unit.name, unit), node)
+        if not prefix:
+            return path
+        return call("rt.partial", [path, *prefix], node=node)
+    return name(lowering.refer(getattr(known.value, "__name__", "function"), known), node)
+
+
+__all__ = ["nested", "unit_of", "specialise", "pack"]

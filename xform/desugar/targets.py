@@ -1,0 +1,129 @@
+"""Assignments: unpacking, stores into elements (arrays are values), augmented assignment.
+
+Before::
+
+    (a, b), c = pair
+    x[i] = a
+    x[i] += b
+
+After::
+
+    item, c = pair
+    a, b = item
+    x = rt.setitem(x, i, a)
+    item_1 = x[i]
+    total = item_1 + b
+    x = rt.setitem(x, i, total)
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.errors import refuse
+from xform.syntax import assign, at, call, clone, name
+
+
+def store_to(lowering, target, value, node):
+    """Store an atom to any target."""
+    if isinstance(target, gast.Name):
+        lowering.emit(target.id, value, node)
+    elif isinstance(target, (gast.Tuple, gast.List)):
+        unpack(lowering, target, value, node)
+    elif isinstance(target, gast.Subscript):
+        set_element(lowering, target, value, node)
+    elif isinstance(target, gast.Attribute):
+        refuse(target, lowering.unit, "assigning an attribute is not supported in a transformed function",
+               "Return the new value, or use dataclasses.replace.")
+    else:
+        refuse(target, lowering.unit, f"cannot assign to {type(target).__name__}")
+
+
+def unpack(lowering, target, value, node):
+    elements = target.elts
+    starred = [i for i, e in enumerate(elements) if isinstance(e, gast.Starred)]
+    if starred:
+        return unpack_star(lowering, elements, starred[0], value, node)
+    names, later = [], []
+    for element in elements:
+        if isinstance(element, gast.Name) and element.id not in names:
+            names.append(element.id)
+        else:
+            made = lowering.temp("item")
+            names.append(made)
+            later.append((element, made))
+    lowering.out.append(assign(names, value, node))
+    for element, made in later:
+        store_to(lowering, element, name(made, node), node)
+
+
+def unpack_star(lowering, elements, star, value, node):
+    """``a, *b, c = v`` becomes a = v[0]; b = list(v[1:-1]); c = v[-1]."""
+    after = len(elements) - star - 1
+    for index, element in enumerate(elements):
+        if index == star:
+            stop = gast.Constant(-after, None) if after else None
+            part = at(gast.Subscript(value, gast.Slice(gast.Constant(star, None), stop, None), gast.Load()), node)
+            middle = lowering.store_temp(part, "rest", node)
+            made = call("rt.builtins.list", [middle], node=node)
+            store_to(lowering, element.value, lowering.store_temp(made, "rest", node), node)
+        else:
+            position = index if index < star else index - len(elements)
+            part = at(gast.Subscript(value, gast.Constant(position, None), gast.Load()), node)
+            store_to(lowering, element, lowering.store_temp(part, "item", node), node)
+
+
+def set_element(lowering, target, value, node):
+    base = target.value
+    if isinstance(base, gast.Attribute):
+        refuse(target, lowering.unit, "assigning into an attribute's value is not supported in a transformed function",
+               "Take it into a local variable first.")
+    index = index_value(lowering, target.slice, node)
+    old = lowering.atom(base)
+    new = lowering.temp(getattr(base, "id", "item")) if not isinstance(base, gast.Name) else None
+    updated = call("rt.setitem", [old, index, value], node=node)
+    if new is None:
+        if base.id not in lowering.counts:
+            refuse(target, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no globals",
+                   "Pass it in as an argument.")
+        lowering.emit(old.id, updated, node)
+    else:
+        lowering.emit(new, updated, node)
+        store_to(lowering, base, name(new, node), node)
+
+
+def index_value(lowering, index, node):
+    """An index as an atom: slices become slice objects."""
+    return lowering.atom(as_expression(index))
+
+
+def as_expression(index):
+    """An index as an ordinary expression."""
+    if isinstance(index, gast.Slice):
+        parts = [p if p is not None else gast.Constant(None, None) for p in (index.lower, index.upper, index.step)]
+        made = call("slice", parts, node=index.lower or index.upper or index.step)
+        return made
+    if isinstance(index, gast.Tuple):
+        return at(gast.Tuple([as_expression(e) for e in index.elts], gast.Load()), index)
+    return index
+
+
+def augmented(lowering, node):
+    """``x op= v``: rebind x; for an element, read, combine and store."""
+    target = node.target
+    if isinstance(target, gast.Name):
+        if target.id not in lowering.counts:
+            refuse(target, lowering.unit, f"{target.id!r} is not a local variable")
+        value = lowering.atom(node.value)
+        lowering.emit(target.id, at(gast.BinOp(name(target.id, node), node.op, value), node), node)
+        return
+    if not isinstance(target, gast.Subscript):
+        refuse(target, lowering.unit, "augmented assignment to an attribute is not supported in a transformed function",
+               "Use a local variable and return it.")
+    base = lowering.atom(target.value)
+    index = index_value(lowering, target.slice, node)
+    old = lowering.store_temp(at(gast.Subscript(base, clone(index), gast.Load()), node), "item", node)
+    value = lowering.atom(node.value)
+    new = at(gast.BinOp(old, node.op, value), node)
+    new = lowering.store_temp(new, lowering.title(new, node), node)
+    pinned = at(gast.Subscript(target.value, index, gast.Store()), node)
+    set_element(lowering, pinned, new, node)

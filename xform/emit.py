@@ -1,0 +1,309 @@
+"""Emit: units become module text with the user's names and one comment with file, line and statement per user line.
+
+The same units give the same text, byte for byte. This is the only module that imports astor.
+"""
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import types
+from dataclasses import dataclass, field
+
+import astor
+import gast
+
+from xform.names import Names
+from xform.syntax import clone, dotted, params_of, rename
+from xform.unit import Unit
+
+WIDTH = 120
+
+
+@dataclass
+class Module:
+    """Emitted text, the objects that its free names stand for, and the user's line of each emitted line."""
+    text: str
+    entry: str
+    objects: dict
+    origins: dict = field(default_factory=dict)     # emitted line -> (file, line)
+    reads: dict = field(default_factory=dict)       # free name -> (namespace, key)
+
+
+def collect(entry) -> list:
+    """The units reachable from an entry, callers before callees, in the order of their calls."""
+    seen, ordered = set(), []
+
+    def visit(unit):
+        if id(unit) in seen:
+            return
+        seen.add(id(unit))
+        ordered.append(unit)
+        for identifier in _free(unit):
+            value = unit.env.get(identifier)
+            if isinstance(value, Unit):
+                visit(value)
+    visit(entry)
+    return ordered
+
+
+def _free(unit):
+    """Free names of a unit in order of appearance."""
+    local = set(params_of(unit.tree))
+    for node in gast.walk(unit.tree):
+        if isinstance(node, gast.Name) and isinstance(node.ctx, gast.Store):
+            local.add(node.id)
+        elif isinstance(node, gast.FunctionDef):
+            local.update(a.id for a in node.args.args)
+            local.add(node.name) if node is not unit.tree else None
+    found = {}
+
+    def walk(node):
+        if isinstance(node, gast.Name) and node.id not in local:
+            found[node.id] = None
+        for child in gast.iter_child_nodes(node):
+            walk(child)
+    for statement in unit.tree.body:
+        walk(statement)
+    return list(found)
+
+
+def emit(entry, doc="", imports=None) -> Module:
+    """Write one module for an entry unit and all that it calls.
+
+    ``imports(object, name, where it was read)`` returns an import line for a free object of a standalone file; without it the module is
+    meant to be loaded in this process and its free names are bound by ``load``.
+    """
+    units = collect(entry)
+    names = Names()
+    chosen = {}
+    for unit in units:
+        chosen[id(unit)] = names.fresh(unit.name)
+    objects, reads, object_names = {}, {}, {}
+    bodies, aliases = [], set()
+    for unit in units:
+        tree = clone(unit.tree)
+        tree.name = chosen[id(unit)]
+        mapping = {}
+        local = {n.id for n in gast.walk(tree) if isinstance(n, gast.Name)} | set(params_of(tree))
+        for identifier in _free(unit):
+            value = unit.env.get(identifier)
+            if isinstance(value, Unit):
+                mapping[identifier] = chosen[id(value)]
+            elif identifier in unit.env:
+                key = id(value)
+                if key not in object_names:
+                    object_names[key] = names.fresh(identifier)
+                    objects[object_names[key]] = value
+                    if identifier in unit.reads:
+                        reads[object_names[key]] = unit.reads[identifier]
+                mapping[identifier] = object_names[key]
+            elif identifier in ("np", "rt", "lax", "nn", "random"):
+                aliases.add(identifier)
+        clashes = {new for old, new in mapping.items() if new != old} & (local - set(mapping))
+        if clashes:
+            inner = Names(local | set(mapping.values()))
+            rename(tree, {c: inner.fresh(c) for c in clashes})
+        for statement in tree.body:
+            rename(statement, {k: v for k, v in mapping.items() if k != v})
+        aliases |= {d for d in _decorator_aliases(unit)}
+        bodies.append((unit, tree))
+    lines, origins = [], {}
+    if doc:
+        lines.append(f'"""{doc}"""')
+    lines += _imports(aliases)
+    if imports is not None:
+        lines += sorted({imports(value, key, reads.get(key)) for key, value in objects.items()})
+    for unit, tree in bodies:
+        lines += ["", ""]
+        _function(unit, tree, lines, origins)
+    return Module("\n".join(lines) + "\n", chosen[id(entry)], objects, origins, reads)
+
+
+def _decorator_aliases(unit):
+    return ["rt"] if unit.boundary is not None else []
+
+
+def _imports(aliases):
+    lines = []
+    if "rt" in aliases:
+        lines.append("import runtime as rt")
+    if "np" in aliases:
+        lines.append("import runtime.numpy as np")
+    rest = [a for a in ("lax", "nn", "random") if a in aliases]
+    if rest:
+        lines.append(f"from runtime import {', '.join(rest)}")
+    return lines
+
+
+def _function(unit, tree, lines, origins):
+    if unit.boundary is not None:
+        options = ", ".join(f"{k}={v!r}" for k, v in unit.boundary.options)
+        lines.append(f"@rt.{unit.boundary.kind}({options})" if options else f"@rt.{unit.boundary.kind}")
+    defaults = _defaults(unit)
+    params = ", ".join(p + (f"={defaults[p]}" if p in defaults else "") for p in params_of(tree))
+    lines.append(f"def {tree.name}({params}):")
+    for note in unit.notes:
+        if note.startswith("#"):
+            lines.append("    " + note)
+    writer = _Writer(unit, lines, origins, "comments" in unit.notes)
+    writer.block(tree.body, 1)
+
+
+def _defaults(unit):
+    """Literal defaults of trailing parameters, as the user wrote them."""
+    if unit.signature is None:
+        return {}
+    found = {}
+    for param in reversed([p for p in params_of(unit.tree)]):
+        known = unit.signature.parameters.get(param)
+        if known is None or known.default is known.empty or not isinstance(known.default, (int, float, str, bool,
+                                                                                         type(None))):
+            break
+        found[param] = repr(known.default)
+    return found
+
+
+class _Writer:
+    def __init__(self, unit, lines, origins, comments):
+        self.unit, self.lines, self.origins, self.comments = unit, lines, origins, comments
+        self.last = None
+        self.owned = _owned(unit.tree)
+
+    def block(self, statements, depth):
+        for statement in statements:
+            self.statement(statement, depth)
+
+    def statement(self, statement, depth):
+        pad = "    " * depth
+        line = getattr(statement, "lineno", None)
+        compound = isinstance(statement, (gast.If, gast.For, gast.While, gast.FunctionDef))
+        if self.comments and line and self.unit.file and not compound and not isinstance(statement, gast.Return):
+            if line != self.last:
+                text = linecache.getline(self.unit.file, line).strip()
+                if text and not text.startswith(("if ", "elif ", "while ")):
+                    self.lines.append(f"{pad}# {os.path.basename(self.unit.file)}:{line}  {text}")
+                self.last = line
+        start = len(self.lines) + 1
+        if isinstance(statement, gast.If):
+            self.lines.append(f"{pad}if {source(statement.test)}:")
+            self.mark(start, line)
+            self.block(statement.body, depth + 1)
+            orelse = statement.orelse
+            while len(orelse) == 1 and isinstance(orelse[0], gast.If):
+                self.lines.append(f"{pad}elif {source(orelse[0].test)}:")
+                self.block(orelse[0].body, depth + 1)
+                orelse = orelse[0].orelse
+            if orelse:
+                self.lines.append(f"{pad}else:")
+                self.block(orelse, depth + 1)
+        elif isinstance(statement, gast.While):
+            self.lines.append(f"{pad}while {source(statement.test)}:")
+            self.mark(start, line)
+            self.block(statement.body, depth + 1)
+        elif isinstance(statement, gast.For):
+            self.lines.append(f"{pad}for {source(statement.target)} in {source(statement.iter)}:")
+            self.mark(start, line)
+            self.block(statement.body, depth + 1)
+        elif isinstance(statement, gast.FunctionDef):
+            if self.lines[-1] and not self.lines[-1].endswith(":"):
+                self.lines.append("")
+            self.lines.append(f"{pad}def {statement.name}({', '.join(params_of(statement))}):")
+            self.block(statement.body, depth + 1)
+            self.lines.append("")
+        else:
+            for text in _simple(statement, self.owned).split("\n"):
+                self.lines.append(pad + text)
+            self.mark(start, line)
+
+    def mark(self, start, line):
+        for emitted in range(start, len(self.lines) + 1):
+            if line and self.unit.file:
+                self.origins[emitted] = (self.unit.file, line)
+
+
+def _owned(tree):
+    """Lists that the function makes itself: an append may change them in place."""
+    fresh, other = set(), set(params_of(tree))
+
+    def walk(node):
+        for child in gast.walk(node):
+            if isinstance(child, gast.For):
+                other.update(n.id for n in gast.walk(child.target) if isinstance(n, gast.Name))
+            if not isinstance(child, gast.Assign):
+                continue
+            target, value = child.targets[0], child.value
+            if not isinstance(target, gast.Name):
+                other.update(n.id for n in gast.walk(target) if isinstance(n, gast.Name))
+            elif isinstance(value, gast.List):
+                fresh.add(target.id)
+            elif not (isinstance(value, gast.Call) and dotted(value.func) == "rt.append"
+                      and isinstance(value.args[0], gast.Name) and value.args[0].id == target.id):
+                other.add(target.id)
+    walk(tree)
+    return fresh - other
+
+
+def _simple(statement, owned=frozenset()):
+    """A statement without a body; an append to a list of the function's own is written as one."""
+    if isinstance(statement, gast.Assign):
+        value, target = statement.value, statement.targets[0]
+        if isinstance(value, gast.Call) and dotted(value.func) == "rt.append" and isinstance(target, gast.Name) \
+                and isinstance(value.args[0], gast.Name) and value.args[0].id == target.id \
+                and target.id in owned:
+            return f"{target.id}.append({_item(value.args[1])})"
+        return f"{source(target)} = {source(value)}"
+    if isinstance(statement, gast.Return):
+        return f"return {source(statement.value)}"
+    if isinstance(statement, gast.Expr):
+        return source(statement.value)
+    if isinstance(statement, gast.Assert):
+        return f"assert {source(statement.test)}" + (f", {source(statement.msg)}" if statement.msg is not None else "")
+    if isinstance(statement, gast.Raise):
+        return "raise" + (f" {source(statement.exc)}" if statement.exc is not None else "")
+    return {gast.Pass: "pass", gast.Break: "break"}[type(statement)]
+
+
+def source(node) -> str:
+    """One expression as text."""
+    if isinstance(node, gast.Tuple) and node.elts:
+        inner = ", ".join(_item(e) for e in node.elts)
+        return inner + ("," if len(node.elts) == 1 else "") if isinstance(node.ctx, gast.Store) else (
+            inner if len(node.elts) > 1 else f"{inner},")
+    return _expression(node)
+
+
+def _item(node):
+    text = _expression(node)
+    if not isinstance(node, gast.Tuple):
+        return text
+    return f"({source(node)})"
+
+
+def _expression(node):
+    tree = ast.fix_missing_locations(gast.gast_to_ast(clone(node)))
+    if any(isinstance(n, ast.JoinedStr) for n in ast.walk(tree)):
+        return ast.unparse(tree)    # astor prints f-strings with triple quotes
+    text = astor.to_source(tree, indent_with="    ", pretty_source=_pretty).strip()
+    if text.startswith("(") and text.endswith(")") and not isinstance(node, (gast.Tuple, gast.GeneratorExp)):
+        stripped = text[1:-1]
+        try:
+            if ast.dump(ast.parse(stripped, mode="eval")) == ast.dump(ast.parse(text, mode="eval")):
+                return stripped
+        except SyntaxError:
+            return text
+    return text
+
+
+def _pretty(parts):
+    return "".join(parts)
+
+
+def importable(value) -> str | None:
+    """The import line under which a standalone file finds an object, or None."""
+    module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if isinstance(value, types.ModuleType):
+        return f"import {value.__name__}"
+    if module and qualname and "." not in qualname and "<" not in qualname and module != "__main__":
+        return f"from {module} import {qualname}"
+    return None

@@ -1,0 +1,48 @@
+"""Errors that point at the user's own line: file, line, caret, the reason, and what to write instead."""
+from __future__ import annotations
+
+import linecache
+
+
+class TransformError(TypeError):
+    """A function that cannot be transformed, with the place and the remedy.
+
+    Attributes: reason, hint (what to write instead, may be empty), file, line, column (0-based or None).
+    """
+
+    def __init__(self, reason, *, hint="", file=None, line=None, column=None, end_column=None):
+        self.reason, self.hint = reason, hint
+        self.file, self.line, self.column = file, line, column
+        place = excerpt(file, line, column, end_column) if file and line else ""
+        super().__init__("\n".join(part for part in (place, reason, hint) if part))
+
+
+class SourceError(TransformError):
+    """A function whose source text cannot be found or is not a function."""
+
+
+def excerpt(file, line, column=None, end_column=None) -> str:
+    """Format a source line as Python's own tracebacks do, with a caret under the column."""
+    text = linecache.getline(file, line).rstrip("\n")
+    head = f'  File "{file}", line {line}'
+    if not text.strip():
+        return head
+    stripped = text.lstrip()
+    shown = f"{head}\n    {stripped}"
+    if column is not None:
+        # columns of the ast count UTF-8 bytes
+        start = len(text.encode()[:column].decode(errors="replace")) - (len(text) - len(stripped))
+        width = max(1, (end_column or column + 1) - column)
+        width = min(width, max(1, len(stripped) - start))
+        shown += f"\n    {' ' * max(0, start)}{'^' * width}"
+    return shown
+
+
+def refuse(node, unit, reason, hint=""):
+    """Raise TransformError at a node of a unit."""
+    line = getattr(node, "lineno", None)
+    column = getattr(node, "col_offset", None)
+    end = getattr(node, "end_col_offset", None)
+    if getattr(node, "end_lineno", line) != line:
+        end = None
+    raise TransformError(reason, hint=hint, file=unit.file, line=line, column=column, end_column=end)

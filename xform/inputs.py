@@ -1,0 +1,69 @@
+"""Arguments at the boundary: bind them to parameters, turn numbers into arrays, refuse what has no derivative."""
+from __future__ import annotations
+
+import inspect
+
+import numpy
+
+from runtime import numpy as np
+from runtime.array import Array
+from runtime.tree import tree_leaves, tree_map
+from xform.errors import excerpt
+
+
+def bind_arguments(target, args, kwargs):
+    """One value a parameter of the target's unit, defaults filled in; *args and **kwargs become a tuple and a dict."""
+    unit = target.unit
+    values = [*target.values, *args]
+    keywords = {**target.keywords, **kwargs}
+    signature = unit.signature
+    if not keywords and len(values) == len(unit.params) and plain(signature):
+        return values
+    bound = signature.bind(*values, **keywords)
+    bound.apply_defaults()
+    return [bound.arguments[p] for p in signature.parameters]
+
+
+def plain(signature):
+    return not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature.parameters.values())
+
+
+def numeric(x):
+    """A number or host array as an Array; Arrays, tokens and functions as they are."""
+    if isinstance(x, Array):
+        return x
+    if isinstance(x, (bool, int, float, complex, numpy.ndarray, numpy.generic)):
+        return np.asarray(x)
+    if isinstance(x, (list, tuple, dict)):
+        return tree_map(numeric, x)
+    return x
+
+
+def differentiable(value, kind, unit, param, options):
+    """An argument to differentiate, its leaves as arrays; TypeError unless they are floating-point numbers."""
+    made = numeric(value)
+    for leaf in [made] if isinstance(made, Array) else tree_leaves(made):
+        if not isinstance(leaf, Array):
+            raise TypeError(f"{_place(unit)}Argument {param!r} of {unit.name} holds a {type(leaf).__name__} "
+                            f"({leaf!r}), which {kind} cannot differentiate. Pass arrays or numbers, or leave the argument "
+                            "out of argnums.")
+        if options.get("allow_int"):
+            continue
+        kind_of = leaf.dtype.kind
+        if kind_of == "c" and not options.get("holomorphic") and kind in ("grad", "value_and_grad"):
+            raise TypeError(f"{_place(unit)}{kind} requires real-valued inputs (input dtype that is a sub-dtype of "
+                            f"np.floating), but got {leaf.dtype.name} for argument {param!r} of {unit.name}. For holomorphic "
+                            "differentiation, pass holomorphic=True.")
+        if kind_of in "biu":
+            raise TypeError(f"{_place(unit)}{kind} requires real- or complex-valued inputs (input dtype that is a sub-dtype "
+                            f"of np.inexact), but got {leaf.dtype.name} for argument {param!r} of {unit.name}. Pass a float "
+                            "(1.0 instead of 1), or differentiate with allow_int=True.")
+    return made
+
+
+def _place(unit):
+    function = unit.function
+    if function is None:
+        return ""
+    line = inspect.unwrap(function).__code__.co_firstlineno
+    return excerpt(unit.file, line) + "\n" if unit.file else ""

@@ -1,0 +1,136 @@
+"""What the compiler knows of the runtime by name: aliases, operators, methods and builtins that are ops."""
+from __future__ import annotations
+
+import builtins
+import functools
+import importlib
+import math
+import operator
+import types
+
+import gast
+
+ALIASES = {"np": "runtime.numpy", "rt": "runtime", "lax": "runtime.lax", "nn": "runtime.nn",
+           "random": "runtime.random"}
+
+BINARY = {gast.Add: "np.add", gast.Sub: "np.subtract", gast.Mult: "np.multiply", gast.Div: "np.divide",
+          gast.Pow: "np.power", gast.MatMult: "np.matmul", gast.FloorDiv: "np.floor_divide", gast.Mod: "np.remainder",
+          gast.BitAnd: "np.bitwise_and", gast.BitOr: "np.bitwise_or", gast.BitXor: "np.bitwise_xor",
+          gast.LShift: "np.left_shift", gast.RShift: "np.right_shift"}
+UNARY = {gast.USub: "np.negative", gast.UAdd: "np.positive", gast.Invert: "np.invert"}
+COMPARE = {gast.Lt: "np.less", gast.LtE: "np.less_equal", gast.Gt: "np.greater", gast.GtE: "np.greater_equal",
+           gast.Eq: "np.equal", gast.NotEq: "np.not_equal"}
+
+# Array methods that are the np function of the same name with the array as first argument.
+METHODS = frozenset("""sum mean prod max min any all argmax argmin var std cumsum cumprod ptp reshape ravel transpose
+swapaxes squeeze dot astype clip round take repeat trace diagonal argsort conj conjugate""".split())
+ATTRIBUTES = {"T": "np.transpose", "mT": "np.matrix_transpose", "real": "np.real", "imag": "np.imag"}
+STATIC_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "size", "weak_type", "itemsize", "nbytes", "sharding"})
+
+# Names for temporaries, after what made them.
+RESULTS = {"np.add": "total", "np.subtract": "diff", "np.multiply": "product", "np.divide": "ratio",
+           "np.true_divide": "ratio", "np.power": "power", "np.matmul": "product", "np.negative": "minus",
+           "np.less": "below", "np.less_equal": "below", "np.greater": "above", "np.greater_equal": "above",
+           "np.equal": "same", "np.not_equal": "differs", "np.remainder": "rest", "np.floor_divide": "quotient",
+           "rt.getitem": "item", "np.sum": "total", "np.max": "largest", "np.min": "smallest", "np.abs": "size",
+           "np.absolute": "size"}
+
+BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmod",
+            sum: "rt.builtins.sum", min: "rt.builtins.min", max: "rt.builtins.max", any: "rt.builtins.any",
+            all: "rt.builtins.all", zip: "rt.builtins.zip", enumerate: "rt.builtins.enumerate",
+            reversed: "rt.builtins.reversed", list: "rt.builtins.list", tuple: "rt.builtins.tuple",
+            functools.reduce: "rt.builtins.reduce", float: "rt.builtins.float", int: "rt.builtins.int",
+            range: "rt.builtins.range", map: "rt.builtins.map"}
+# Builtins whose result carries no derivative and that are called as they are.
+PLAIN_BUILTINS = frozenset({len, isinstance, issubclass, type, print, repr, str, bool, hasattr, callable, id, ord, chr,
+                            hash, format, slice, dict, set, frozenset, sorted, getattr, ValueError, TypeError,
+                            AssertionError, IndexError, KeyError, ZeroDivisionError, RuntimeError, Exception,
+                            ArithmeticError, NotImplementedError, OverflowError, FloatingPointError, breakpoint})
+
+_OPERATOR = {"add": "np.add", "sub": "np.subtract", "mul": "np.multiply", "truediv": "np.divide", "pow": "np.power",
+             "neg": "np.negative", "matmul": "np.matmul", "abs": "np.abs", "lt": "np.less", "le": "np.less_equal",
+             "gt": "np.greater", "ge": "np.greater_equal", "eq": "np.equal", "ne": "np.not_equal", "mod": "np.remainder",
+             "floordiv": "np.floor_divide", "getitem": "rt.getitem"}
+_MATH = {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
+         "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "asin": "np.arcsin", "acos": "np.arccos",
+         "atan": "np.arctan", "atan2": "np.arctan2", "fabs": "np.abs", "pow": "np.power", "log1p": "np.log1p",
+         "expm1": "np.expm1", "log2": "np.log2", "log10": "np.log10", "hypot": "np.hypot", "floor": "np.floor",
+         "ceil": "np.ceil", "erf": "lax.erf"}
+
+
+def lookup(reference: str):
+    """The runtime object that a canonical reference such as 'np.sin' names, or None."""
+    head, *rest = reference.split(".")
+    if head not in ALIASES:
+        return None
+    found = importlib.import_module(ALIASES[head])
+    for part in rest:
+        found = getattr(found, part, None)
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def _homes():
+    homes = {}
+    for alias in ("rt", "random", "nn", "lax", "np"):  # later entries win: np is what users read best
+        module = importlib.import_module(ALIASES[alias])
+        for key, value in vars(module).items():
+            if callable(value) and not key.startswith("_") and _hashable(value) and not isinstance(value, type):
+                homes[value] = f"{alias}.{key}" if alias == "rt" or value not in homes or len(key) <= len(
+                    homes[value]) or not homes[value].startswith(alias) else homes[value]
+        if alias == "rt":
+            for key, value in vars(module.builtins).items():
+                if isinstance(value, types.FunctionType) and not key.startswith("_"):
+                    homes[value] = f"rt.builtins.{key}"
+        for sub in ("linalg", "fft", "initializers"):
+            inner = getattr(module, sub, None)
+            if isinstance(inner, types.ModuleType):
+                for key, value in vars(inner).items():
+                    if isinstance(value, types.FunctionType) and not key.startswith("_"):
+                        homes.setdefault(value, f"{alias}.{sub}.{key}")
+    for value in list(homes):
+        # the function's own name is the canonical one where several are bound to it
+        alias = homes[value].rpartition(".")[0]
+        own = f"{alias}.{getattr(value, '__name__', '')}"
+        if lookup(own) is value:
+            homes[value] = own
+    return homes
+
+
+def _hashable(value):
+    return getattr(type(value), "__hash__", None) is not None
+
+
+def canonical(value) -> str | None:
+    """The reference under which generated code names a runtime function (or what replaces a builtin or NumPy
+    function), or None for anything else."""
+    if not _hashable(value):
+        return None
+    try:
+        if value in BUILTINS:
+            return BUILTINS[value]
+        found = _homes().get(value)
+    except TypeError:
+        return None
+    if found:
+        return found
+    module = getattr(value, "__module__", None)
+    own = getattr(value, "__name__", None)
+    if isinstance(value, types.BuiltinFunctionType):
+        if module == "math" and getattr(math, own, None) is value:
+            return _MATH.get(own)
+        if module == "_operator" and getattr(operator, own, None) is value:
+            return _OPERATOR.get(own)
+    import numpy
+    if isinstance(own, str) and getattr(numpy, own, None) is value and value is not getattr(builtins, own, None):
+        if not isinstance(value, type) and lookup(f"np.{own}") is not None:
+            return f"np.{own}"
+    if isinstance(own, str) and getattr(numpy.linalg, own, None) is value and lookup(f"np.linalg.{own}") is not None:
+        return f"np.linalg.{own}"
+    return None
+
+
+def is_runtime(value) -> bool:
+    """Whether an object is defined by the runtime package."""
+    module = getattr(value, "__module__", None)
+    return isinstance(module, str) and (module == "runtime" or module.startswith("runtime."))

@@ -1,0 +1,37 @@
+"""Load: emitted text becomes a module registered in linecache, so that tracebacks, pdb and inspect show it."""
+from __future__ import annotations
+
+import itertools
+import linecache
+import types
+
+from xform.emit import Module
+
+_count = itertools.count(1)
+# file name of a loaded module -> Module, for mapping generated lines back to the user's
+LOADED: dict[str, Module] = {}
+
+
+def load(module: Module):
+    """Execute an emitted module; returns its namespace. Its free names are bound to the objects they stand for."""
+    file = f"<xform {module.entry} {next(_count)}>"
+    lines = module.text.splitlines(keepends=True)
+    linecache.cache[file] = (len(module.text), None, lines, file)
+    LOADED[file] = module
+    made = types.ModuleType(module.entry)
+    made.__file__ = file
+    namespace = made.__dict__
+    namespace.update(module.objects)
+    exec(compile(module.text, file, "exec"), namespace)
+    return namespace
+
+
+def user_frame(traceback):
+    """The innermost generated line of a traceback and the user's line it came from: (file, line), or None."""
+    found = None
+    while traceback is not None:
+        module = LOADED.get(traceback.tb_frame.f_code.co_filename)
+        if module is not None and traceback.tb_lineno in module.origins:
+            found = module.origins[traceback.tb_lineno]
+        traceback = traceback.tb_next
+    return found

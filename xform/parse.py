@@ -1,0 +1,107 @@
+"""Read a function object: its source becomes a gast tree, with the file and line that each node came from."""
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import types
+from dataclasses import dataclass
+
+import gast
+
+from xform.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parsed function: its definition (FunctionDef or Lambda) and where it was written."""
+    tree: gast.AST
+    file: str
+    line: int
+    function: types.FunctionType
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_file(file, text):
+    return ast.parse(text, file)
+
+
+def parse(function) -> Source:
+    """Find and parse the source of a Python function.
+
+    Raises SourceError for C functions and for functions whose text is not available (typed at a bare prompt,
+    made by exec), saying what to do.
+    """
+    if not isinstance(function, types.FunctionType):
+        raise SourceError(f"{_describe(function)} is not a Python function, so it has no source to transform",
+                          hint="Write a function (def or lambda) that calls it.")
+    code = function.__code__
+    file = code.co_filename
+    linecache.checkcache(file)
+    lines = linecache.getlines(file, function.__globals__)
+    if not lines:
+        raise SourceError(f"The source of {function.__qualname__!r} is not available (it was defined in {file!r})",
+                          hint="Put the function into a file or a notebook cell; code from exec or a bare prompt has no "
+                               "source to read.")
+    try:
+        tree = _parse_file(file, "".join(lines))
+    except SyntaxError as error:
+        raise SourceError(f"{file!r} no longer parses ({error.msg}); was it edited since {function.__qualname__!r} was "
+                          "defined?", hint="Import the module again.") from None
+    found = _find(tree, code)
+    if found is None:
+        raise SourceError(f"{function.__qualname__!r} is not at line {code.co_firstlineno} of {file!r} any more",
+                          hint="The file was edited after it was imported: import it again.")
+    return Source(gast.ast_to_gast(found), file, code.co_firstlineno, function)
+
+
+def _find(tree, code):
+    """The definition whose code object this is, by name, first line and, for lambdas, code positions."""
+    want_lambda = code.co_name == "<lambda>"
+    candidates = []
+    for node in ast.walk(tree):
+        if want_lambda and isinstance(node, ast.Lambda) and node.lineno <= code.co_firstlineno <= node.end_lineno:
+            candidates.append(node)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
+            first = min([node.lineno] + [d.lineno for d in node.decorator_list])
+            if first == code.co_firstlineno:
+                return node
+    inside = [n for n in candidates if _encloses(n, code)]
+    inside.sort(key=lambda n: (n.body.end_lineno - n.body.lineno, n.body.end_col_offset - n.body.col_offset))
+    return inside[0] if inside else None
+
+
+def _encloses(node, code):
+    """Whether a lambda has this code's parameters and every instruction lies in its body."""
+    args = node.args
+    names = [a.arg for a in args.posonlyargs + args.args + args.kwonlyargs]
+    if tuple(names) != code.co_varnames[:len(names)] or code.co_argcount != len(args.posonlyargs + args.args):
+        return False
+    body = node.body
+    start, end = (body.lineno, body.col_offset), (body.end_lineno, body.end_col_offset)
+    spans = [((line, column), (end_line, end_column)) for line, end_line, column, end_column in code.co_positions()
+             if None not in (line, end_line, column, end_column) and (line, column) != (end_line, end_column)]
+    return bool(spans) and all(start <= s[0] and s[1] <= end for s in spans)
+
+
+def free_names(function):
+    """What the free names of a function mean: its closure's cells over its globals over the builtins.
+
+    Returns (cells, globals): a name of an empty cell is left out.
+    """
+    cells = {}
+    for key, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+        try:
+            cells[key] = cell.cell_contents
+        except ValueError:
+            continue  # not assigned yet: using it is an error that resolve reports by name
+    return cells, function.__globals__
+
+
+def signature(function):
+    return inspect.signature(function, follow_wrapped=False)
+
+
+def _describe(value):
+    return f"{getattr(value, '__qualname__', None) or repr(value)} ({type(value).__name__})"

@@ -1,0 +1,291 @@
+"""The pipeline: derive a unit from a unit, and memoise every stage by unit and options.
+
+    parse -> resolve -> desugar -> ANF -> analyse -> transform -> simplify -> emit -> load
+"""
+from __future__ import annotations
+
+import inspect
+
+from xform.desugar.functions import unit_of
+from xform.errors import TransformError
+from xform.grammar import check
+from xform.names import Names
+from xform.syntax import assign, call, function, name, pack, reference, returns
+from xform.unit import Unit
+
+_cores: dict = {}
+_derived: dict = {}
+
+
+def core(unit) -> Unit:
+    """The core form of a unit: generated units are read again, exactly as emitted text would be."""
+    if unit.core:
+        return unit
+    if unit not in _cores:
+        from xform.anf import Lowering
+        from xform.syntax import clone
+        made = Unit(unit.name, None, {}, set(), unit.file, unit.origin, unit.boundary, list(unit.notes), dict(unit.reads))
+        made.signature = unit.signature
+        lowering = Lowering(clone(unit.tree), made, _UnitScope(unit))
+        lowering.temps |= set(unit.temps)
+        lowering.run(unit.params)
+        made.core = True
+        _cores[unit] = check(made, "reading generated code")
+    return _cores[unit]
+
+
+class _UnitScope:
+    """Free names of a generated unit: its environment, the runtime aliases, the builtins."""
+
+    def __init__(self, unit):
+        self.unit = unit
+
+    def find(self, identifier, node):
+        from xform.desugar.calls import _UnitValue
+        from xform.library import ALIASES
+        from xform.resolve import Object, global_object
+        if identifier in self.unit.env:
+            value = self.unit.env[identifier]
+            if isinstance(value, Unit):
+                return _UnitValue(value)
+            return Object(value, self.unit.reads.get(identifier, ({}, identifier)))
+        if identifier in ALIASES:
+            import importlib
+            return Object(importlib.import_module(ALIASES[identifier]))
+        return global_object(identifier, {}, {})
+
+
+def unit_of_callable(value, lowering=None, node=None) -> Unit:
+    """The unit of anything callable that the compiler can read: functions, ops, library functions."""
+    import types
+
+    from runtime.op import rule_of
+    from xform.library import canonical, lookup
+    path = canonical(value)
+    if path is not None:
+        value = lookup(path)
+    if isinstance(value, Unit):
+        return value
+    if path is not None and rule_of(value) is not None:
+        return _op_unit(value, path)
+    if hasattr(type(value), "_xform_custom"):
+        return _custom_unit(value)
+    if isinstance(value, types.FunctionType):
+        return unit_of(value)
+    raise TransformError(f"cannot transform {getattr(value, '__name__', value)!r} ({type(value).__name__}): it has no "
+                         "Python source and no derivative rule", hint="Write a function that calls xform.numpy instead.")
+
+
+def _op_unit(value, path):
+    key = ("op", path)
+    if key not in _derived:
+        signature = inspect.signature(value)
+        params = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
+        args = [name(p) for p in params if signature.parameters[p].kind is not inspect.Parameter.KEYWORD_ONLY]
+        keywords = {p: name(p) for p in params if signature.parameters[p].kind is inspect.Parameter.KEYWORD_ONLY}
+        variadic = [p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL]
+        if variadic:
+            raise TransformError(f"cannot transform {path} directly: it takes any number of arguments",
+                                 hint="Wrap it in a lambda.")
+        body = [assign("out", call(path, args, keywords)), returns(name("out"))]
+        unit = Unit(path.rpartition(".")[2], function(path.rpartition(".")[2], params, body), {}, {"out"}, core=True)
+        unit.signature = signature
+        _derived[key] = unit
+    return _derived[key]
+
+
+def _custom_unit(value):
+    key = ("custom", id(value))
+    if key not in _derived:
+        signature = inspect.signature(value)
+        params = list(signature.parameters)
+        own = value.__name__
+        body = [assign("out", call(own, [name(p) for p in params])), returns(name("out"))]
+        unit = Unit(own, function(own + "_call", params, body), {own: value}, {"out"}, core=True)
+        unit.signature = signature
+        _derived[key] = (unit, value)
+    return _derived[key][0]
+
+
+# -- what the transforms ask for --------------------------------------------------------------------------------------
+
+def halves_of(unit, flags):
+    """The forward and backward half of a callee, through its boundary where it has one."""
+    from xform.transform import vjp
+    if unit.boundary is None:
+        return vjp.vjp(unit, flags)
+    key = ("halves", unit, tuple(flags))
+    if key not in _derived:
+        from xform.transform import boundary
+        _derived[key] = boundary.halves(unit, flags)
+    return _derived[key]
+
+
+def jvp_of(unit, flags):
+    """The forward derivative of a callee, through its boundary where it has one."""
+    from xform.transform import jvp
+    if unit.boundary is None:
+        return jvp.jvp(unit, flags)
+    key = ("jvp", unit, tuple(flags))
+    if key not in _derived:
+        from xform.transform import boundary
+        _derived[key] = boundary.jvp(unit, flags)
+    return _derived[key]
+
+
+def vmap_of(unit, flags, axis_name=None):
+    """(batched unit, batchedness of its result) of a callee, through its boundary where it has one."""
+    from xform.transform import vmap
+    if unit.boundary is None:
+        return vmap.vmap(unit, flags, axis_name)
+    from xform.transform import boundary
+    key = ("vmap", unit, tuple(flags), axis_name)
+    if key not in _derived:
+        _derived[key] = boundary.vmap(unit, flags, axis_name)
+    return _derived[key]
+
+
+# -- the kinds of derived units ------------------------------------------------------------------------------------
+
+def derive(kind, unit, options, prefix=0):
+    """Derive a unit by a transformation; ``prefix`` parameters come before those that the options count from."""
+    key = (kind, unit, repr(sorted(options.items(), key=lambda item: item[0])), prefix)
+    if key not in _derived:
+        made = DERIVATIONS[kind](unit, options, prefix)
+        _derived[key] = made
+    return _derived[key]
+
+
+def _argnums(unit, argnums, prefix):
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    own = len(unit.params) - prefix
+    resolved = []
+    for number in numbers:
+        if not -own <= number < own:
+            raise TransformError(f"differentiating {unit.name} with respect to argnum {number} needs at least "
+                                 f"{number + 1 if number >= 0 else -number} positional arguments, but it takes {own}")
+        resolved.append(prefix + (number if number >= 0 else number + own))
+    return resolved
+
+
+def _shell(kind, unit, params, body, env, temps=(), signature=True):
+    made = Unit(f"{unit.name}_{kind}", None, env, set(temps), unit.file, unit.origin)
+    made.tree = function(made.name, params, body)
+    made.signature = unit.signature if signature else None
+    return made
+
+
+def grad(unit, options, prefix, with_value=False):
+    """``f_grad`` calls the forward half, seeds the backward half with one and fills zeros in."""
+    argnums = options.get("argnums", 0)
+    wrt = _argnums(unit, argnums, prefix)
+    has_aux = options.get("has_aux", False)
+    flags = tuple(i in wrt for i in range(len(unit.params)))
+    halves = halves_of(unit, flags)
+    names = Names(set(unit.params))
+    out, residuals = names.fresh("out"), names.fresh("residuals")
+    fwd, bwd = halves.fwd.name, halves.bwd.name
+    body = [assign([out, residuals], call(fwd, [name(p) for p in unit.params]))]
+    temps = set()
+    result, seed = name(out), call("rt.one_like_complex" if options.get("holomorphic") else "rt.one_like", [name(out)])
+    if has_aux:
+        value, aux = names.fresh("value"), names.fresh("aux")
+        body.append(assign([value, aux], out))
+        seed = pack([call("rt.one_like", [name(value)]), reference("rt.ZERO")])
+        result = pack([name(value), name(aux)])
+    active = [unit.params[i] for i in sorted(set(wrt))]
+    backward = call(bwd, [name(residuals), seed])
+
+    def finished(value, param):
+        return call("rt.instantiate", [value], {"like": name(param)})
+    if len(active) == 1:
+        gradient = finished(backward, active[0])
+        if not isinstance(argnums, int):
+            gradient = pack([gradient])
+    else:
+        d = {p: names.fresh("d_" + p) for p in active}
+        body.append(assign([d[p] for p in active], backward))
+        gradient = pack([finished(name(d[unit.params[i]]), unit.params[i]) for i in wrt])
+    if with_value:
+        gradient = pack([result, gradient])
+    elif has_aux:
+        gradient = pack([gradient, name(aux)])
+    body.append(returns(gradient))
+    kind = "value_and_grad" if with_value else "grad"
+    return _shell(kind, unit, unit.params, body, {fwd: halves.fwd, bwd: halves.bwd}, temps)
+
+
+def value_and_grad(unit, options, prefix):
+    return grad(unit, options, prefix, True)
+
+
+def jvp(unit, options, prefix):
+    flags = tuple(prefix <= i < prefix + options["count"] for i in range(len(unit.params)))
+    return jvp_of(unit, flags)
+
+
+def halves(unit, options, prefix):
+    """(forward, backward) for vjp: the backward unit returns a tuple of instantiated cotangents."""
+    count = options["count"]
+    flags = tuple(prefix <= i < prefix + count for i in range(len(unit.params)))
+    made = halves_of(unit, flags)
+    names = Names(set(unit.params))
+    out, kept = names.fresh("out"), names.fresh("residuals")
+    wrt = unit.params[prefix:prefix + count]
+    body = [assign([out, kept], call(made.fwd.name, [name(p) for p in unit.params])),
+            returns(pack([name(out), pack([name(kept), *(call("rt.like", [name(p)]) for p in wrt)])]))]
+    forward = _shell("vjp_fwd", unit, unit.params, body, {made.fwd.name: made.fwd})
+    likes = [names.fresh(p + "_like") for p in wrt]
+    ds = [names.fresh("d_" + p) for p in wrt]
+    d_out = names.fresh("d_out")
+    backward = call(made.bwd.name, [name(kept), name(d_out)])
+    body = [assign([kept, *likes], "saved")]
+    body.append(assign(ds, backward) if len(ds) > 1 else assign(ds[0], backward))
+    body.append(returns(pack([call("rt.instantiate", [name(d)], {"like": name(k)}) for d, k in zip(ds, likes)])))
+    back = _shell("vjp_bwd", unit, ["saved", d_out], body, {made.bwd.name: made.bwd}, signature=False)
+    back.signature = inspect.Signature([inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY) for p in ("saved", d_out)])
+    return forward, back
+
+
+def pushforward(unit, options, prefix):
+    """The linear map of ``linearize``: the tangent result of a jvp unit."""
+    names = Names(set(unit.params))
+    out, out_dot = names.fresh("out"), names.fresh("out_dot")
+    body = [assign([out, out_dot], call(unit.name, [name(p) for p in unit.params])), returns(name(out_dot))]
+    made = _shell("push", unit, unit.params, body, {unit.name: unit}, signature=False)
+    made.signature = inspect.Signature([inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY) for p in unit.params])
+    return made
+
+
+def vmap(unit, options, prefix):
+    from xform.transform import vmap as transform
+    return transform.derive(unit, options, prefix)
+
+
+def jit(unit, options, prefix):
+    from xform.transform import boundary
+    return boundary.jit(unit, options, prefix)
+
+
+def pmap(unit, options, prefix):
+    from xform.transform import boundary
+    return boundary.pmap(unit, options, prefix)
+
+
+def jacfwd(unit, options, prefix):
+    from xform.transform import jacobian
+    return jacobian.forward(unit, options, prefix)
+
+
+def jacrev(unit, options, prefix):
+    from xform.transform import jacobian
+    return jacobian.reverse(unit, options, prefix)
+
+
+def hessian(unit, options, prefix):
+    return derive("jacfwd", derive("jacrev", unit, options, prefix), options, prefix)
+
+
+DERIVATIONS = {"grad": grad, "value_and_grad": value_and_grad, "jvp": jvp, "halves": halves, "pushforward": pushforward,
+               "vmap": vmap, "jit": jit, "pmap": pmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian}
+

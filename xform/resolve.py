@@ -1,0 +1,208 @@
+"""Resolve: say what a name or callee is at transform time, without running the user's function.
+
+A ``Known`` is a compile-time value: an object found in globals, closure cells or modules, a nested function with
+the locals it closes over, a partial application, or a transformation of one of these.
+"""
+from __future__ import annotations
+
+import builtins
+import functools
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import gast
+
+from xform.errors import refuse
+from xform.syntax import name
+
+# Filled by xform.api: transformation function (grad, vmap, ...) -> kind.
+TRANSFORMATIONS: dict[Any, str] = {}
+# The kinds that are called with (fun, primals, ...) instead of returning a function.
+DIRECT_KINDS = frozenset({"jvp", "vjp", "linearize"})
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """A Python object: a module, function, class, array or other constant. ``where`` is (namespace, key)."""
+    value: Any
+    where: tuple | None = None
+
+
+class Closure:
+    """A nested function, lifted: its unit takes the captured locals ``env`` first.
+
+    Both are found on first use, when the enclosing function's later definitions are known too.
+    """
+
+    def __init__(self, nested, mapping=None):
+        self.nested, self.mapping = nested, mapping
+
+    def unit(self):
+        return self.nested.unit()
+
+    @property
+    def env(self):
+        names = self.nested.captured()
+        return tuple(names if self.mapping is None else (self.mapping[n] for n in names))
+
+    def default(self, atom):
+        """A default value, evaluated where the function was defined, as seen from here."""
+        if self.mapping is not None and isinstance(atom, gast.Name):
+            return name(self.mapping[atom.id], atom)
+        return atom
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    fn: Any
+    args: tuple
+    keywords: tuple
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A transformation of a known function; options are the API's keyword arguments."""
+    kind: str
+    fn: Any
+    options: tuple
+
+
+def is_function(known) -> bool:
+    """Whether a compile-time value is something to call."""
+    if isinstance(known, Object):
+        return callable(known.value)
+    return known is not None
+
+
+def captured_names(known):
+    """Locals of the enclosing function that a compile-time value depends on."""
+    if isinstance(known, Closure):
+        return list(known.env)
+    if isinstance(known, Partial):
+        found = captured_names(known.fn)
+        for value in [*known.args, *(v for _, v in known.keywords)]:
+            found += [value.id] if isinstance(value, gast.Name) else [] if isinstance(value, gast.AST) else captured_names(value)
+        return found
+    if isinstance(known, Derived):
+        return captured_names(known.fn)
+    return []
+
+
+def renamed(known, mapping):
+    """A compile-time value as seen from a function that receives the captured locals under other names."""
+    if isinstance(known, Closure):
+        before = known.mapping or {n: n for n in known.nested.captured()}
+        return Closure(known.nested, {n: mapping[m] for n, m in before.items()})
+    if isinstance(known, Partial):
+        def one(value):
+            if isinstance(value, gast.Name):
+                return name(mapping.get(value.id, value.id), value)
+            return value if isinstance(value, gast.AST) else renamed(value, mapping)
+        return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
+                       tuple((k, one(v)) for k, v in known.keywords))
+    if isinstance(known, Derived):
+        return Derived(known.kind, renamed(known.fn, mapping), known.options)
+    return known
+
+
+def shape_of(known):
+    """What makes two compile-time values lead to the same specialised code."""
+    if isinstance(known, Object):
+        return ("object", id(known.value))
+    if isinstance(known, Closure):
+        return ("closure", id(known.nested))
+    if isinstance(known, Partial):
+        def one(value):
+            if isinstance(value, gast.AST):
+                return "local" if isinstance(value, gast.Name) else gast.dump(value)
+            return shape_of(value)
+        return ("partial", shape_of(known.fn), tuple(map(one, known.args)),
+                tuple((k, one(v)) for k, v in known.keywords))
+    return ("derived", known.kind, shape_of(known.fn), repr(known.options))
+
+
+def normal(known):
+    """Unfold objects that stand for something simpler: partials, bound methods, transformed functions."""
+    if not isinstance(known, Object):
+        return known
+    value = known.value
+    if isinstance(value, functools.partial):
+        return Partial(normal(Object(value.func)), tuple(map(Object, value.args)),
+                       tuple((k, Object(v)) for k, v in value.keywords.items()))
+    if isinstance(value, types.MethodType):
+        return Partial(normal(Object(value.__func__)), (Object(value.__self__),), ())
+    if hasattr(type(value), "_xform_known"):
+        return value._xform_known()
+    if isinstance(value, functools._lru_cache_wrapper):
+        return Object(value.__wrapped__)
+    if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) and not hasattr(
+            type(value), "_xform_custom"):
+        method = getattr(type(value), "__call__", None)
+        if isinstance(method, types.FunctionType):
+            return Partial(Object(method), (known,), ())
+    return known
+
+
+def is_static(known) -> bool:
+    """Whether a callee should be specialised to this argument: functions and objects with methods, not data."""
+    if not isinstance(known, Object):
+        return known is not None
+    value = known.value
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type,
+                                           types.ModuleType)):
+        return False
+    return callable(value) or not hasattr(value, "dtype") and hasattr(value, "__dict__")
+
+
+def global_object(identifier, cells, namespace):
+    """Look a free name up as Python would; None when it is nowhere."""
+    if identifier in cells:
+        return Object(cells[identifier][0], (cells[identifier][1], identifier))
+    if identifier in namespace:
+        return Object(namespace[identifier], (namespace, identifier))
+    if hasattr(builtins, identifier):
+        return Object(getattr(builtins, identifier))
+    return None
+
+
+def attribute(known, attr):
+    """An attribute of a known object, where reading it now is what reading it later would give."""
+    if not isinstance(known, Object):
+        return None
+    value = known.value
+    if isinstance(value, (types.ModuleType, type)):
+        found = getattr(value, attr, None)
+        return None if found is None and not hasattr(value, attr) else Object(found)
+    if getattr(type(value), "_xform_namespace", False):
+        return Object(getattr(value, attr))
+    if not is_static(known):
+        return None     # data: its methods are resolved as those of any run-time value
+    on_type = getattr(type(value), attr, None)
+    if isinstance(on_type, types.FunctionType) and attr not in getattr(value, "__dict__", ()):
+        return Object(types.MethodType(on_type, value))
+    if attr in getattr(value, "__dict__", ()) and _functional(value.__dict__[attr]):
+        return Object(value.__dict__[attr])
+    return None
+
+
+def _functional(value):
+    return isinstance(value, (types.FunctionType, types.MethodType, functools.partial)) or hasattr(value, "_xform_known")
+
+
+def literal(node, lowering, what):
+    """The value of an option (argnums, axis names ...) that must be known at transform time."""
+    if isinstance(node, gast.Constant):
+        return node.value
+    if isinstance(node, (gast.Tuple, gast.List)):
+        items = [literal(e, lowering, what) for e in node.elts]
+        return tuple(items) if isinstance(node, gast.Tuple) else items
+    if isinstance(node, gast.Dict):
+        return {literal(k, lowering, what): literal(v, lowering, what) for k, v in zip(node.keys, node.values)}
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.USub):
+        return -literal(node.operand, lowering, what)
+    known = lowering.known(node)
+    if isinstance(known, Object):
+        return known.value
+    refuse(node, lowering.unit, f"{what} must be known when the function is transformed",
+           "Write it as a literal or a global constant.")

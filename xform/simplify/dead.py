@@ -1,0 +1,72 @@
+"""Remove assignments that nothing reads, branches that do nothing, and loops that only count.
+
+Before: ``t = np.cos(x)`` with t unread.   After: nothing. Statements with effects (print, asserts, calls of functions
+that the compiler does not know) stay.
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.flow import liveness
+from xform.syntax import dotted, is_exit, target_names
+
+
+def remove_dead(body, live_out=frozenset(), pure=None):
+    """Return the statements without dead code; ``pure(path)`` says whether a callee may be dropped."""
+    while True:
+        facts = liveness(body, live_out)
+        changed = [False]
+        body = _block(body, facts, pure or (lambda path: True), changed)
+        if not changed[0]:
+            return body
+
+
+def _block(statements, facts, pure, changed):
+    made = []
+    for statement in statements:
+        if isinstance(statement, gast.Pass):
+            continue
+        if isinstance(statement, gast.Assign):
+            stored = [n for t in statement.targets for n in target_names(t)]
+            live = facts.after[id(statement)]
+            copies_itself = isinstance(statement.value, gast.Name) and stored == [statement.value.id]
+            if copies_itself or not (live & set(stored)):
+                if copies_itself or _droppable(statement.value, pure):
+                    changed[0] = True
+                    continue
+        elif isinstance(statement, gast.FunctionDef):
+            if statement.name not in facts.after[id(statement)]:
+                changed[0] = True
+                continue
+        elif isinstance(statement, gast.If) and not is_exit(statement):
+            statement.body = _block(statement.body, facts, pure, changed)
+            statement.orelse = _block(statement.orelse, facts, pure, changed)
+            if not statement.body and not statement.orelse and _droppable(statement.test, pure):
+                changed[0] = True
+                continue
+            if not statement.body:
+                statement.body, statement.orelse = statement.orelse, []
+                negated = isinstance(statement.test, gast.UnaryOp) and isinstance(statement.test.op, gast.Not)
+                statement.test = statement.test.operand if negated else gast.copy_location(
+                    gast.UnaryOp(gast.Not(), statement.test), statement.test)
+                if not statement.body:
+                    statement.body = [gast.Pass()]
+        elif isinstance(statement, (gast.For, gast.While)):
+            statement.body = _block(statement.body, facts, pure, changed)
+            only_exit = all(is_exit(s) for s in statement.body)
+            if isinstance(statement, gast.For) and only_exit and not (
+                    set(target_names(statement.target)) & facts.after[id(statement)]):
+                changed[0] = True
+                continue
+            statement.body = statement.body or [gast.Pass()]
+        made.append(statement)
+    return made
+
+
+def _droppable(value, pure):
+    for node in gast.walk(value):
+        if isinstance(node, gast.Call):
+            path = dotted(node.func.func if isinstance(node.func, gast.Call) else node.func)
+            if path is None or not pure(path):
+                return False
+    return True

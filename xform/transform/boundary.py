@@ -1,0 +1,163 @@
+"""Boundaries: functions that the runtime enters specially (jit, pmap), and transformations of them.
+
+A derivative of jit(f) is jit of f's derivative: the boundary moves outward, its inner unit is transformed as it was
+before staging.
+"""
+from __future__ import annotations
+
+import inspect
+
+from xform.errors import TransformError
+from xform.syntax import call, function, name, pack, returns
+from xform.unit import Boundary, Unit
+
+
+def jit(unit, options, prefix):
+    """jit(f): f with its control flow staged, entered through rt.jit."""
+    given = dict(options)
+    for key in ("static_argnums", "donate_argnums"):
+        if given.get(key) is not None:
+            numbers = given[key]
+            numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+            own = len(unit.params) - prefix
+            given[key] = tuple(prefix + (n + own if n < 0 else n) for n in numbers)
+    names = given.pop("static_argnames", None)
+    if names is not None:
+        names = (names,) if isinstance(names, str) else tuple(names)
+        missing = [n for n in names if n not in unit.params]
+        if missing:
+            raise ValueError(f"jit got invalid argnames: {unit.name} has no parameter {missing[0]!r}, only {unit.params}")
+        numbers = [unit.params.index(n) for n in names]
+        given["static_argnums"] = tuple(sorted({*(given.get("static_argnums") or ()), *numbers}))
+    elif given.get("static_argnums"):
+        given["static_argnums"] = tuple(sorted(set(given["static_argnums"])))
+    return wrapped(unit, "jit", tuple(sorted(given.items())))
+
+
+def pmap(unit, options, prefix):
+    """pmap(f): one SPMD program, entered through rt.pmap."""
+    given = dict(options)
+    count = len(unit.params)
+    static = given.get("static_broadcasted_argnums", ())
+    static = (static,) if isinstance(static, int) else tuple(static)
+    axes = given.pop("in_axes", 0)
+    axes = list(axes) if isinstance(axes, (tuple, list)) else [axes] * (count - prefix)
+    axes = [None] * prefix + axes + [0] * (count - prefix - len(axes))
+    static = tuple(prefix + n for n in static)
+    for n in static:
+        axes[n] = None
+    if any(a != 0 for a in axes):
+        given["in_axes"] = tuple(axes)
+    if static:
+        given["static_broadcasted_argnums"] = static
+    return wrapped(unit, "pmap", tuple(sorted(given.items())))
+
+
+def wrapped(unit, kind, options, inner=None):
+    """A unit entered through rt.jit or rt.pmap: its body is the staged form of ``unit``."""
+    from xform.transform.stage import stage
+    if unit.boundary is not None and unit.boundary.kind == kind == "jit":
+        return unit
+    staged = stage(unit)
+    made = Unit(f"{unit.name}_{'jit' if kind == 'jit' else 'spmd'}", staged.tree, staged.env, staged.temps, unit.file,
+                unit.origin, Boundary(kind, unit, options), list(staged.notes), dict(staged.reads))
+    made.signature = unit.signature
+    return made
+
+
+def _carry_static(boundary, count):
+    """jit options for a derived function of the same leading parameters."""
+    options = dict(boundary.options)
+    options.pop("donate_argnums", None)
+    return tuple(sorted(options.items()))
+
+
+def halves(unit, flags):
+    """Both halves of a boundary: a boundary around each half."""
+    from xform.pipeline import halves_of
+    from xform.transform.vjp import Halves
+    boundary = unit.boundary
+    inner = halves_of(boundary.inner, flags)
+    if boundary.kind == "jit":
+        static = boundary.option("static_argnums") or ()
+        fwd = wrapped(inner.fwd, "jit", _carry_static(boundary, len(flags)))
+        if any(flags[i] for i in static):
+            raise TypeError(f"cannot differentiate {boundary.inner.name} with respect to a static argument of jit")
+        return Halves(fwd, wrapped(inner.bwd, "jit", ()))
+    axes = _axes(boundary, len(flags))
+    common = {k: v for k, v in boundary.options if k in ("axis_name", "devices", "backend", "axis_size")}
+    out_axes = boundary.option("out_axes", 0)
+    fwd = wrapped(inner.fwd, "pmap", tuple(sorted({**dict(boundary.options), "out_axes": (out_axes, 0)}.items()))
+                  if out_axes != 0 else boundary.options)
+    summed = tuple(axes[i] is None for i, flag in enumerate(flags) if flag)
+    out = [0 if axes[i] is None else axes[i] for i, flag in enumerate(flags) if flag]
+    options = dict(common)
+    if out_axes != 0:
+        options["in_axes"] = (0, out_axes)
+    if any(o != 0 for o in out):
+        options["out_axes"] = tuple(out) if len(out) > 1 else out[0]
+    bwd = wrapped(inner.bwd, "pmap", tuple(sorted(options.items())))
+    return Halves(fwd, _gathered(bwd, summed))
+
+
+def _gathered(bwd, summed):
+    """The cotangent of an argument that every device received whole is the sum over devices."""
+    from xform.names import Names
+    from xform.syntax import assign
+    if not any(summed):
+        return bwd
+    names = Names({"residuals", "d_out"})
+    body = []
+    if len(summed) == 1:
+        body.append(returns(call("rt.sum_devices", [call(bwd.name, [name("residuals"), name("d_out")])])))
+    else:
+        parts = [names.fresh(f"part_{i}") for i in range(len(summed))]
+        body.append(assign(parts, call(bwd.name, [name("residuals"), name("d_out")])))
+        body.append(returns(pack([call("rt.sum_devices", [name(p)]) if flag else name(p) for p, flag in zip(parts, summed)])))
+    made = Unit(f"{bwd.name}_summed", function(f"{bwd.name}_summed", ["residuals", "d_out"], body), {bwd.name: bwd}, set(),
+                bwd.file, bwd.origin)
+    made.signature = inspect.Signature([inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY)
+                                        for p in ("residuals", "d_out")])
+    return made
+
+
+def _axes(boundary, count):
+    axes = boundary.option("in_axes", 0)
+    return list(axes) if isinstance(axes, tuple) else [axes] * count
+
+
+def jvp(unit, flags):
+    """The forward derivative of a boundary: a boundary around the inner one's."""
+    from xform.pipeline import jvp_of
+    boundary = unit.boundary
+    inner = jvp_of(boundary.inner, flags)
+    if boundary.kind == "jit":
+        return wrapped(inner, "jit", _carry_static(boundary, len(flags)))
+    axes = _axes(boundary, len(flags))
+    options = dict(boundary.options)
+    options["in_axes"] = tuple(axes + [axes[i] for i, flag in enumerate(flags) if flag])
+    if all(a == 0 for a in options["in_axes"]):
+        del options["in_axes"]
+    if boundary.option("out_axes", 0) != 0:
+        options["out_axes"] = (boundary.option("out_axes"), boundary.option("out_axes"))
+    return wrapped(inner, "pmap", tuple(sorted(options.items())))
+
+
+def vmap(unit, flags, axis_name):
+    """A boundary with a batch axis: a boundary around the inner function with a batch axis."""
+    from xform.pipeline import vmap_of
+    boundary = unit.boundary
+    if boundary.kind == "jit":
+        inner, out = vmap_of(boundary.inner, flags, axis_name)
+        return wrapped(inner, "jit", _carry_static(boundary, len(flags))), out
+    # The batch axis stays in front outside, so inside a device it comes right after the device axis.
+    inner, out = vmap_of(boundary.inner, flags, axis_name)
+    axes = _axes(boundary, len(flags))
+    shifted = [a if a is None else (a + 1 if flag else a) for a, flag in zip(axes, flags)]
+    if any(flag not in (True, False) for flag in flags) or out is not True:
+        raise TransformError("vmap of a pmapped function with partly batched containers is not supported",
+                             hint="Batch every array of the container.")
+    options = dict(boundary.options)
+    options["in_axes"] = tuple(shifted)
+    options["out_axes"] = boundary.option("out_axes", 0) + 1
+    return wrapped(inner, "pmap", tuple(sorted(options.items()))), out

@@ -1,0 +1,178 @@
+"""User-defined derivatives in generated code: the user's rules are called like any other function.
+
+Before: ``y = f(x)`` with ``f.defvjp(f_fwd, f_bwd)``.
+After: ``y, residuals = f_fwd(x)`` in the forward half, ``(d_x,) = f_bwd(residuals, d_y)`` in the backward half.
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.errors import refuse
+from xform.syntax import assign, call, clone, name, pack, reference
+from xform.unit import Unit
+
+
+def backward(run, operation, variable, cotangent, nonzero, made, statement):
+    """Contribute the cotangents of a call of a function with a rule."""
+    from xform.pipeline import unit_of_callable
+    custom, args = operation.custom, operation.args
+    if custom.kind == "jvp":
+        return _backward_of_jvp(run, operation, cotangent, nonzero, made, statement)
+    if custom.fwd is None:
+        refuse(statement, run.unit, f"{custom.__name__} is a custom_vjp function without a rule", "Call its defvjp(fwd, bwd).")
+    if getattr(custom, "from_closure", False):
+        refuse(statement, run.unit, f"{custom.__name__} is a custom_gradient function, which is not supported inside a "
+               "transformed function yet", "Use custom_vjp.")
+    residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
+    static = [args[i] for i in custom.nondiff_argnums]
+    forward = unit_of_callable(custom.fwd)
+    run.residual_calls[residuals] = (statement, forward, args)
+    back = unit_of_callable(custom.bwd)
+    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
+    parts = [run.once(("part", id(statement), i), f"d_{getattr(args[i], 'id', 'part')}_part") for i in places]
+    value = call(name(run.refer(back), statement), [*map(clone, static), name(residuals), call(
+        "rt.instantiate", [cotangent], {"like": name(variable)})], node=statement)
+    made.append(assign(parts, call("rt.rule_parts", [value, gast.Constant(len(places), None)], node=statement), statement))
+    unmapped = getattr(custom, "unmapped", ()) or (False,) * len(places)
+    for place, part, shared in zip(places, parts, unmapped):
+        # what every example shares gets the sum of the examples' cotangents
+        value = call("rt.unspread", [name(part, statement)]) if shared else name(part, statement)
+        run.contribute(args[place], value, nonzero, made, statement)
+
+
+def _rule_unit(custom, count):
+    """``rule(primals, tangents)`` as a unit of plain parameters: ``f_rule(*nondiff, *primals, *tangents)``."""
+    key = (id(custom), count)
+    if getattr(custom, "rule_unit", None) is not None:
+        return custom.rule_unit
+    if key not in _rules:
+        from xform.pipeline import unit_of_callable
+        from xform.syntax import function, returns
+        rule = unit_of_callable(custom.rule)
+        static = [f"static_{i}" for i in range(len(custom.nondiff_argnums))]
+        primals = [f"x_{i}" for i in range(count)]
+        tangents = [f"x_{i}_dot" for i in range(count)]
+        body = [assign("pair", call(rule.name, [*map(name, static), pack(primals), pack(tangents)])),
+                assign(["out", "out_dot"], "pair"), returns(pack(["out", "out_dot"]))]
+        made = Unit(f"{custom.__name__}_rule", function(f"{custom.__name__}_rule", static + primals + tangents, body),
+                    {rule.name: rule}, {"pair", "out", "out_dot"}, rule.file, rule.origin)
+        _rules[key] = (made, custom)
+    return _rules[key][0]
+
+
+_rules: dict = {}
+
+
+def forward(run, operation, statement, tangent, made):
+    """Call the user's jvp rule for a value and its tangent."""
+    custom, args = operation.custom, operation.args
+    if custom.kind == "vjp":
+        refuse(statement, run.unit, f"can't apply forward-mode differentiation (jvp) to {custom.__name__}, a custom_vjp "
+               "function", "Use reverse mode, or give it a custom_jvp rule.")
+    if custom.rule is None and getattr(custom, "rule_unit", None) is None:
+        refuse(statement, run.unit, f"No JVP defined for custom_jvp function {custom.__name__} using defjvp.",
+               "Call its defjvp.")
+    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
+    unit = _rule_unit(custom, len(places))
+    key = run.refer(unit)
+    static = [clone(args[i]) for i in custom.nondiff_argnums]
+    primals = [clone(args[i]) for i in places]
+    dots = [call("rt.instantiate", [run.dot(args[i])], {"like": clone(args[i])}, statement) for i in places]
+    made.append(assign([statement.targets[0].id, tangent], call(name(key, statement), static + primals + dots,
+                                                                node=statement), statement))
+
+
+def _backward_of_jvp(run, operation, cotangent, nonzero, made, statement):
+    """Reverse mode of a forward rule: the rule is linear in the tangents, so it is transposed by differentiating it in
+    reverse with respect to them, at zero."""
+    from xform.pipeline import halves_of
+    custom, args = operation.custom, operation.args
+    if custom.rule is None and getattr(custom, "rule_unit", None) is None:
+        refuse(statement, run.unit, f"No JVP defined for custom_jvp function {custom.__name__} using defjvp.",
+               "Call its defjvp.")
+    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
+    unit = _rule_unit(custom, len(places))
+    static = len(custom.nondiff_argnums)
+    active = [run.is_active(args[i]) for i in places]
+    flags = (False,) * (static + len(places)) + tuple(active)
+    halves = halves_of(unit, flags)
+    residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
+    zeros = [call("rt.instantiate", [reference("rt.ZERO")], {"like": clone(args[i])}, statement) for i in places]
+    given = [clone(args[i]) for i in custom.nondiff_argnums] + [clone(args[i]) for i in places] + zeros
+    first = _first_of_pair(halves.fwd)
+    run.residual_calls[residuals] = (statement, first, given)
+    value = call(name(run.refer(halves.bwd), statement), [name(residuals), pack([reference("rt.ZERO"), cotangent])],
+                 node=statement)
+    touched = [args[i] for i, flag in zip(places, active) if flag]
+    if len(touched) == 1:
+        run.contribute(touched[0], value, nonzero, made, statement)
+        return
+    parts = [run.once(("part", id(statement), k), f"d_{a.id}_part") for k, a in enumerate(touched)]
+    made.append(assign(parts, value, statement))
+    for atom, part in zip(touched, parts):
+        run.contribute(atom, name(part, statement), nonzero, made, statement)
+
+
+def _first_of_pair(unit):
+    """The forward half of a rule returns ((out, out_dot), residuals); the primal needs (out, residuals)."""
+    if unit not in _firsts:
+        from xform.syntax import function, returns
+        params = unit.params
+        body = [assign(["pair", "residuals"], call(unit.name, [name(p) for p in params])), assign(["out", "out_dot"], "pair"),
+                returns(pack(["out", "residuals"]))]
+        made = Unit(f"{unit.name}_primal", function(f"{unit.name}_primal", params, body), {unit.name: unit},
+                    {"pair", "out", "out_dot"}, unit.file, unit.origin)
+        _firsts[unit] = made
+    return _firsts[unit]
+
+
+_firsts: dict = {}
+
+
+_batched: dict = {}
+
+
+def batched(custom, flags, axis_name):
+    """A custom function over a batch: its function and rules are batched, so that the rule survives. Returns (it, flag)."""
+    from xform.pipeline import unit_of_callable
+    from xform.transform.vmap import vmap
+    key = (id(custom), flags, axis_name)
+    if key not in _batched:
+        primal, _ = vmap(unit_of_callable(custom.fun), flags, axis_name, final=True)
+        made = BatchedCustom(custom, primal, flags)
+        if custom.kind == "jvp" and custom.rule is not None:
+            count = len(flags)
+            rule = _rule_unit(custom, count)
+            made.rule_unit, _ = vmap(rule, flags + flags, axis_name, final=True)
+        elif custom.kind == "vjp" and custom.fwd is not None:
+            places = [i for i in range(len(flags)) if i not in custom.nondiff_argnums]
+            fwd, out = vmap(unit_of_callable(custom.fwd), flags, axis_name)
+            kept = out[1] if isinstance(out, tuple) and len(out) == 2 else True
+            static = tuple(flags[i] for i in custom.nondiff_argnums)
+            bwd, _ = vmap(unit_of_callable(custom.bwd), (*static, kept, True), axis_name, final=True)
+            made.fwd, made.bwd = fwd, bwd
+            made.unmapped = tuple(not flags[i] for i in places)
+        _batched[key] = (made, custom)
+    return _batched[key][0], True
+
+
+class BatchedCustom:
+    """A function with a user's rule, batched: units in place of functions."""
+    _xform_custom = True
+
+    def __init__(self, custom, primal, flags):
+        self.kind, self.nondiff_argnums = custom.kind, custom.nondiff_argnums
+        self.__name__ = f"{custom.__name__}_vmap"
+        self.__signature__ = custom.__signature__
+        self.fun, self.flags = primal, flags
+        self.fwd = self.bwd = self.rule = self.rule_unit = None
+        self.unmapped = ()
+        self._loaded = None
+
+    def __call__(self, *args):
+        if self._loaded is None:
+            from xform.emit import emit
+            from xform.load import load
+            module = emit(self.fun)
+            self._loaded = load(module)[module.entry]
+        return self._loaded(*args)

@@ -1,0 +1,247 @@
+"""Forward mode: every active value travels with its tangent.
+
+Before::
+
+    def f(x, rate):
+        y = x * rate
+        return y
+
+After::
+
+    def f_jvp(x, rate, x_dot, rate_dot):
+        y_dot = x_dot * rate + x * rate_dot
+        y = x * rate
+        return y, y_dot
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.analyze.activity import activity
+from xform.names import Names, stem
+from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
+from xform.simplify import simplify
+from xform.simplify.algebra import simplified
+from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, pack, reads, reference, returns,
+                          target_names)
+from xform.template import instantiate
+from xform.unit import Unit
+from xform.version import version
+
+_memo: dict = {}
+
+
+def jvp(unit, flags) -> Unit:
+    """Build ``f_jvp(*primals, *tangents of the active ones) -> (out, out_dot)``."""
+    key = (unit, tuple(flags))
+    if key not in _memo:
+        made = Unit(f"{unit.name}_jvp", None, dict(unit.env), set(), unit.file, unit.origin)
+        _memo[key] = made
+        try:
+            _Forward(unit, flags, made).run()
+        except BaseException:
+            del _memo[key]
+            raise
+    return _memo[key]
+
+
+class _Forward:
+    def __init__(self, unit, flags, made):
+        from xform.pipeline import core
+        self.unit = version(core(unit))
+        self.flags, self.made = flags, made
+        made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
+        self.facts = activity(self.unit, flags)
+        self.names = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)}
+                           | set(self.unit.params) | set(unit.env))
+        self.dots = {}
+        self.made.temps = set(self.unit.temps)
+
+    def run(self):
+        body = self.block(self.unit.tree.body[:-1])
+        last = self.unit.tree.body[-1]
+        body.append(returns(pack([last.value, self.dot(last.value)]), last))
+        params = self.unit.params
+        tangents = [self.tangent(p) for p, flag in zip(params, self.flags) if flag]
+        self.made.tree = function(self.made.name, params + tangents, body, self.unit.tree)
+        simplify(self.made.tree, self.made.temps)
+
+    def tangent(self, identifier):
+        if identifier not in self.dots:
+            self.dots[identifier] = self.names.fresh(stem(identifier) + "_dot")
+            if identifier in self.unit.temps:
+                self.made.temps.add(self.dots[identifier])
+        return self.dots[identifier]
+
+    def varied(self, atom):
+        return isinstance(atom, gast.Name) and atom.id in self.facts.varied
+
+    def dot(self, atom):
+        """The tangent of an atom, ZERO where it does not vary."""
+        return name(self.tangent(atom.id), atom) if self.varied(atom) else reference("rt.ZERO", atom)
+
+    def block(self, statements):
+        made = []
+        for statement in statements:
+            if isinstance(statement, gast.Assign):
+                self.assignment(statement, made)
+            elif isinstance(statement, gast.If) and not is_exit(statement):
+                made.append(branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement))
+            elif isinstance(statement, gast.For):
+                made.append(self.for_loop(statement))
+            elif isinstance(statement, gast.While):
+                made.append(at(gast.While(statement.test, self.block(statement.body), []), statement))
+            else:
+                made.append(statement)
+        return made
+
+    def for_loop(self, statement):
+        body = self.block(statement.body)
+        target = statement.target.id
+        if target not in self.facts.varied:
+            return at(gast.For(statement.target, statement.iter, body, [], None), statement)
+        pair = self.names.fresh("pair")
+        self.made.temps.add(pair)
+        body.insert(0, assign([target, self.tangent(target)], pair, statement))
+        iterable = call("rt.pairs", [statement.iter, self.dot(statement.iter)], node=statement)
+        return at(gast.For(gast.Name(pair, gast.Store(), None, None), iterable, body, [], None), statement)
+
+    def assignment(self, statement, made):
+        target = statement.targets[0]
+        if isinstance(target, gast.Tuple):
+            return self.unpacking(statement, made)
+        if target.id not in self.facts.varied:
+            made.append(statement)
+            return
+        operation = classify(statement.value, self.unit)
+        tangent = self.tangent(target.id)
+        if isinstance(operation, UnitCall):
+            self.unit_call(operation, statement, tangent, made)
+            return
+        if isinstance(operation, CustomCall):
+            from xform.transform.custom import forward
+            forward(self, operation, statement, tangent, made)
+            return
+        if isinstance(operation, Copy):
+            value = self.dot(operation.atom)
+        elif isinstance(operation, Pack):
+            value = self.packing(operation, statement)
+        elif isinstance(operation, RuleCall):
+            value = self.rule(operation, target.id, statement)
+        else:
+            raise AssertionError(f"{type(operation).__name__} passed the activity analysis")
+        step = assign(tangent, value, statement)
+        made.extend([statement, step] if target.id in reads(value) else [step, statement])
+
+    def unpacking(self, statement, made):
+        targets = target_names(statement.targets[0])
+        made.append(statement)
+        if not any(t in self.facts.varied for t in targets):
+            return
+        from xform.syntax import const
+        dots = [self.tangent(t) for t in targets]
+        made.append(assign(dots, call("rt.parts", [self.dot(statement.value), const(len(targets))], node=statement),
+                           statement))
+
+    def packing(self, operation, statement):
+        node = clone(operation.node)
+        if isinstance(node, gast.Dict):
+            node.values = [self.dot(v) for v in node.values]
+            return node
+        node.elts = [at(gast.Starred(call("rt.spread_dot", [e.value, self.dot(e.value)], node=statement), gast.Load()), e)
+                     if isinstance(e, gast.Starred) else self.dot(e) for e in node.elts]
+        return node
+
+    def rule(self, operation, variable, statement):
+        rule = operation.rule
+        mapping = {p: a for p, a in operation.args.items() if not isinstance(a, list)}
+        mapping["out"] = name(variable, statement)
+        for param in rule.differentiable():
+            atom = operation.args.get(param)
+            if isinstance(atom, list):
+                mapping[f"{param}_dot"] = pack([self.dot(a) for a in atom], statement)
+            elif atom is not None:
+                mapping[f"{param}_dot"] = self.dot(atom)
+        if isinstance(rule.jvp, str):
+            return instantiate(rule.jvp, mapping, statement)
+        if rule.linear:
+            return self.linear(operation, statement)
+        terms = []
+        for param in rule.differentiable():
+            atom = operation.args.get(param)
+            if atom is None or not self.varied(atom):
+                continue
+            if rule.partials is not None:
+                text = f"{param}_dot * ({rule.partials[param]})" if not terms else f"({rule.partials[param]}) * {param}_dot"
+                terms.append(instantiate(text, mapping, statement))
+            elif rule.bilinear:
+                terms.append(self.substituted(operation, {param: self.dot(atom)}))
+            else:
+                terms.append(instantiate(rule.jvp[param], mapping, statement))
+        value = terms[0]
+        for term in terms[1:]:
+            if rule.partials is None:
+                value = call("rt.add", [value, term], node=statement)
+            else:
+                value = simplified(at(gast.BinOp(value, gast.Add(), term), statement))
+        if rule.elementwise:
+            operands = {a.id for a in operation.args.values() if isinstance(a, gast.Name)}
+            covered = set(reads(value)) | {a for a in operands if self.dots.get(a) in reads(value)}
+            if len(operands) > 1 and variable not in reads(value) and not operands <= covered:
+                value = call("rt.broadcast_like", [value], {"like": name(variable, statement)}, statement)
+        return value
+
+    def linear(self, operation, statement):
+        rule, replaced = operation.rule, {}
+        several = len([p for p in rule.linear if operation.args.get(p) is not None]) > 1 or rule.variadic
+        for param in rule.linear:
+            atom = operation.args.get(param)
+            if atom is None:
+                continue
+            if isinstance(atom, list):
+                replaced[param] = [call("rt.instantiate", [self.dot(a)], {"like": a}, statement) for a in atom]
+            elif several and not isinstance(atom, gast.Constant):
+                replaced[param] = call("rt.instantiate", [self.dot(atom)], {"like": atom}, statement)
+            elif isinstance(atom, gast.Constant):
+                replaced[param] = gast.Constant(0, None)
+            else:
+                replaced[param] = self.dot(atom)
+                if param.endswith("s") and not several:     # a sequence: zeros may hide inside
+                    replaced[param] = call("rt.instantiate", [replaced[param]], {"like": atom}, statement)
+        return self.substituted(operation, replaced)
+
+    def substituted(self, operation, replaced):
+        """The same op on other operands."""
+        node = clone(operation.node)
+        if isinstance(node, gast.Call):
+            positional = [p for p in operation.rule.params if p != operation.rule.variadic]
+            if operation.rule.variadic and operation.rule.variadic in replaced:
+                node.args = replaced[operation.rule.variadic]
+            else:
+                node.args = [replaced.get(p, a) for p, a in zip(positional, node.args)]
+            for keyword in node.keywords:
+                keyword.value = replaced.get(keyword.arg, keyword.value)
+        elif isinstance(node, gast.BinOp):
+            first, second = operation.rule.params[:2]
+            node.left, node.right = replaced.get(first, node.left), replaced.get(second, node.right)
+        elif isinstance(node, gast.UnaryOp):
+            node.operand = replaced.get(operation.rule.params[0], node.operand)
+        elif isinstance(node, gast.Subscript):
+            node.value = replaced.get(operation.rule.params[0], node.value)
+        return node
+
+    def unit_call(self, operation, statement, tangent, made):
+        from xform.pipeline import jvp_of
+        flags = tuple(self.varied(a) for a in operation.args)
+        callee = jvp_of(operation.unit, flags)
+        key = self.refer(callee)
+        args = [clone(a) for a in operation.args] + [self.dot(a) for a, flag in zip(operation.args, flags) if flag]
+        made.append(assign([statement.targets[0].id, tangent], call(name(key, statement), args, node=statement), statement))
+
+    def refer(self, unit):
+        for key, value in self.made.env.items():
+            if value is unit:
+                return key
+        key = self.names.fresh(unit.name)
+        self.made.env[key] = unit
+        return key

@@ -1,0 +1,338 @@
+"""Batching: each operation runs on all examples at once; what does not depend on the batch is computed once.
+
+Before::
+
+    def grow(x, rate):
+        y = x
+        while y < 10.0:
+            y = y * rate
+        return y
+
+After (x and y carry a batch at axis 0, rate does not)::
+
+    def grow_vmap(x, rate):
+        y = x
+        live = y < 10.0
+        while np.any(live):
+            y = rt.where(live, y * rate, y)
+            live = live & (y < 10.0)
+        return y
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.analyze.batched import BOTTOM, LIST, Flags, expression_of, is_batched, literal, uniform
+from xform.analyze.ranks import Ranks
+from xform.errors import refuse
+from xform.names import Names
+from xform.simplify import simplify
+from xform.syntax import assign, at, call, clone, const, function, is_exit, name, pack, returns, target_names
+from xform.transform import vmap_flow
+from xform.transform.vmap_values import value
+from xform.unit import Unit
+from xform.version import version
+
+_memo: dict = {}
+out_ranks: dict = {}   # rank structure of a batched unit's result
+_assumed: dict = {}     # results of units whose batching is being worked out (recursion)
+
+
+def vmap(unit, flags, axis_name=None, ranks=None, final=False):
+    """Return (batched unit, flags of its result). ``flags`` says, parameter by parameter, what carries the batch.
+
+    ranks: the rank of one example of each parameter: a number, or a symbol that equal unknown ranks share.
+    final: the result gets the batch axis everywhere.
+    """
+    ranks = tuple(f"{p}?" if r is None else r for p, r in zip(unit.params, ranks or (None,) * len(flags)))
+    key = (unit, tuple(flags), axis_name, tuple(ranks), final)
+    if key in _memo:
+        return _memo[key]
+    if key in _assumed:
+        return _assumed[key]
+    made = Unit(f"{unit.name}_vmap", None, dict(unit.env), set(), unit.file, unit.origin)
+    made.signature = unit.signature
+    _assumed[key] = (made, BOTTOM)
+    try:
+        while True:
+            run = _Batch(unit, flags, made, axis_name, ranks, final)
+            out = run.run()
+            if _assumed[key][1] == out:
+                break
+            _assumed[key] = (made, out)
+    finally:
+        _assumed.pop(key)
+    _memo[key] = (made, out)
+    out_ranks[made] = run.out_rank
+    return _memo[key]
+
+
+def axes_of(unit, options, prefix, count, total):
+    """The in_axes entry of every parameter of a call with ``count`` positional arguments."""
+    given = options.get("in_axes", 0)
+    if isinstance(given, (tuple, list)):
+        if len(given) != count:
+            raise ValueError(f"vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional "
+                             f"arguments passed to the function, but got len(in_axes)={len(given)}, len(args)={count}")
+        axes = list(given)
+    else:
+        axes = [given] * count
+    axes = [None] * prefix + axes
+    return tuple(axes + [None] * (total - len(axes)))
+
+
+def derive(unit, options, prefix):
+    """The unit of ``vmap(f, in_axes, out_axes)``: axes are moved to the front, and from it, where they are elsewhere."""
+    axes = options.get("axes")
+    if axes is None:
+        signature = unit.signature
+        own = len(unit.params) - prefix
+        required = own if signature is None else len(
+            [p for p in list(signature.parameters.values())[-own:] if p.default is p.empty]) if own else 0
+        given = options.get("in_axes", 0)
+        axes = axes_of(unit, options, prefix, len(given) if isinstance(given, (tuple, list)) else required, len(unit.params))
+    out_axes = options.get("out_axes", 0)
+    flags = tuple(_flag(axis) for axis in axes)
+    if not any(is_batched(f) for f in flags) and options.get("axis_size") is None:
+        raise ValueError("vmap must have at least one non-None value in in_axes")
+    ranks = options.get("ranks")
+    plain = all(a in (0, None) for a in axes) and out_axes == 0
+    batched, out = vmap_inner(unit, flags, options.get("axis_name"), ranks, plain and options.get("axis_size") is None)
+    if plain and unit.boundary is None and options.get("axis_size") is None:
+        return batched
+    names = Names(set(unit.params))
+    body, args = [], []
+    for param, axis in zip(unit.params, axes):
+        body += _moved(param, axis)
+        args.append(name(param))
+    result = names.fresh("out")
+    body.append(assign(result, call(batched.name, args)))
+    if options.get("axis_size") is not None and not any(is_batched(f) for f in flags):
+        size = const(options["axis_size"])
+    else:
+        size = _size(unit.params, flags)
+    body.append(returns(_placed(name(result), out, out_axes, size)))
+    made = Unit(f"{unit.name}_vmap", function(f"{unit.name}_vmap", unit.params, body), {batched.name: batched}, {result},
+                unit.file, unit.origin, signature=unit.signature)
+    return made
+
+
+def vmap_inner(unit, flags, axis_name, ranks, final):
+    from xform.pipeline import vmap_of
+    if unit.boundary is not None:
+        return vmap_of(unit, flags, axis_name)
+    return vmap(unit, flags, axis_name, ranks, final)
+
+
+def _flag(axis):
+    if axis is None:
+        return False
+    if isinstance(axis, int):
+        return True
+    if isinstance(axis, dict):
+        flags = {k: _flag(v) for k, v in axis.items()}
+        kinds = set(flags.values())
+        if len(kinds) == 1:
+            return kinds.pop()
+        raise ValueError("vmap in_axes that map some entries of a dict and not others are not supported; pass the entries "
+                         "as separate arguments")
+    flags = tuple(_flag(a) for a in axis)
+    return flags[0] if flags and all(f is flags[0] for f in flags) and flags[0] in (True, False) else flags
+
+
+def _moved(param, axis):
+    if axis in (None, 0):
+        return []
+    if isinstance(axis, int):
+        return [assign(param, call("rt.move_axis", [name(param), const(axis), const(0)]))]
+    if all(a in (0, None) for a in _flat(axis)):
+        return []
+    return [assign(param, call("rt.move_axes", [name(param), expression_of(axis)]))]
+
+
+def _flat(axis):
+    if isinstance(axis, (tuple, list)):
+        return [a for item in axis for a in _flat(item)]
+    if isinstance(axis, dict):
+        return [a for item in axis.values() for a in _flat(item)]
+    return [axis]
+
+
+def _placed(value, flag, out_axes, size):
+    """The result with its batch axis where out_axes say."""
+    if out_axes == 0:
+        return value if flag is True else call("rt.spread", [value, size, expression_of(literal(flag))])
+    if isinstance(out_axes, tuple) and isinstance(flag, tuple) and len(flag) == len(out_axes):
+        parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), f, a, size)
+                 for i, (f, a) in enumerate(zip(flag, out_axes))]
+        return pack(parts)
+    if isinstance(out_axes, tuple):
+        parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), flag, a, size)
+                 for i, a in enumerate(out_axes)]
+        return pack(parts)
+    if out_axes is None:
+        if is_batched(flag):
+            raise ValueError("vmap has mapped output but out_axes is None")
+        return value
+    spread = value if flag is True else call("rt.spread", [value, size, expression_of(literal(flag))])
+    return call("rt.move_axis", [spread, const(0), const(out_axes)])
+
+
+def _size(params, flags):
+    for param, flag in zip(params, flags):
+        if flag is True:
+            return call("rt.batch_size", [name(param)])
+    for param, flag in zip(params, flags):
+        if is_batched(flag):
+            return call("rt.batch_size", [name(param), expression_of(literal(flag))])
+    return const(None)
+
+
+class _Batch:
+    def __init__(self, unit, flags, made, axis_name, ranks, final):
+        from xform.pipeline import core
+        self.unit = version(core(unit))
+        self.made, self.axis_name, self.final, self.param_flags = made, axis_name, final, flags
+        self.flags = Flags(self.unit.params, flags)
+        self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
+        self.births = {}
+
+    def run(self):
+        unit = self.unit
+        while True:
+            self.names = Names({n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name)} | set(unit.params)
+                               | set(unit.env))
+            self.made.env, self.made.temps, self.made.reads = dict(unit.env), set(unit.temps), dict(unit.reads)
+            self.mask, self.size_name = None, None
+            self.flags.changed = self.ranks.changed = False
+            tree = clone(unit.tree)
+            self.origin = {}
+            body = self.block(tree.body[:-1])
+            if not self.flags.changed and not self.ranks.changed:
+                break
+        last = tree.body[-1]
+        out = self.flags.of(last.value)
+        self.out_rank = self.ranks.of(last.value)
+        result = last.value
+        if self.final and literal_true(out):
+            out = True
+        elif self.final and out is not True:
+            result = self.coerced(result, True, last)
+            out = True
+        body.append(returns(result, last))
+        if self.size_name:
+            body.insert(0, assign(self.size_name, _size(unit.params, self.param_flags)))
+        self.made.tree = function(self.made.name, unit.params, body, unit.tree)
+        self.made.notes = [self.headline()]
+        simplify(self.made.tree, self.made.temps)
+        return out
+
+    def headline(self):
+        batched = [p for p in self.unit.params if is_batched(self.flags.names[p])]
+        shared = [p for p in self.unit.params if not is_batched(self.flags.names[p])]
+        return f"# batched along axis 0: {', '.join(batched)}" + (f"; shared: {', '.join(shared)}" if shared else "")
+
+    def size(self):
+        if self.size_name is None:
+            self.size_name = self.names.fresh("batch")
+        return name(self.size_name)
+
+    def coerced(self, atom, flag, node):
+        """An expression for an atom with at least the batching that ``flag`` says."""
+        own = self.flags.of(atom)
+        if own == flag or own is BOTTOM or flag is BOTTOM or not is_batched(flag):
+            return clone(atom)
+        if isinstance(own, tuple) and own[:1] == (LIST,) and own[1] is BOTTOM:
+            return clone(atom)
+        return call("rt.spread", [clone(atom), self.size(), expression_of(literal(own))], node=node)
+
+    def temp(self, wanted):
+        made = self.names.fresh(wanted)
+        self.made.temps.add(made)
+        return made
+
+    # -- statements ---------------------------------------------------------------------------------------------
+
+    def block(self, statements):
+        made = []
+        for statement in statements:
+            if isinstance(statement, gast.Assign):
+                self.assignment(statement, made)
+            elif isinstance(statement, gast.If) and not is_exit(statement):
+                vmap_flow.conditional(self, statement, made)
+            elif isinstance(statement, gast.For):
+                vmap_flow.for_loop(self, statement, made)
+            elif isinstance(statement, gast.While):
+                vmap_flow.while_loop(self, statement, made)
+            elif isinstance(statement, gast.Assert) and is_batched(self.flags.of(statement.test)):
+                test = clone(statement.test)
+                if self.mask is not None:
+                    test = call("np.logical_or", [test, call("np.logical_not", [name(self.mask)])], node=statement)
+                made.append(at(gast.Assert(call("np.all", [test], node=statement), statement.msg), statement))
+            elif isinstance(statement, gast.Raise) and self.mask is not None:
+                message = "raise in a branch that only some examples take is not supported under vmap"
+                refuse(statement, self.unit, message, "Check the condition before the mapped function.")
+            else:
+                made.append(statement)
+        return made
+
+    def assignment(self, statement, made):
+        target = statement.targets[0]
+        if isinstance(target, gast.Tuple):
+            return self.unpacking(statement, made)
+        batched, flag = value(self, statement.value, statement, made)
+        self.flags.add(target.id, flag)
+        settled = self.flags.names[target.id]
+        if settled != flag and flag is not BOTTOM and is_batched(settled):
+            if not isinstance(batched, (gast.Name, gast.Constant)):
+                held = self.temp("value")
+                self.flags.names[held] = flag
+                made.append(assign(held, batched, statement))
+                batched = name(held, statement)
+            if not (isinstance(flag, tuple) and flag[:1] == (LIST,) and flag[1] is BOTTOM):
+                batched = call("rt.spread", [batched, self.size(), expression_of(literal(flag))], node=statement)
+        made.append(assign(target.id, batched, statement))
+
+    def unpacking(self, statement, made):
+        flag = self.flags.of(statement.value)
+        targets = target_names(statement.targets[0])
+        if flag is True:
+            made.append(assign(targets, call("rt.parts_batched", [clone(statement.value), const(len(targets))],
+                                             node=statement), statement))
+            for target in targets:
+                self.flags.add(target, True)
+            self.ranks.unpack(targets, statement.value)
+            return
+        parts = flag if isinstance(flag, tuple) and flag[:1] != (LIST,) else (uniform(flag),) * len(targets)
+        for target, part in zip(targets, parts):
+            self.flags.add(target, part)
+        self.ranks.unpack(targets, statement.value)
+        made.append(statement)
+
+    def refer(self, value, wanted):
+        from xform.library import canonical
+        path = canonical(value)
+        if path:
+            return path
+        for key, bound in self.made.env.items():
+            if bound is value:
+                return key
+        wanted = getattr(value, "__name__", wanted)
+        key = self.names.fresh(wanted if wanted.isidentifier() else "batched")
+        self.made.env[key] = value
+        return key
+
+    def once(self, wanted, like):
+        made = self.names.fresh(wanted)
+        if like in self.made.temps:
+            self.made.temps.add(made)
+        self.flags.names[made] = self.flags.names.get(like, BOTTOM)
+        self.ranks.add(made, self.ranks.of(name(like)))
+        return made
+
+
+def literal_true(flag):
+    """Whether every part of a structured flag carries the batch."""
+    if isinstance(flag, tuple):
+        return literal_true(flag[1]) if flag[:1] == (LIST,) else flag[:1] != ("ragged",) and all(map(literal_true, flag))
+    return flag is True

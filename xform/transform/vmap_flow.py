@@ -1,0 +1,177 @@
+"""Batching of control flow: both sides of a branch and a choice, loops that run until every lane is done.
+
+Before: ``if x > 0: y = a`` ``else: y = b`` with a batched x.   After: ``y = rt.where(x > 0, a, b)``.
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.analyze.batched import BOTTOM, LIST, is_batched
+from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, rename
+from xform.transform.vmap_values import element_of, is_ragged
+
+
+def conditional(run, statement, made):
+    test = statement.test
+    subject = test.operand if isinstance(test, gast.UnaryOp) else test
+    if not is_batched(run.flags.of(subject)):
+        made.append(branch(test, run.block(statement.body) or [gast.Pass()], run.block(statement.orelse), statement))
+        return
+    in_body, in_else = assigned(statement.body), assigned(statement.orelse)
+    joined = [n for n in dict.fromkeys([*in_body, *in_else]) if n in in_body and n in in_else]
+    masks = branch_masks(run, test, subject, statement, made)
+    sides = []
+    for side, suffix, mask in ((statement.body, "then", masks[0]), (statement.orelse, "else", masks[1])):
+        outer, run.mask = run.mask, mask
+        block = run.block(side)
+        run.mask = outer
+        mapping = {n: run.once(f"{n}_{suffix}", n) for n in joined}
+        for s in block:
+            rename(s, mapping)
+        made.extend(block)
+        sides.append(mapping)
+    one, two = sides if subject is test else reversed(sides)
+    for n in joined:
+        flag = run.flags.names[n]
+        merged = _merged(flag)
+        run.flags.add(n, merged)
+        made.append(assign(n, call("rt.where", [clone(subject), name(one[n]), name(two[n])], node=statement), statement))
+
+
+def _merged(flag):
+    """What a value is once lanes are chosen from two versions of it."""
+    if isinstance(flag, tuple) and flag[:1] == (LIST,):
+        return flag
+    if isinstance(flag, tuple):
+        return tuple(_merged(f) for f in flag)
+    return True
+
+
+def branch_masks(run, test, subject, statement, made):
+    """The lanes of either side; written only where a loop or an append inside needs them."""
+    needs = any(isinstance(n, (gast.For, gast.While)) or isinstance(n, gast.Attribute) and n.attr == "append"
+                or isinstance(n, gast.Assert) for s in statement.body + statement.orelse for n in gast.walk(s))
+    if not needs:
+        return ("", "") if run.mask is None else (run.mask, run.mask)
+    masks = []
+    for flip in (False, True):
+        value = clone(subject)
+        if flip == (subject is test):
+            value = call("np.logical_not", [value], node=statement)
+        if run.mask:
+            value = call("np.logical_and", [name(run.mask), value], node=statement)
+        made_name = run.temp("lanes")
+        run.flags.names[made_name] = True
+        made.append(assign(made_name, value, statement))
+        masks.append(made_name)
+    return masks
+
+
+def while_loop(run, statement, made):
+    split = head_length(statement)
+    head, exit_statement = statement.body[:split - 1], statement.body[split - 1]
+    exit_test = exit_statement.test
+    subject = exit_test.operand if isinstance(exit_test, gast.UnaryOp) else exit_test
+    while True:
+        flags_before = run.flags.snapshot()
+        head_made = run.block([clone(s) for s in head])
+        by_lane = is_batched(run.flags.of(subject)) or run.mask
+        if not by_lane:
+            body = run.block([clone(s) for s in statement.body[split:]])
+        else:
+            live = run.temp("live")
+            run.made.temps.discard(live)
+            run.flags.names[live] = True
+            outer, run.mask = run.mask, live
+            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement)
+            run.mask = outer
+        if run.flags.same(flags_before):
+            break
+    if not by_lane:
+        loop = at(gast.While(const(True), [*head_made, exit_if(clone(exit_test), exit_statement), *body], []), statement)
+        made.append(loop)
+        return
+    goes_on = clone(subject) if subject is not exit_test else call("np.logical_not", [clone(subject)])
+    if run.mask:
+        first = call("np.logical_and", [name(run.mask), clone(goes_on)], node=statement)
+    else:
+        first = clone(goes_on)
+    again = at(gast.BinOp(name(live), gast.BitAnd(), clone(goes_on)), statement)
+    made.extend(head_made)
+    made.append(assign(live, first, statement))
+    any_live = call("np.any", [name(live)], node=statement)
+    made.append(at(gast.While(const(True), [exit_if(negate(any_live), statement), *body, *[clone(s) for s in head_made],
+                                            assign(live, again, statement)], []), statement))
+
+
+def for_loop(run, statement, made):
+    split = head_length(statement)
+    target = statement.target.id
+    flag = run.flags.of(statement.iter)
+    ragged = is_ragged(flag)
+    element = flag[1][1] if ragged else element_of(flag)
+    iterable = call("rt.rows", [statement.iter], node=statement) if flag is True else statement.iter
+    broke = statement.body[split - 1].test if split else None
+    while True:
+        flags_before = run.flags.snapshot()
+        run.flags.add(target, element)
+        head_made = run.block([clone(s) for s in statement.body[:split - 1]]) if split else []
+        masked_exit = broke is not None and is_batched(run.flags.of(broke))
+        inner, live, lanes = [], None, None
+        if ragged or masked_exit:
+            live = run.temp("live")
+            run.made.temps.discard(live)
+            run.flags.names[live] = True
+            if masked_exit:
+                inner.append(exit_if(call("np.all", [clone(broke)], node=statement), statement))
+            parts = []
+            if masked_exit:
+                parts.append(call("np.logical_not", [clone(broke)], node=statement))
+            if ragged:
+                lanes = run.temp("lanes")
+                run.flags.names[lanes] = True
+                parts.append(name(lanes))
+            if run.mask:
+                parts.append(name(run.mask))
+            value = parts[0]
+            for part in parts[1:]:
+                value = call("np.logical_and", [value, part], node=statement)
+            inner.append(assign(live, value, statement))
+            outer, run.mask = run.mask, live
+            inner += masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement)
+            run.mask = outer
+        else:
+            if broke is not None:
+                inner.append(exit_if(clone(broke), statement))
+            inner += run.block([clone(s) for s in statement.body[split:]])
+        if run.flags.same(flags_before):
+            break
+    loop_target = target
+    if ragged:
+        loop_target = run.temp("turn")
+        inner.insert(0, assign([lanes, target], loop_target, statement))
+    made.append(at(gast.For(gast.Name(loop_target, gast.Store(), None, None), iterable, [*head_made, *inner], [], None),
+                   statement))
+
+
+def masked(run, body, live, statement):
+    """Lanes that are done keep what they carry: the copies to the loop's head names become choices."""
+    tails = []
+    while body and isinstance(body[-1], gast.Assign) and isinstance(body[-1].targets[0], gast.Name) and isinstance(
+            _copied(body[-1].value), gast.Name):
+        tails.insert(0, body.pop())
+    for tail in tails:
+        head = tail.targets[0].id
+        flag = _merged(run.flags.names.get(head, BOTTOM))
+        if isinstance(flag, tuple) and flag[:1] == (LIST,):
+            continue        # a list that grew under the mask holds its lanes with its items
+        run.flags.add(head, flag)
+        tail.value = call("rt.where", [name(live), tail.value, name(head)], node=statement)
+    return body + tails
+
+
+def _copied(value):
+    """The name that a tail copy copies, through a spread."""
+    if isinstance(value, gast.Call) and dotted(value.func) == "rt.spread":
+        return value.args[0]
+    return value

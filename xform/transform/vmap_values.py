@@ -1,0 +1,325 @@
+"""Batching of values: what one operation becomes when some of its operands carry the batch.
+
+Before: ``y = x * w`` (x carries the batch, w does not).   After: the same where the ranks are known to agree, else
+``x_1, w_1 = rt.align((x, w), (1, 0))`` and ``y = x_1 * w_1``.
+"""
+from __future__ import annotations
+
+import inspect
+
+import gast
+
+from xform.analyze.batched import BOTTOM, LIST, expression_of, is_batched, join, literal, uniform
+from xform.errors import refuse
+from xform.library import STATIC_ATTRIBUTES
+from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
+from xform.syntax import assign, at, call, clone, const, dotted, name, pack, reads, reference, rename
+from xform.transform.collective import batched_collective
+
+# Container ops whose result's structure follows from their operands'.
+SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.instantiate_shell"})
+
+
+def value(run, node, statement, made):
+    """(expression, flag) of a core value under batching."""
+    operation = classify(node, run.unit)
+    atoms = atoms_of(operation)
+    flags = [run.flags.of(a) for a in atoms]
+    target = statement.targets[0].id if isinstance(statement, gast.Assign) else None
+    if isinstance(operation, Copy):
+        run.ranks.add(target, run.ranks.of(operation.atom))
+        if isinstance(operation.atom, gast.Name):
+            run.births[target] = run.births.get(operation.atom.id)
+        return node, flags[0]
+    if isinstance(operation, Pack):
+        if isinstance(node, gast.Tuple):
+            run.ranks.add(target, tuple(run.ranks.of(a) for a in atoms))
+            kinds = tuple(flags)
+            return node, kinds if any(is_batched(f) for f in kinds) else False
+        if isinstance(node, gast.List):
+            run.births[target] = run.mask or ""
+            element = BOTTOM
+            for f in flags:
+                element = join(element, f)
+            for i, item in enumerate(node.elts):
+                if not isinstance(item, gast.Starred):
+                    node.elts[i] = run.coerced(item, element, statement)
+            return node, (LIST, element) if element is BOTTOM or is_batched(element) else False
+        if any(is_batched(f) for f in flags):
+            node.values = [run.coerced(v, True, statement) for v in node.values]
+            return node, True
+        return node, False
+    if isinstance(operation, UnitCall):
+        return unit_call(run, operation, statement)
+    if isinstance(operation, CustomCall):
+        return custom_call(run, operation, statement)
+    if isinstance(operation, RuleCall):
+        return rule(run, operation, node, statement, made)
+    if isinstance(operation, Static):
+        return static(run, operation, node, statement)
+    if any(is_batched(f) for f in flags):
+        assert isinstance(operation, Opaque)
+        refuse(node, run.unit, f"cannot batch {operation.what}", operation.hint or "Write it with xform.numpy.")
+    return node, False
+
+
+def static(run, operation, node, statement):
+    operands = [n for n in reads(node) if is_batched(run.flags.names.get(n, False))]
+    if not operands or isinstance(node, gast.JoinedStr):
+        return node, False
+    if isinstance(node, gast.UnaryOp):
+        return call("np.logical_not", [node.operand], node=statement), True
+    if isinstance(node, gast.Attribute) and node.attr in STATIC_ATTRIBUTES:
+        shapes = {"shape": "rt.like(x, 1).shape", "ndim": "rt.like(x, 1).ndim", "size": "rt.like(x, 1).size"}
+        if node.attr in shapes:
+            inner = call("rt.like", [node.value, const(1)], node=statement)
+            return at(gast.Attribute(inner, node.attr, gast.Load()), statement), False
+        return node, False
+    if isinstance(node, gast.Call) and dotted(node.func) == "len" and run.flags.of(node.args[0]) is True:
+        return call("rt.length", [node.args[0]], node=statement), False
+    if isinstance(node, gast.Call) and dotted(node.func) in ("print", "isinstance", "len", "type", "repr", "str", "hasattr",
+                                                             "callable", "breakpoint"):
+        return node, False
+    if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.Is, gast.IsNot)):
+        return node, False
+    if isinstance(node, gast.Call) and dotted(node.func) == "bool":
+        return node.args[0], True
+    if isinstance(node, gast.Call) and dotted(node.func) == "slice":
+        refuse(node, run.unit, "a slice whose bounds differ from example to example cannot be batched",
+               "Use lax.dynamic_slice, or a mask.")
+    refuse(node, run.unit, "this expression cannot be batched: it depends on the values of the examples",
+           "Write it with xform.numpy.")
+
+
+def rule(run, operation, node, statement, made):
+    rule, path = operation.rule, operation.path
+    args = operation.args
+    flat = atoms_of(operation)
+    target = statement.targets[0].id if isinstance(statement, gast.Assign) else None
+    if not any(is_batched(run.flags.of(a)) for a in flat):
+        run.ranks.add(target, run.ranks.result(operation))
+        found = special(run, operation, node, statement, target)
+        if found is not None:
+            return found
+        if run.axis_name is not None:
+            found = batched_collective(run, operation, statement)
+            if found is not None:
+                return found
+        bottoms = [run.flags.of(a) for a in flat]
+        return node, BOTTOM if BOTTOM in bottoms and all(b is BOTTOM for b in bottoms) else False
+    if run.axis_name is not None:
+        found = batched_collective(run, operation, statement)
+        if found is not None:
+            return found
+    run.ranks.add(target, run.ranks.result(operation))
+    found = special(run, operation, node, statement, target)
+    if found is not None:
+        return found
+    if rule.elementwise:
+        return elementwise(run, operation, node, statement, made)
+    if rule.batch is None:
+        refuse(node if hasattr(node, "lineno") else statement, run.unit, f"{path} has no batching rule",
+               "Write it with other xform.numpy functions.")
+    over, given = [], {}
+    for param, atom in args.items():
+        atoms = atom if isinstance(atom, list) else [atom]
+        batched = any(is_batched(run.flags.of(a)) for a in atoms)
+        if param == "like":
+            given[param] = example(run, atom, statement)
+            continue
+        if batched:
+            over.append(param)
+            atoms = [run.coerced(a, True, statement) for a in atoms]
+        given[param] = atoms if isinstance(atom, list) else atoms[0]
+    if not over:
+        return substituted(run, operation, given, statement), False
+    value = batch_call(run, path, rule, given, over, statement)
+    return value, False if rule.unbatched else True
+
+
+def example(run, atom, statement):
+    """``like=`` describes one example."""
+    flag = run.flags.of(atom)
+    if flag is True:
+        return call("rt.like", [clone(atom), const(1)], node=statement)
+    if is_batched(flag):
+        return call("rt.like_parts", [clone(atom), expression_of(literal(flag))], node=statement)
+    return clone(atom)
+
+
+def batch_call(run, path, rule, given, over, statement):
+    """A call of an op's batching function."""
+    batch = rule.batch
+    function = call("rt.batched", [reference(path)], node=statement)
+    args, keywords = [], {}
+    for param, value in given.items():
+        if isinstance(value, list):
+            args += value
+        elif param == rule.params[len(args)] and not keywords:
+            args.append(value)
+        else:
+            keywords[param] = value
+    defaults = rule.defaults
+    keywords = {k: v for k, v in keywords.items() if not (
+        isinstance(v, gast.Constant) and k in defaults and v.value is defaults[k])}
+    while args and len(args) <= len(rule.params) and not rule.variadic:
+        last, param = args[-1], rule.params[len(args) - 1]
+        if isinstance(last, gast.Constant) and param in defaults and last.value is defaults[param]:
+            args.pop()
+        else:
+            break
+    signature = inspect.signature(batch).parameters
+    if "size" in signature and "size" not in keywords:
+        keywords["size"] = run.size()
+    keywords["over"] = pack([const(p) for p in over])
+    return call(function, args, keywords, statement)
+
+
+def substituted(run, operation, given, statement):
+    rule = operation.rule
+    args, keywords = [], {}
+    for param, value in given.items():
+        if isinstance(value, list):
+            args += value
+        elif param in operation.given and not keywords and param != "like":
+            args.append(value)
+        elif param in operation.given:
+            keywords[param] = value
+    del rule
+    return call(operation.path, args, keywords, statement)
+
+
+def elementwise(run, operation, node, statement, made):
+    """Operands broadcast example by example: ranks are aligned unless they are known to agree."""
+    operands = [a for a in dict.fromkeys(
+        a.id for a in atoms_of(operation) if isinstance(a, gast.Name) and is_operand(run, operation, a))]
+    batched = [o for o in operands if is_batched(run.flags.names.get(o, False))]
+    for o in batched:
+        if run.flags.names[o] is not True:
+            coerced = run.temp(o)
+            made.append(assign(coerced, run.coerced(name(o), True, statement), statement))
+            run.flags.names[coerced] = True
+            rename(node, {o: coerced})
+            operands = [coerced if x == o else x for x in operands]
+    if len(operands) > 1 and not agree(run, operands):
+        fresh = [run.temp(o) for o in operands]
+        over = [const(int(is_batched(run.flags.names.get(o, False)))) for o in operands]
+        made.append(assign(fresh, call("rt.align", [pack([name(o) for o in operands]), pack(over)], node=statement),
+                           statement))
+        rename(node, dict(zip(operands, fresh)))
+    return node, False if operation.rule.unbatched else True
+
+
+def is_operand(run, operation, atom):
+    """Options such as dtype are no operands."""
+    return not any(p in ("dtype", "out") and v is atom for p, v in operation.args.items())
+
+
+def agree(run, operands):
+    """Whether the operands broadcast example by example as they are."""
+    ranks = {o: run.ranks.of(name(o)) for o in operands}
+    batched = {ranks[o] if ranks[o] is not None else o for o in operands if is_batched(run.flags.names.get(o, False))}
+    if len(batched) != 1:
+        return False
+    (rank,) = batched
+    shared = [ranks[o] for o in operands if not is_batched(run.flags.names.get(o, False))]
+    return all(r == 0 or r == rank or isinstance(r, int) and isinstance(rank, int) and r <= rank for r in shared)
+
+
+def special(run, operation, node, statement, target):
+    """Ops on containers, whose batching follows the structure."""
+    path, args = operation.path, operation.args
+    first = next(iter(args.values()), None)
+    flag = run.flags.of(first) if first is not None and not isinstance(first, list) else False
+    if path == "rt.append":
+        item = run.flags.of(args["item"])
+        element = flag[1] if isinstance(flag, tuple) and flag[:1] == (LIST,) else (BOTTOM if flag is False else flag)
+        run.births[target] = run.births.get(getattr(first, "id", None), "")
+        if run.mask is not None and run.births.get(target, "") != run.mask:
+            ragged = call("rt.append", [first, pack([name(run.mask), args["item"]])], node=statement)
+            return ragged, (LIST, ("ragged", join(element[1] if isinstance(element, tuple) and element[:1] == ("ragged",)
+                                                 else BOTTOM, item)))
+        if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
+            return (node, (LIST, False)) if flag is not False else (node, False)
+        return node, (LIST, join(element, item))
+    if path == "rt.getitem" and isinstance(flag, tuple):
+        index = args["index"]
+        if is_batched(run.flags.of(index)):
+            return None
+        if flag[:1] == (LIST,):
+            return node, flag if isinstance(index, gast.Call) else flag[1]
+        if isinstance(index, gast.Constant) and isinstance(index.value, int):
+            return node, flag[index.value]
+        return None
+    if path in SAME and isinstance(flag, tuple):
+        return node, flag
+    if path == "rt.builtins.zip" and any(isinstance(run.flags.of(a), tuple) or is_batched(run.flags.of(a))
+                                         for a in args["xs"]):
+        elements = []
+        for i, a in enumerate(args["xs"]):
+            f = run.flags.of(a)
+            elements.append(element_of(f))
+            if f is True:
+                node.args[i] = call("rt.rows", [clone(a)], node=statement)
+        return node, (LIST, tuple(elements))
+    if path == "rt.builtins.enumerate" and is_batched(flag):
+        if flag is True:
+            node.args[0] = call("rt.rows", [node.args[0]], node=statement)
+        return node, (LIST, (False, element_of(flag)))
+    if path == "rt.pairs" and (is_batched(flag) or is_batched(run.flags.of(args["xs_dot"]))):
+        other = run.flags.of(args["xs_dot"])
+        node.args = [call("rt.rows", [a], node=statement) if f is True else a
+                     for a, f in zip(node.args, (flag, other))]
+        return node, (LIST, (element_of(flag), element_of(other)))
+    if path == "rt.add":
+        other = run.flags.of(args["b"])
+        both = join(flag, other)
+        return call("rt.add", [run.coerced(args["a"], both, statement), run.coerced(args["b"], both, statement)],
+                    node=statement), both
+    if path == "rt.like" and is_batched(flag):
+        if flag is True:
+            return call("rt.like", [first, const(1)], node=statement), False
+        return call("rt.like_parts", [first, expression_of(literal(flag))], node=statement), False
+    if path == "rt.uniter" and is_ragged(flag):
+        refuse(statement, run.unit, "the items of this loop differ in number from example to example",
+               "Iterate a fixed number of times.")
+    return None
+
+
+def is_ragged(flag):
+    return isinstance(flag, tuple) and flag[:1] == (LIST,) and isinstance(flag[1], tuple) and flag[1][:1] == ("ragged",)
+
+
+def element_of(flag):
+    if isinstance(flag, tuple) and flag[:1] == (LIST,):
+        return flag[1]
+    return uniform(flag)
+
+
+def unit_call(run, operation, statement):
+    from xform.pipeline import vmap_of
+    from xform.transform.vmap import out_ranks, vmap
+    flags = tuple(run.flags.of(a) for a in operation.args)
+    flags = tuple(False if f is BOTTOM else f for f in flags)
+    uses_axis = run.axis_name is not None
+    if not any(is_batched(f) for f in flags) and not uses_axis:
+        return statement.value, False
+    if operation.unit.boundary is not None:
+        unit, out = vmap_of(operation.unit, flags, run.axis_name)
+    else:
+        ranks = tuple(run.ranks.of(a) for a in operation.args)
+        unit, out = vmap(operation.unit, flags, run.axis_name, ranks)
+        if isinstance(statement, gast.Assign):
+            run.ranks.add(statement.targets[0].id, run.ranks.seen(out_ranks.get(unit), ranks))
+    key = run.refer(unit, unit.name)
+    return call(name(key, statement), [clone(a) for a in operation.args], node=statement), out
+
+
+def custom_call(run, operation, statement):
+    from xform.transform.custom import batched
+    flags = tuple(run.flags.of(a) for a in operation.args)
+    if not any(is_batched(f) for f in flags):
+        return statement.value, False
+    made, out = batched(operation.custom, tuple(f is True or is_batched(f) for f in flags), run.axis_name)
+    args = [run.coerced(a, True, statement) if is_batched(f) else clone(a) for a, f in zip(operation.args, flags)]
+    return call(name(run.refer(made, made.__name__), statement), args, node=statement), out
