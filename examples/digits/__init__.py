@@ -1,0 +1,1 @@
+"""A classifier of handwritten digits: the model that is differentiated, and its data."""

@@ -1,0 +1,117 @@
+"""pmap composes with grad, jvp, vmap, jit and itself, with jax or arithmetic as the oracle; its source is plain Python."""
+from types import SimpleNamespace
+
+import jax
+import numpy
+import pytest
+
+import xform
+import xform.numpy as np
+from runtime.tree import tree_leaves
+
+X = numpy.arange(1, 9, dtype=numpy.float32).reshape(4, 2)
+
+
+def program(lib, np):
+    """Return the functions under test, written against one library."""
+    lax = lib.lax
+
+    def normalise(x):
+        return x / lax.psum(x, "i")
+
+    def total(x):
+        return np.sum(lib.pmap(normalise, axis_name="i")(x) ** 3)
+
+    def shared(w, x):
+        def model(w, x):
+            return lax.pmean(np.tanh(x * w), "i") + np.sin(w) * x
+        return np.sum(lib.pmap(model, axis_name="i", in_axes=(None, 0))(w, x))
+
+    def neighbours(x):
+        right = lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 3), (3, 0)])
+        return np.sum(lax.all_gather(x * right, "i") ** 2) * (1.0 + lax.axis_index("i"))
+
+    def scattered(x):
+        return np.sum(lax.psum_scatter(np.outer(np.ones(4), x) * lax.axis_index("i"), "i") ** 2)
+    return SimpleNamespace(**{f.__name__: f for f in (normalise, total, shared, neighbours, scattered)})
+
+
+OURS, THEIRS = program(xform, np), program(jax, jax.numpy)
+
+
+def close(a, b, rtol=2e-5):
+    for one, other in zip(tree_leaves(a), jax.tree.leaves(b), strict=True):
+        numpy.testing.assert_allclose(one, other, rtol=rtol, atol=1e-6)
+
+
+def both(build, *arguments):
+    """Compare what both libraries make of a composition."""
+    close(build(xform, OURS)(*arguments), build(jax, THEIRS)(*arguments))
+
+
+@pytest.mark.parametrize("build", [
+    lambda lib, f: lib.grad(f.total),
+    lambda lib, f: lib.jit(lib.grad(f.total)),
+    lambda lib, f: lambda x: lib.jvp(f.total, (x,), (x * x,)),
+    lambda lib, f: lib.pmap(lib.grad(lambda x: f.normalise(x).sum()), axis_name="i"),
+    lambda lib, f: lib.pmap(lib.grad(f.neighbours), axis_name="i"),
+    lambda lib, f: lib.pmap(lib.grad(f.scattered), axis_name="i"),
+    lambda lib, f: lib.pmap(lib.vmap(f.normalise), axis_name="i"),
+    lambda lib, f: lib.pmap(lib.vmap(lib.grad(lambda x: f.normalise(x) ** 2)), axis_name="i"),
+    lambda lib, f: lib.pmap(lib.jit(f.normalise), axis_name="i"),
+    lambda lib, f: lambda x: lib.grad(lambda w: f.shared(w, x))(0.3),
+    lambda lib, f: lambda x: lib.grad(f.shared, argnums=1)(0.3, x),
+], ids=["grad-pmap", "jit-grad-pmap", "jvp-pmap", "pmap-grad", "pmap-grad-neighbours", "pmap-grad-scatter", "pmap-vmap",
+        "pmap-vmap-grad", "pmap-jit", "grad-shared", "grad-mapped"])
+def test_compositions_match_jax(build):
+    both(build, X)
+
+
+def test_second_derivative_through_devices():
+    def f(lib, functions):
+        return lambda s: functions.total(X * s + s * s * X[::-1])
+    ours = xform.grad(xform.grad(f(xform, OURS)))(1.5)
+    step = 1e-2  # central differences of the oracle's first derivative
+    theirs = jax.grad(f(jax, THEIRS))
+    close(ours, numpy.float32((theirs(1.5 + step) - theirs(1.5 - step)) / (2 * step)), rtol=1e-3)
+
+
+def inner(x):
+    return x * x + xform.lax.axis_index("i")
+
+
+def outer(x):
+    return np.sum(xform.pmap(inner, axis_name="j")(x)) / xform.lax.psum(1.0, "i")
+
+
+def test_nested_maps_and_their_gradient():
+    close(xform.pmap(outer, axis_name="i")(X), ((X ** 2).sum(1) + 2 * numpy.arange(4)) / 4)
+    close(xform.pmap(xform.grad(outer), axis_name="i")(X), X / 2)
+
+
+def branchy(x):
+    total = x
+    for step in range(3):
+        if np.sum(total) > 5.0:
+            total = total / 2.0
+        else:
+            total = total + xform.lax.psum(1.0, "i")
+    return total
+
+
+def test_control_flow_inside_a_map():
+    def one(row):
+        for _ in range(3):
+            row = row / 2 if row.sum() > 5 else row + 4
+        return row
+    close(xform.pmap(branchy, axis_name="i")(X), numpy.stack([one(row) for row in X]))
+
+
+def test_the_source_is_plain():
+    source = xform.source(xform.pmap(OURS.normalise, axis_name="i"))
+    assert "@rt.pmap(axis_name='i')" in source and "def normalise_spmd(x):" in source
+
+
+def test_a_name_that_no_map_binds():
+    with pytest.raises(NameError, match="unbound axis name: i"):
+        OURS.normalise(X)
