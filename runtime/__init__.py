@@ -13,7 +13,7 @@ from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit
 from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, unbroadcast
 from runtime.containers import (append, clear, extend, getitem, insert, instantiate_shell, listed, pack, pairs, parts,
-                                reiter, repair, restore, rule_parts, setitem, setitem_dot, unindex, uniter, unpairs, update, without,
+                                reiter, repair, restore, rule_parts, seal, setitem, setitem_dot, unindex, unseal, uniter, unpairs, update, without,
                                 zero_to_number)
 from runtime import builtins
 from runtime.ops import *

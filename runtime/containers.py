@@ -3,12 +3,7 @@ from __future__ import annotations
 
 from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
 from runtime.op import op
-from runtime.zero import ZERO, Like
-
-
-def _arrays():
-    from runtime.ops import index
-    return index
+from runtime.zero import ZERO, Like, Static
 
 
 def _is_array(x):
@@ -18,9 +13,10 @@ def _is_array(x):
 # -- reading elements -----------------------------------------------------------------------------------------------
 
 def getitem_batched(x, index, over=()):
+    from runtime.ops import update as arrays
     if isinstance(x, CONTAINERS) or not _is_array(x):
         return x[index]
-    return _arrays().getitem_batched(x, index, over)
+    return arrays.getitem_batched(x, index, over)
 
 
 @op(linear="x", vjp={"x": "rt.unindex(d_out, index, like=x)"}, batch=getitem_batched)
@@ -30,12 +26,14 @@ def getitem(x, index):
 
 
 def unindex_batched(d, index, like, over=()):
-    return _arrays().unindex_batched(d, index, like, over) if _is_array(like) else unindex(d, index, like)
+    from runtime.ops import update as arrays
+    return arrays.unindex_batched(d, index, like, over) if _is_array(like) else unindex(d, index, like)
 
 
 @op(linear="d", vjp={"d": "d_out[index]"}, batch=unindex_batched)
 def unindex(d, index, like):
     """Return the cotangent of ``like`` when only ``like[index]`` has one, ``d``."""
+    from runtime.ops import index as arrays
     if isinstance(like, dict):
         return {k: d if k == index else ZERO for k in like}
     if isinstance(like, (list, tuple)):
@@ -47,21 +45,23 @@ def unindex(d, index, like):
         return _rebuild(like, items)
     if hasattr(like, "unindex"):
         return like.unindex(d, index)
-    return _arrays().unindex(d, index, like)
+    return arrays.unindex(d, index, like)
 
 
 # -- updates as values ----------------------------------------------------------------------------------------------
 
 def setitem_batched(x, index, value, over=()):
+    from runtime.ops import update as arrays
     if isinstance(x, CONTAINERS):
         return setitem(x, index, value)
-    return _arrays().setitem_batched(x, index, value, over)
+    return arrays.setitem_batched(x, index, value, over)
 
 
 @op(jvp="rt.setitem_dot(x, x_dot, index, value_dot)",
     vjp={"x": "rt.clear(d_out, index)", "value": "rt.unbroadcast(d_out[index], like=value)"}, batch=setitem_batched)
 def setitem(x, index, value):
     """Return ``x`` with ``x[index] = value``; ``x`` itself does not change."""
+    from runtime.ops import index as arrays
     if isinstance(x, dict):
         return {**x, index: value}
     if isinstance(x, list):
@@ -72,7 +72,7 @@ def setitem(x, index, value):
         raise TypeError("'tuple' object does not support item assignment")
     if hasattr(x, "setitem"):
         return x.setitem(index, value)
-    return _arrays().setitem(x, index, value)
+    return arrays.setitem(x, index, value)
 
 
 def setitem_dot(x, x_dot, index, value_dot):
@@ -81,17 +81,19 @@ def setitem_dot(x, x_dot, index, value_dot):
 
 
 def clear_batched(d, index, over=()):
+    from runtime.ops import update as arrays
     if isinstance(d, CONTAINERS):
         return clear(d, index)
-    return _arrays().setitem_batched(d, index, 0, over)
+    return arrays.setitem_batched(d, index, 0, over)
 
 
 @op(linear="d", vjp={"d": "rt.clear(d_out, index)"}, batch=clear_batched)
 def clear(d, index):
     """Return a cotangent with nothing at ``index``."""
+    from runtime.ops import index as arrays
     if isinstance(d, CONTAINERS):
         return setitem(d, index, [ZERO] * len(d[index]) if isinstance(index, slice) else ZERO)
-    return _arrays().setitem(d, index, 0)
+    return arrays.setitem(d, index, 0)
 
 
 @op(constant=True, batch=lambda x, over=(): x)
@@ -304,3 +306,19 @@ def rule_parts(parts, count):
         raise TypeError("Custom VJP bwd rule must produce a tuple with one entry for each differentiable argument of the "
                         f"function: expected {count}, got {parts!r}")
     return tuple([ZERO if part is None else part for part in parts])
+
+
+@op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
+def seal(residuals):
+    """Wrap the Python values among residuals, so that they pass through a compiled function as they are."""
+    if isinstance(residuals, (bool, int, float, complex, str)):
+        return Static(residuals)
+    return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
+
+
+@op(jvp="rt.unseal(residuals_dot)", vjp={"residuals": "rt.seal(d_out)"}, batch=lambda residuals, over=(): unseal(residuals))
+def unseal(residuals):
+    """Undo ``seal``."""
+    if isinstance(residuals, Static):
+        return residuals.value
+    return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals

@@ -137,6 +137,8 @@ def unbroadcast_batched(d, like, lead=0, over=()):
 def unbroadcast(d, like, lead=0):
     """Sum a cotangent down to the shape and dtype of ``like``; the first ``lead`` axes of ``d`` are batch axes."""
     from runtime import numpy as np
+    if like is ZERO:  # a symbolic zero of a lower order: nothing flows back into it
+        return ZERO
     if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS):
         return d
     shape, own = shape_of(like), shape_of(d)[lead:]
@@ -167,6 +169,8 @@ def broadcast_like(x, like, lead=0):
     ``like`` may have these axes too (an array) or describe one example (a token).
     """
     from runtime import numpy as np
+    if like is ZERO:
+        return ZERO
     shape = shape_of(like)
     own = shape_of(x)
     if lead:

@@ -13,6 +13,7 @@ from runtime.types import Aval
 
 ArrayImpl = xla.ArrayImpl
 SMALL = 1 << 14  # elements up to which a kernel's compile time matters more than its speed
+EXACT: set[str] = set()  # kernels whose last bits may not depend on their size: always compiled with XLA's own options
 _CACHE_LIMIT = 8192
 _lock = threading.Lock()
 # Flags that more than halve the compile time of a small CPU program (a version of XLA that lacks one gets none of them).
@@ -70,7 +71,7 @@ class Kernel:
         outs = (made,) if self.single else tuple(made)
         self.label = prim.name
         module = kernel_module(prim.name, prim.emit, avals, outs, params)
-        small = place.platform == "cpu" and sum(a.size for a in avals) + sum(o.size for o in outs) <= SMALL
+        small = place.platform == "cpu" and prim.name not in EXACT and sum(a.size for a in avals) + sum(o.size for o in outs) <= SMALL
         try:
             self.executable = compile_text(module.text(), place, compile_options(small))
         except xla.XlaError as error:

@@ -10,7 +10,7 @@ from runtime import numpy as np
 from runtime.control import while_loop as _while_loop
 from runtime.op import op as _op
 from runtime.ops.create import shape_tuple as _shape_tuple
-from runtime.ops.random import (PRNGKey, bits, cauchy, draw, draw_bits, draw_gumbel, draw_keys, draw_uniform, exponential,
+from runtime.ops.random import (PRNGKey, bits, cauchy, draw, draw_bits, draw_gumbel, draw_keys, draw_order, draw_uniform, exponential,
                                 float_dtype, fold_in, gumbel, laplace, logistic, normal, split, uniform)
 from runtime.types import canonical_dtype as _canonical_dtype
 from runtime.types import kind as _kind
@@ -298,3 +298,137 @@ def _by_rejection(key, lam):
         return turn + 1, np.where(accept, k, found), np.logical_or(accepted, accept), keys[0]
     start = (np.asarray(0, _numpy.int32), np.full(lam.shape, -1, lam.dtype), np.zeros(lam.shape, bool), key)
     return np.astype(_while_loop(go_on, step, *start)[1], _numpy.int32)
+
+
+# ---- orders and choices ----
+
+def _shape_batched(x, axis, over=()):
+    return order_shape(_example(x, "x" in over), axis)
+
+
+@_op(constant=True, unbatched=True, batch=_shape_batched)
+def order_shape(x, axis):
+    """Return the shape of an array and an axis counted from the right; a number n stands for the array of 0 ... n - 1."""
+    if isinstance(x, (int, _numpy.integer)):
+        return (int(x),), -1
+    shape = tuple(_numpy.shape(x))
+    if not shape:
+        if _kind(x.dtype) not in "iu":
+            raise TypeError("permutation: x must be an integer or at least 1-dimensional")
+        return (int(x),), -1
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"axis {axis} is out of bounds for an array of shape {shape}")
+    return shape, axis - len(shape) if axis >= 0 else axis
+
+
+@_op(constant=True, unbatched=True)
+def is_number(x):
+    """Tell whether an argument is a number rather than an array."""
+    return _numpy.ndim(x) == 0
+
+
+def permutation(key, x, axis=0, independent=False):
+    """Return the array in random order along an axis (``independent``: each vector in its own); an integer n stands for arange(n)."""
+    shape, axis = order_shape(x, axis)
+    if is_number(x):
+        return np.astype(draw_order(key, shape, -1), int)
+    if independent:
+        return np.take_along_axis(x, draw_order(key, shape, axis), axis)
+    return np.take(x, draw_order(key, shape[axis:][:1], -1), axis)
+
+
+@_op(constant=True, unbatched=True)
+def choice_plan(count, shape, replace):
+    """Return the shape of samples and their number; ValueError if there are not enough to choose from."""
+    shape = _shape_tuple(shape)
+    draws = math.prod(shape)
+    if count <= 0 and draws:
+        raise ValueError("choice: a must be greater than 0 unless no samples are taken")
+    if not replace and draws > count:
+        raise ValueError(f"Cannot take a larger sample (size {draws}) than population (size {count}) when 'replace=False'")
+    return shape, draws
+
+
+def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
+    """Return random elements of ``a`` along an axis (an integer n stands for arange(n)), with probabilities ``p`` if given.
+
+    ValueError when more are wanted without ``replace`` than there are.
+    """
+    from runtime import lax
+    whole, axis = order_shape(a, axis)
+    count = whole[axis]
+    shape, draws = choice_plan(count, shape, replace)
+    if p is None:
+        if replace:
+            found = randint(key, shape, 0, count)
+        else:
+            found = draw_order(key, (count,), -1)[:draws]
+    elif replace:
+        sums = np.cumsum(p)
+        found = np.searchsorted(sums, sums[-1] * (1 - uniform(key, shape, sums.dtype)))
+    else:
+        found = lax.top_k(gumbel(key, (count,), p.dtype, mode) + np.log(p), draws)[1]
+    found = np.reshape(np.astype(found, int), shape)
+    return found if is_number(a) else np.take(a, found, axis)
+
+
+# ---- continuous ----
+
+def truncated_normal(key, lower, upper, shape=None, dtype=None):
+    """Return samples from the standard normal distribution cut to (lower, upper)."""
+    from runtime.ops.elementwise import erf, erfinv
+    dtype = sample_dtype("truncated_normal", dtype)
+    shape = wanted_shape("truncated_normal", shape, lower, upper)
+    root = _numpy.asarray(math.sqrt(2), dtype)
+    lower, upper = np.asarray(lower, dtype), np.asarray(upper, dtype)
+    unit = uniform(key, shape, dtype, erf(lower / root), erf(upper / root))
+    return np.clip(root * erfinv(unit), next_to(lower, math.inf), next_to(upper, -math.inf))
+
+
+@_op(constant=True, elementwise=True)
+def next_to(x, towards):
+    """Return the next number of the dtype in a direction."""
+    return np.nextafter(x, _numpy.asarray(towards, x.dtype))
+
+
+def multivariate_normal(key, mean, cov, shape=None, dtype=None, method="cholesky"):
+    """Return samples with a mean (..., n) and covariance (..., n, n); ``method``: "cholesky", "eigh" or "svd"."""
+    mean, cov = np.asarray(mean), np.asarray(cov)
+    shape = wanted_shape("multivariate_normal", shape, mean[..., 0], cov[..., 0, 0])
+    dtype = mean.dtype if dtype is None else dtype
+    if method == "svd":
+        found = np.linalg.svd(cov)
+        factor = found[0] * np.sqrt(found[1][..., None, :])
+    elif method == "eigh":
+        values = np.linalg.eigh(cov)
+        factor = values[1] * np.sqrt(values[0][..., None, :])
+    elif method == "cholesky":
+        factor = np.linalg.cholesky(cov)
+    else:
+        raise ValueError("multivariate_normal: method must be one of 'svd', 'eigh', 'cholesky'")
+    noise = normal(key, shape + mean.shape[-1:], dtype)
+    return mean + np.einsum("...ij,...j->...i", factor, noise)
+
+
+def lognormal(key, sigma=1.0, shape=None, dtype=None):
+    """Return exp(sigma * z) for standard normal z."""
+    shape = wanted_shape("lognormal", shape, sigma)
+    return np.exp(normal(key, shape, sample_dtype("lognormal", dtype)) * sigma)
+
+
+def rayleigh(key, scale, shape=None, dtype=None):
+    """Return samples from the Rayleigh distribution."""
+    shape = wanted_shape("rayleigh", shape, scale)
+    return scale * np.sqrt(np.log(uniform(key, shape, sample_dtype("rayleigh", dtype))) * -2)
+
+
+def pareto(key, b, shape=None, dtype=None):
+    """Return samples from the Pareto distribution of shape ``b``."""
+    shape = wanted_shape("pareto", shape, b)
+    return np.exp(exponential(key, shape, sample_dtype("pareto", dtype)) / b)
+
+
+def weibull_min(key, scale, concentration, shape=(), dtype=None):
+    """Return samples from the Weibull distribution."""
+    unit = uniform(key, shape, sample_dtype("weibull_min", dtype))
+    return (-np.log1p(-unit)) ** (1.0 / concentration) * scale

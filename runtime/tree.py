@@ -15,7 +15,7 @@ from typing import Any
 
 from runtime import xla
 from runtime.array import Array
-from runtime.zero import Like, Zero, ZERO
+from runtime.zero import Like, Static, Zero, ZERO
 
 _ENABLE = dict(enable_none=True, enable_tuple=True, enable_namedtuple=True, enable_list=True, enable_dict=True)
 LEAVES = xla.PyTreeRegistry(**_ENABLE)
@@ -287,6 +287,7 @@ register_pytree_node(collections.defaultdict, lambda d: ([d[k] for k in sorted(d
                      lambda d: ([(DictKey(k), d[k]) for k in sorted(d)], (d.default_factory, tuple(sorted(d)))))
 register_pytree_node(Zero, lambda z: ((), None), lambda aux, _: ZERO)
 register_static(Like)
+register_static(Static)
 
 # The short names of ``tree`` and the long ones of ``tree_util`` mean the same functions.
 flatten, unflatten, leaves, structure, map = tree_flatten, tree_unflatten, tree_leaves, tree_structure, tree_map

@@ -51,3 +51,9 @@ class Like:
     @property
     def ndim(self):
         return len(self.shape)
+
+
+@dataclass(frozen=True)
+class Static:
+    """A Python value inside a pytree of arrays: structure, not data, for what is compiled."""
+    value: object

@@ -73,14 +73,14 @@ class Transformed:
     def _xform_known(self):
         return resolve.Derived(self.kind, resolve.normal(resolve.Object(self.fun)), tuple(sorted(self.options.items())))
 
-    def derived(self, inner: Target, extra=None) -> Unit:
+    def derived(self, inner: Target, extra=None, options=None) -> Unit:
         """The unit of this transformation of an already reduced target."""
-        options = {**self.options, **(extra or {})}
+        options = {**(self.options if options is None else options), **(extra or {})}
         return pipeline.derive(self.kind, inner.unit, options, len(inner.values))
 
-    def _entry(self, key, inner, extra=None):
+    def _entry(self, key, inner, extra=None, options=None):
         """The loaded generated function for one specialisation."""
-        unit = self.derived(inner, extra)
+        unit = self.derived(inner, extra, options)
         found = self._entries.get(key)
         if found is None or found[0] is not unit:
             module = emit(unit)
@@ -90,9 +90,32 @@ class Transformed:
 
     def __call__(self, *args, **kwargs):
         inner, values = self._bound(args, kwargs)
+        if self.kind in ("jit", "pmap"):
+            return run(self._boundary_entry(inner, args, kwargs, values), values)
         extra, values = CALLS[self.kind](self, inner, values, len(args))
         entry = self._entry(repr(extra) if extra else None, inner, extra)
         return run(entry, values)
+
+    def _boundary_entry(self, inner, args, kwargs, values):
+        """The loaded function for a call of jit or pmap; parameters left to their defaults stay Python values."""
+        given = len(inner.values) + len(args)
+        if given == len(inner.unit.params) and not kwargs and not inner.keywords:
+            return self._entry(None, inner)
+        bound = inner.unit.signature.bind(*inner.values, *args, **{**inner.keywords, **kwargs})
+        provided = [p for p in inner.unit.params if p in bound.arguments]
+        if len(provided) == len(inner.unit.params):
+            return self._entry(None, inner)
+        values[:] = [v for p, v in zip(inner.unit.params, values) if p in bound.arguments]
+        options = dict(self.options)
+        names = options.pop("static_argnames", None)
+        if names is not None:
+            options["static_argnames"] = tuple(n for n in ((names,) if isinstance(names, str) else names) if n in provided)
+        numbers = options.get("static_argnums")
+        if numbers is not None:
+            numbers = (numbers,) if isinstance(numbers, int) else numbers
+            options["static_argnums"] = tuple(n for n in numbers if n < len(provided) - len(inner.values))
+        narrowed = Target(pipeline.with_defaults(inner.unit, provided), inner.values)
+        return self._entry(tuple(provided), narrowed, options=options)
 
     def _bound(self, args, kwargs):
         inner = target_of(self.fun)
@@ -119,8 +142,7 @@ class Transformed:
         if self.kind not in ("jit", "pmap"):
             raise AttributeError(f"{self.kind} has no .lower(); wrap it in jit")
         inner, values = self._bound(args, kwargs)
-        entry = self._entry(None, inner, None)
-        return entry[1].lower(*values)
+        return self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
 
     def clear_cache(self):
         """Forget what was compiled."""

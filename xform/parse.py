@@ -5,6 +5,7 @@ import ast
 import functools
 import inspect
 import linecache
+import sys
 import types
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ def parse(function) -> Source:
     code = function.__code__
     file = code.co_filename
     linecache.checkcache(file)
-    lines = linecache.getlines(file, function.__globals__)
+    lines = linecache.getlines(file, function.__globals__) or _command_line(file, function)
     if not lines:
         raise SourceError(f"The source of {function.__qualname__!r} is not available (it was defined in {file!r})",
                           hint="Put the function into a file or a notebook cell; code from exec or a bare prompt has no "
@@ -54,6 +55,16 @@ def parse(function) -> Source:
         raise SourceError(f"{function.__qualname__!r} is not at line {code.co_firstlineno} of {file!r} any more",
                           hint="The file was edited after it was imported: import it again.")
     return Source(gast.ast_to_gast(found), file, code.co_firstlineno, function)
+
+
+def _command_line(file, function):
+    """The text of ``python -c TEXT``, which linecache does not know before Python 3.13."""
+    if file != "<string>" or function.__globals__.get("__name__") != "__main__" or "-c" not in sys.orig_argv:
+        return []
+    text = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+    lines = [line + "\n" for line in text.split("\n")]
+    linecache.cache[file] = (len(text), None, lines, file)
+    return lines
 
 
 def _find(tree, code):

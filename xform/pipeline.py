@@ -156,6 +156,24 @@ def derive(kind, unit, options, prefix=0):
     return _derived[key]
 
 
+def with_defaults(unit, provided):
+    """The unit as a function of the ``provided`` parameters alone; the others have their default values."""
+    if tuple(provided) == tuple(unit.params):
+        return unit
+    key = ("defaults", unit, tuple(provided))
+    if key not in _derived:
+        from xform.desugar.calls import default_values
+        made = Unit(unit.name, None, {unit.name: unit}, set(), unit.file, unit.origin, notes=list(unit.notes))
+        args = default_values(unit, provided, made.env)
+        body = [assign("out", call(unit.name, args)), returns(name("out"))]
+        made.tree = function(unit.name, list(provided), body)
+        made.temps = {"out"}
+        made.signature = unit.signature.replace(parameters=[
+            p for p in unit.signature.parameters.values() if p.name in provided]) if unit.signature is not None else None
+        _derived[key] = made
+    return _derived[key]
+
+
 def _argnums(unit, argnums, prefix):
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     own = len(unit.params) - prefix

@@ -8,8 +8,7 @@ import numpy as _numpy
 from runtime.op import op
 from runtime.ops.axes import inner_axis
 from runtime.ops.binary import logaddexp, where
-from runtime.ops.create import astype
-from runtime.ops.elementwise import abs, erfc, exp, expm1, log, log1p, sigmoid, sqrt, square, tanh
+from runtime.ops.elementwise import erfc, exp, log, sigmoid, tanh
 from runtime.ops.kernel import fused, inexact
 from runtime.ops.reduce import aligned
 from runtime.primitive import as_operand, cast
@@ -220,21 +219,8 @@ def unsoftmax(d, out, axis=-1):
     return scaled - out * np.sum(scaled, axis=axis, keepdims=True)
 
 
-def _log_softmax_batched(x, axis=-1, where=None, initial=None, over=()):
-    from runtime import numpy as np
-    if "x" not in over:
-        x = np.expand_dims(x, 0)
-    if "where" in over:
-        where = aligned(where, x.ndim - 1)
-    return log_softmax(x, inner_axis(axis, x.ndim), where)
-
-
-@fused
-def _log_softmax(x, where_, *, axis):
-    from runtime.ops.reduce import max_, sum
-    inside = where(where_, x, -math.inf)
-    shifted = inside - _finite(max_(inside, axis, None, True))
-    return where(where_, shifted - log(sum(exp(shifted), axis, None, None, True)), -math.inf)
+def _log_softmax_batched(x, axis=-1, over=()):
+    return all_log_softmax(x, inner_axis(axis, x.ndim))
 
 
 @fused
@@ -246,7 +232,8 @@ def _log_softmax_all(x, *, axis):
 
 @op(jvp={"x": "x_dot - np.sum(np.exp(out) * x_dot, axis=axis, keepdims=True)"},
     vjp={"x": "d_out - np.exp(out) * np.sum(d_out, axis=axis, keepdims=True)"}, batch=_log_softmax_batched)
-def _log_softmax_op(x, axis=-1):
+def all_log_softmax(x, axis=-1):
+    """Return log(softmax(x)) over axes."""
     return _log_softmax_all(_inexact(x, "log_softmax"), axis=tuple(axis) if isinstance(axis, list) else axis)
 
 
@@ -254,9 +241,9 @@ def log_softmax(x, axis=-1, where=None, initial=None):
     """Return log(softmax(x)) over axes; elements that ``where`` does not choose count for nothing and give -inf."""
     from runtime import numpy as np
     if where is None:
-        return _log_softmax_op(x, axis)
+        return all_log_softmax(x, axis)
     inside = np.where(where, x, -math.inf)
-    return np.where(where, _log_softmax_op(inside, axis), -math.inf)
+    return np.where(where, all_log_softmax(inside, axis), -math.inf)
 
 
 @fused

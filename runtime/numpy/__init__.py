@@ -42,7 +42,8 @@ from runtime.ops.statistics import average, count_nonzero, ptp, std, var
 from runtime.ops.take import put_along_axis, take, take_along_axis
 from runtime.types import broadcast_shapes, issubdtype, promote_types, result_type
 
-from runtime.numpy import fft
+from runtime.numpy import fft, linalg
 
+atan2 = arctan2
 pi, e, inf, nan, newaxis, euler_gamma = _numpy.pi, _numpy.e, _numpy.inf, _numpy.nan, None, _numpy.euler_gamma
 amax, amin, concat, permute_dims = max, min, concatenate, transpose

@@ -1,12 +1,15 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
 from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
+from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray
 from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
+from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
 from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
 from runtime.ops.permute import unroll, untranspose
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
+from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.search import unsort
 from runtime.ops.shape import reshape_again, reshape_like
@@ -15,14 +18,18 @@ from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_sli
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
                                 clear_examples, index_examples, largest_like, least_like, unindex_examples, update_examples,
                                 update_examples_dot, updated_examples)
+from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 
 __all__ = (
-    "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide", "at_get",
-    "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "blank", "clear_examples",
-    "concatenate_again", "contract", "delayed", "delayed_mask", "delayed_zeros", "direction", "hastened", "index_examples",
-    "larger", "larger_number", "largest_like", "least_like", "led", "make_complex", "other_factors", "quiet", "recumsum",
+    "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
+    "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "blank",
+    "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
+    "direction", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
+    "make_complex", "other_factors", "pick_places", "quiet", "rearranged", "rearranged_again", "recumsum",
     "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
-    "take_along_axis_again", "turned_left", "turned_right", "unarray", "unconcatenate", "uncumsum", "undot_left",
-    "undot_right", "undynamic_slice", "unimag", "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad",
-    "unreal", "unroll", "unslice", "unsort", "unstack_like", "unsum", "untake", "untake_along_axis", "untranspose",
-    "update_examples", "update_examples_dot", "updated_examples", "within")
+    "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unconcatenate",
+    "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
+    "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unreal",
+    "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",
+    "untake_along_axis", "untranspose", "unwindow_sum", "update_examples", "update_examples_dot",
+    "updated_examples", "whole_records", "window_extremum", "window_places", "window_sum", "within")

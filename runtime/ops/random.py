@@ -11,6 +11,7 @@ import operator
 import numpy
 
 from runtime.array import Array
+from runtime.execute import EXACT
 from runtime.op import op
 from runtime.ops.create import shape_tuple
 from runtime.ops.kernel import fused
@@ -334,7 +335,7 @@ def _uniform(keys, low, high, *, shape, dtype):
 
 def _small(value, dtype):
     """A bound as an operand of the samples' dtype."""
-    return numpy.asarray(value, dtype) if isinstance(value, (bool, int, float)) else cast(value, dtype)
+    return float(value) if isinstance(value, (int, float)) else cast(value, dtype)
 
 
 def uniform_batched(key, shape=(), dtype=None, minval=0.0, maxval=1.0, over=()):
@@ -373,7 +374,7 @@ def uniform(key, shape=(), dtype=None, minval=0.0, maxval=1.0):
 def draw_uniform(keys, shape, dtype=None, low=0.0, high=1.0):
     """Sample from [low, high), two numbers, from every key."""
     dtype = float_dtype(dtype, "uniform")
-    return _uniform(as_operand(keys), numpy.asarray(low, dtype), numpy.asarray(high, dtype), shape=shape_tuple(shape), dtype=dtype)
+    return _uniform(as_operand(keys), float(low), float(high), shape=shape_tuple(shape), dtype=dtype)
 
 
 # ---- samplers that take nothing but a key ----
@@ -454,6 +455,7 @@ def _cauchy(keys, *, shape, dtype):
     return tan(numpy.asarray(math.pi, dtype) * (unit - numpy.asarray(0.5, dtype)))
 
 
+EXACT.update(["_uniform", "_normal", "_exponential", "_gumbel", "_laplace", "_logistic", "_cauchy"])
 _KERNELS = {"normal": _normal, "exponential": _exponential, "laplace": _laplace, "logistic": _logistic, "cauchy": _cauchy}
 
 
@@ -509,3 +511,27 @@ def draw_gumbel(keys, shape, dtype=None, mode=None):
     if mode not in (None, "low", "high"):
         raise ValueError(f"gumbel: mode {mode!r}; use 'low' or 'high'")
     return _gumbel(as_operand(keys), shape=shape_tuple(shape), dtype=float_dtype(dtype, "gumbel"), mode=mode or "low")
+
+
+@op(constant=True, batch=lambda keys, shape, axis, over=(): draw_order(keys, shape, axis))
+def draw_order(keys, shape, axis):
+    """Return from every key a random order along an axis, counted from the right: int32 places of the given shape.
+
+    It is that of repeated sorting by random words, as often as makes equal words unlikely to matter.
+    """
+    return _order(as_operand(keys), shape=shape_tuple(shape), axis=axis)
+
+
+@fused
+def _order(keys, *, shape, axis):
+    from runtime.ops.create import broadcasted_iota
+    from runtime.ops.search import argsort
+    from runtime.ops.take import take_along_axis
+    lead = keys.ndim - 1
+    order = broadcasted_iota(numpy.dtype("int32"), keys.shape[:-1] + shape, lead + len(shape) + axis)
+    turns = math.ceil(3 * math.log(max(1, math.prod(shape))) / math.log(0xFFFFFFFF))
+    for _ in range(turns):
+        pair = _split(keys, shape=(2,))
+        keys, subkeys = _pick(pair, 0, lead), _pick(pair, 1, lead)
+        order = take_along_axis(order, argsort(_bits(subkeys, width=32, shape=shape), axis=axis), axis)
+    return order

@@ -213,6 +213,11 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(target, Unit):
         # generated code passes one argument a parameter
         generated = isinstance(callee, Closure) and isinstance(callee.nested, _UnitValue) and not keywords
+        if not generated and target.boundary is not None and not prefix:
+            provided = _provided(target, args, keywords)
+            if provided is not None:    # what a call of a jitted function leaves out stays a Python value
+                from xform.transform import boundary
+                target = boundary.with_defaults(target, provided)
         own = args if generated else bind(lowering, target, args, keywords, node, callee)
         return call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
     return call_object(lowering, target, prefix + args, keywords, node)
@@ -331,6 +336,33 @@ def _default(lowering, default, callee, node):
         return const(default, node)
     known = default if isinstance(default, (Object, Closure, Partial, Derived)) else Object(default)
     return _atom_of(lowering, known, node)
+
+
+def default_values(unit, provided, env):
+    """The arguments of a call of ``unit`` by its provided parameters: names for these, default values for the others."""
+    args = []
+    for param in unit.params:
+        if param in provided:
+            args.append(name(param))
+            continue
+        default = unit.signature.parameters[param].default
+        if default is None or isinstance(default, (bool, int, float, str)):
+            args.append(const(default))
+        else:
+            key = f"{param}_default"
+            env[key] = default.value if isinstance(default, Object) else default
+            args.append(name(key))
+    return args
+
+
+def _provided(unit, args, keywords):
+    """The parameters that a call gives, where it leaves some to their defaults; else None."""
+    try:
+        bound = unit.signature.bind(*args, **keywords)
+    except TypeError:
+        return None     # bind reports it
+    names = [p for p in unit.signature.parameters if p in bound.arguments]
+    return names if len(names) < len(unit.signature.parameters) else None
 
 
 def _unstar(lowering, signature, args, keywords, node):

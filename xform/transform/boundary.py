@@ -65,6 +65,20 @@ def wrapped(unit, kind, options, inner=None):
     return made
 
 
+def with_defaults(unit, provided):
+    """A boundary around the function of the provided parameters alone; the others have their default values."""
+    from xform import pipeline
+    inner = pipeline.with_defaults(unit.boundary.inner, provided)
+    places = {unit.params.index(p): i for i, p in enumerate(provided)}
+    options = dict(unit.boundary.options)
+    for key in ("static_argnums", "donate_argnums", "static_broadcasted_argnums"):
+        if options.get(key):
+            options[key] = tuple(places[n] for n in options[key] if n in places)
+    if isinstance(options.get("in_axes"), tuple):
+        options["in_axes"] = tuple(options["in_axes"][unit.params.index(p)] for p in provided)
+    return wrapped(inner, unit.boundary.kind, tuple(sorted(options.items())))
+
+
 def _carry_static(boundary, count):
     """jit options for a derived function of the same leading parameters."""
     options = dict(boundary.options)
@@ -77,7 +91,7 @@ def halves(unit, flags):
     from xform.pipeline import halves_of
     from xform.transform.vjp import Halves
     boundary = unit.boundary
-    inner = halves_of(boundary.inner, flags)
+    inner = _sealed(halves_of(boundary.inner, flags))
     if boundary.kind == "jit":
         static = boundary.option("static_argnums") or ()
         fwd = wrapped(inner.fwd, "jit", _carry_static(boundary, len(flags)))
@@ -98,6 +112,23 @@ def halves(unit, flags):
         options["out_axes"] = tuple(out) if len(out) > 1 else out[0]
     bwd = wrapped(inner.bwd, "pmap", tuple(sorted(options.items())))
     return Halves(fwd, _gathered(bwd, summed))
+
+
+def _sealed(made):
+    """Python values among the residuals cross the boundary as what they are, not as arrays."""
+    from xform.names import Names
+    from xform.syntax import assign
+    from xform.transform.vjp import Halves
+    fwd, bwd = made.fwd, made.bwd
+    names = Names(set(fwd.params))
+    out, residuals = names.fresh("out"), names.fresh("residuals")
+    body = [assign([out, residuals], call(fwd.name, [name(p) for p in fwd.params])),
+            returns(pack([name(out), call("rt.seal", [name(residuals)])]))]
+    outer_fwd = Unit(fwd.name, function(fwd.name, fwd.params, body), {fwd.name: fwd}, set(), fwd.file, fwd.origin,
+                     signature=fwd.signature)
+    body = [returns(call(bwd.name, [call("rt.unseal", [name("residuals")]), name("d_out")]))]
+    outer_bwd = Unit(bwd.name, function(bwd.name, ["residuals", "d_out"], body), {bwd.name: bwd}, set(), bwd.file, bwd.origin)
+    return Halves(outer_fwd, outer_bwd)
 
 
 def _gathered(bwd, summed):

@@ -127,10 +127,18 @@ class _Recorder:
     def inits(self, statements, needed, params):
         """``name = None`` for what some paths leave unassigned."""
         made = []
+        own = set(assigned(statements))
         for identifier in needed:
-            if identifier in params or identifier not in set(assigned(statements)):
+            if identifier in params:
                 continue
-            if may_be_undefined(statements, identifier):
+            call_of, loop = self.run.residual_calls.get(identifier), self.run.loops.get(identifier)
+            if call_of is not None:     # residuals are defined where their call's result is
+                missing = _contains(statements, call_of[0]) and call_of[0] not in statements
+            elif loop is not None:      # a tape is made just before its loop
+                missing = _contains(statements, loop) and loop not in statements
+            else:
+                missing = identifier in own and may_be_undefined(statements, identifier)
+            if missing:
                 made.append(assign(identifier, const(None)))
         return made
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, is_batched
-from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, rename
+from xform.names import stem
+from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, reads, rename
 from xform.transform.vmap_values import element_of, is_ragged
 
 
@@ -25,13 +26,15 @@ def conditional(run, statement, made):
         outer, run.mask = run.mask, mask
         block = run.block(side)
         run.mask = outer
-        mapping = {n: run.once(f"{n}_{suffix}", n) for n in joined}
+        mapping = {n: run.once(f"{stem(n)}_{suffix}", n) for n in joined}
         for s in block:
             rename(s, mapping)
-        made.extend(block)
+        made.extend(_without_copies(block, set(mapping.values())))
         sides.append(mapping)
     one, two = sides if subject is test else reversed(sides)
     for n in joined:
+        if stem(n) != n:
+            run.made.temps.add(n)       # a version in between: it may be folded into the line that uses it
         flag = run.flags.names[n]
         merged = _merged(flag)
         run.flags.add(n, merged)
@@ -45,6 +48,23 @@ def _merged(flag):
     if isinstance(flag, tuple):
         return tuple(_merged(f) for f in flag)
     return True
+
+
+def _without_copies(block, targets):
+    """End a branch with the value itself: ``y_2 = y * rate; y_then = y_2`` is ``y_then = y * rate``."""
+    made = list(block)
+    for index in range(len(block) - 1, -1, -1):
+        copy = block[index]
+        if not (isinstance(copy, gast.Assign) and isinstance(copy.targets[0], gast.Name) and copy.targets[0].id in targets
+                and isinstance(copy.value, gast.Name)):
+            continue
+        source, target = copy.value.id, copy.targets[0].id
+        makers = [s for s in block[:index] if isinstance(s, gast.Assign) and source in assigned([s])]
+        if len(makers) == 1 and source not in targets and stem(source) == target.rpartition("_")[0]:
+            made.remove(copy)
+            for s in made:
+                rename(s, {source: target})
+    return made
 
 
 def branch_masks(run, test, subject, statement, made):
@@ -96,11 +116,18 @@ def while_loop(run, statement, made):
         first = call("np.logical_and", [name(run.mask), clone(goes_on)], node=statement)
     else:
         first = clone(goes_on)
-    again = at(gast.BinOp(name(live), gast.BitAnd(), clone(goes_on)), statement)
+    # the head's temporaries get names of their own where it is repeated, so that either copy can be folded
+    tail = [clone(s) for s in head_made]
+    local = [n for n in assigned(head_made) if n in run.made.temps and not any(n in reads(s) for s in body)]
+    fresh = {n: run.temp(n) for n in local}
+    for s in tail:
+        rename(s, fresh)
+    goes_on_again = rename(clone(goes_on), fresh)
+    again = at(gast.BinOp(name(live), gast.BitAnd(), goes_on_again), statement)
     made.extend(head_made)
     made.append(assign(live, first, statement))
     any_live = call("np.any", [name(live)], node=statement)
-    made.append(at(gast.While(const(True), [exit_if(negate(any_live), statement), *body, *[clone(s) for s in head_made],
+    made.append(at(gast.While(const(True), [exit_if(negate(any_live), statement), *body, *tail,
                                             assign(live, again, statement)], []), statement))
 
 

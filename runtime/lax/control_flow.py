@@ -1,0 +1,140 @@
+"""Structured control flow as plain Python: the loops and branches are native, and are staged or differentiated as such."""
+from __future__ import annotations
+
+from runtime.op import op
+from runtime.ops.records import stack_records
+from runtime.tree import tree_leaves
+from runtime.trees import leaves_of, tree_build, tree_map_1
+
+
+def cond(pred, true_fun, false_fun, *operands):
+    """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
+    if pred:
+        out = true_fun(*operands)
+    else:
+        out = false_fun(*operands)
+    return out
+
+
+def switch(index, branches, *operands):
+    """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
+    last = len(branches) - 1
+    out = None
+    if index >= last:
+        out = branches[last](*operands)
+    else:
+        out = switch_below(index, branches, 0, operands)
+    return out
+
+
+def switch_below(index, branches, start, operands):
+    """Return the result of the branch with the given number, ``start`` or above, but not the last one."""
+    if start == len(branches) - 2 or index <= start:
+        out = branches[start](*operands)
+    else:
+        out = switch_below(index, branches, start + 1, operands)
+    return out
+
+
+def while_loop(cond_fun, body_fun, init_val):
+    """Return the value after ``val = body_fun(val)`` has been repeated as long as ``cond_fun(val)`` holds."""
+    val = init_val
+    while cond_fun(val):
+        val = body_fun(val)
+    return val
+
+
+def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
+    """Return the value after ``val = body_fun(i, val)`` for i from ``lower`` up to, not including, ``upper``."""
+    val = init_val
+    for i in range(lower, upper):
+        val = body_fun(i, val)
+    return val
+
+
+def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpose=False):
+    """Return (last carry, stacked ys) of ``carry, y = f(carry, x)`` over the leading axis of the arrays in ``xs``.
+
+    ``length`` is needed when there are no arrays in ``xs``. With ``reverse`` the last row comes first.
+    """
+    count = scan_length(xs, length)
+    carry = init
+    ys = []
+    if is_single_array(xs):
+        rows = xs[::-1] if reverse else xs
+        for x in rows:
+            carry, y = f(carry, x)
+            ys.append(y)
+    else:
+        for i in range(count):
+            k = count - 1 - i if reverse else i
+            x = tree_map_1(lambda leaf: leaf[k], xs)
+            carry, y = f(carry, x)
+            ys.append(y)
+    if reverse:
+        ys = ys[::-1]
+    return carry, stack_records(ys)
+
+
+def map(f, xs, *, batch_size=None):
+    """Return the stacked results of ``f`` applied to every row of the arrays in ``xs``, one after the other."""
+    ys = []
+    count = scan_length(xs, None)
+    if is_single_array(xs):
+        for x in xs:
+            ys.append(f(x))
+    else:
+        for i in range(count):
+            ys.append(f(tree_map_1(lambda leaf: leaf[i], xs)))
+    return stack_records(ys)
+
+
+@op(constant=True, unbatched=True, batch=lambda xs, length, over=(): scan_length(
+    tree_map_1(lambda leaf: leaf[0], xs) if "xs" in over else xs, length))
+def scan_length(xs, length):
+    """Return the number of turns of a scan; ValueError when the arrays' leading axes differ."""
+    sizes = {leaf.shape[0] if getattr(leaf, "shape", ()) else None for leaf in tree_leaves(xs)}
+    if None in sizes:
+        raise ValueError("scan got value with no leading axis to scan over; every array in xs needs one")
+    if length is not None:
+        sizes.add(int(length))
+    if len(sizes) > 1:
+        raise ValueError(f"scan got values with different leading axis sizes: {sorted(sizes)}")
+    if not sizes:
+        raise ValueError("scan expects a length when there are no arrays in xs")
+    return sizes.pop()
+
+
+@op(constant=True, unbatched=True)
+def is_single_array(xs):
+    """Tell whether a value is one array rather than a container of arrays."""
+    return hasattr(xs, "shape") and hasattr(xs, "dtype")
+
+
+def associative_scan(fn, elems, reverse=False, axis=0):
+    """Return the running combinations of elements along an axis by an associative function of two pytrees."""
+    from runtime import numpy as np
+    leaves = leaves_of(elems)
+    count = np.shape(leaves[0])[axis]
+    if reverse:
+        elems = tree_map_1(lambda leaf: np.flip(leaf, axis), elems)
+    shift = 1
+    while shift < count:
+        early = tree_map_1(lambda leaf: along(leaf, 0, count - shift, axis), elems)
+        late = tree_map_1(lambda leaf: along(leaf, shift, count, axis), elems)
+        joined = leaves_of(fn(early, late))
+        kept = leaves_of(tree_map_1(lambda leaf: along(leaf, 0, shift, axis), elems))
+        elems = tree_build([np.concatenate([a, b], axis) for a, b in zip(kept, joined)], elems)
+        shift = shift * 2
+    if reverse:
+        elems = tree_map_1(lambda leaf: np.flip(leaf, axis), elems)
+    return elems
+
+
+def along(leaf, start, stop, axis):
+    """Return the slice of an array along one axis."""
+    from runtime.ops.slices import slice_in_dim
+    return slice_in_dim(leaf, start, stop, 1, axis)
+
+
+__all__ = ["associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"]

@@ -1,0 +1,373 @@
+"""lax's shape functions: thin Python over ops."""
+from __future__ import annotations
+
+import enum
+import operator
+
+import numpy
+
+from runtime.op import op
+from runtime.ops.axes import axis_index
+from runtime.ops.binary import where
+from runtime.ops.joining import concatenate as join
+from runtime.ops.permute import flip
+from runtime.ops.reduce import largest, least
+from runtime.ops.search import argsort
+from runtime.ops.shape import broadcast_to, expand_dims, like_shape, reshape, squeeze
+from runtime.ops.take import dynamic_slice, dynamic_update_slice
+from runtime.primitive import Primitive, as_operand
+from runtime.types import canonical_dtype
+
+
+class Precision(enum.Enum):
+    """How exactly matrix products are computed where the hardware offers a choice."""
+    DEFAULT = 0
+    HIGH = 1
+    HIGHEST = 2
+
+
+class GatherScatterMode(enum.Enum):
+    """What gathers and scatters do with indices outside the array."""
+    CLIP = 0
+    FILL_OR_DROP = 1
+    PROMISE_IN_BOUNDS = 2
+
+
+class RoundingMethod(enum.IntEnum):
+    """How lax.round treats halves."""
+    AWAY_FROM_ZERO = 0
+    TO_NEAREST_EVEN = 1
+
+
+def broadcast(operand, sizes, *, out_sharding=None):
+    """Return the array with new leading axes of the given sizes."""
+    return broadcast_to(operand, tuple(sizes) + like_shape(operand))
+
+
+def broadcast_in_dim(operand, shape, broadcast_dimensions, *, out_sharding=None):
+    """Return the array broadcast to a shape, its axes becoming the given axes of the result."""
+    return broadcast_to(reshape(operand, spread_shape(like_shape(operand), shape, broadcast_dimensions)), shape)
+
+
+@op(constant=True, unbatched=True)
+def spread_shape(own, shape, broadcast_dimensions):
+    """Return a shape with the operand's axes in their places and ones elsewhere."""
+    places = [operator.index(d) for d in broadcast_dimensions]
+    if len(places) != len(own) or sorted(set(places)) != places:
+        raise ValueError(f"broadcast_in_dim: broadcast_dimensions {broadcast_dimensions} must be increasing, one for each axis of "
+                         f"shape {tuple(own)}")
+    found = [1] * len(shape)
+    for place, n in zip(places, own):
+        found[place] = n
+    return tuple(found)
+
+
+def broadcast_to_rank(x, rank):
+    """Return the array with leading axes of size 1 added until it has ``rank`` axes."""
+    return reshape(x, (1,) * (rank - len(like_shape(x))) + like_shape(x))
+
+
+def concatenate(operands, dimension):
+    """Return arrays joined along an axis."""
+    return join(operands, dimension)
+
+
+def collapse(operand, start_dimension, stop_dimension=None):
+    """Return the array with the axes from ``start_dimension`` up to ``stop_dimension`` joined into one."""
+    shape = like_shape(operand)
+    start, stop = collapse_bounds(len(shape), start_dimension, stop_dimension)
+    return reshape(operand, shape[:start] + (-1,) + shape[stop:])
+
+
+@op(constant=True, unbatched=True)
+def collapse_bounds(ndim, start, stop):
+    """Return the bounds of the axes to be joined, counted from 0."""
+    low = axis_index(start, ndim)
+    high = ndim if stop is None else stop + ndim if stop < 0 else stop
+    return low, high
+
+
+def rev(operand, dimensions):
+    """Return the array reversed along axes."""
+    return flip(operand, tuple(dimensions))
+
+
+def index_in_dim(operand, index, axis=0, keepdims=True):
+    """Return the part of an array at one place along an axis."""
+    from runtime.ops.slices import slice_in_dim
+    size = like_shape(operand)[axis]
+    start = index + size if index < 0 else index
+    found = slice_in_dim(operand, start, start + 1, 1, axis)
+    return found if keepdims else squeeze(found, axis)
+
+
+def dynamic_slice_in_dim(operand, start_index, slice_size, axis=0):
+    """Return a window of some size along one axis, starting at an index that may be staged."""
+    shape = like_shape(operand)
+    place = axis_index(axis, len(shape))
+    starts = [0] * place + [start_index] + [0] * (len(shape) - place - 1)
+    return dynamic_slice(operand, starts, shape[:place] + (slice_size,) + shape[place + 1:])
+
+
+def dynamic_index_in_dim(operand, index, axis=0, keepdims=True):
+    """Return the part of an array at one place, which may be staged, along an axis."""
+    found = dynamic_slice_in_dim(operand, index, 1, axis)
+    return found if keepdims else squeeze(found, axis)
+
+
+def dynamic_update_slice_in_dim(operand, update, start_index, axis):
+    """Return the array with a window along one axis replaced."""
+    rank = len(like_shape(operand))
+    place = axis_index(axis, rank)
+    starts = [0] * place + [start_index] + [0] * (rank - place - 1)
+    return dynamic_update_slice(operand, update, starts)
+
+
+def dynamic_update_index_in_dim(operand, update, index, axis):
+    """Return the array with the part at one place along an axis replaced."""
+    if len(like_shape(update)) != len(like_shape(operand)):
+        update = expand_dims(update, axis)
+    return dynamic_update_slice_in_dim(operand, update, index, axis)
+
+
+def select(pred, on_true, on_false):
+    """Return ``on_true`` where ``pred`` holds, else ``on_false``."""
+    return where(pred, on_true, on_false)
+
+
+def select_n(which, *cases):
+    """Return, for each element, the case whose number (or False/True) stands there."""
+    if len(cases) == 1:
+        return cases[0]
+    if len(cases) == 2:
+        return where(which, cases[1], cases[0])
+    out = cases[-1]
+    for number in range(len(cases) - 2, -1, -1):
+        out = where(which == number, cases[number], out)
+    return out
+
+
+def sort(operand, dimension=-1, is_stable=True, num_keys=1):
+    """Return the array sorted along an axis; a tuple of arrays is sorted by its first ``num_keys``."""
+    if not isinstance(operand, (tuple, list)):
+        from runtime.ops.search import sort as sorted_array
+        return sorted_array(operand, dimension)
+    order = argsort(operand[0], dimension) if num_keys == 1 else sort_order(operand[:num_keys], dimension)
+    from runtime.ops.take import take_along_axis
+    return tuple([take_along_axis(x, order, dimension) for x in operand])
+
+
+def sort_order(keys, dimension):
+    """Return the order that sorts by several keys, the first one first in importance."""
+    from runtime.ops.search import lexsort
+    return lexsort(list(keys)[::-1], dimension)
+
+
+def index_take(src, idxs, axes):
+    """Return the parts of an array at places along several axes, one row each."""
+    from runtime import numpy as np
+    moved = np.moveaxis(src, tuple(axes), tuple(range(len(axes))))
+    return moved[tuple(idxs)]
+
+
+def _bitcast_infer(x, *, dtype):
+    wide, narrow = x.dtype.itemsize, dtype.itemsize
+    if wide == narrow:
+        return x.with_dtype(dtype)
+    if wide > narrow:
+        return x.with_dtype(dtype).with_shape(x.shape + (wide // narrow,))
+    if not x.shape or x.shape[-1] != narrow // wide:
+        raise ValueError(f"bitcast_convert_type: the last axis of shape {x.shape} must have size {narrow // wide} to become "
+                         f"{dtype}")
+    return x.with_dtype(dtype).with_shape(x.shape[:-1])
+
+
+_bitcast = Primitive("bitcast_convert_type", _bitcast_infer,
+                     lambda block, operands, out_avals, *, dtype: block.op("bitcast_convert", operands, out_avals[0]))
+
+
+@op(constant=True, elementwise=True)
+def bitcast_convert_type(operand, new_dtype):
+    """Return the same bits read as another dtype."""
+    return _bitcast(as_operand(operand, "bitcast_convert_type"), dtype=canonical_dtype(new_dtype))
+
+
+@op(linear="x", vjp={"x": "rt.reduced_precision(d_out, exponent_bits, mantissa_bits)"}, elementwise=True)
+def reduce_precision(x, exponent_bits, mantissa_bits):
+    """Return floats rounded to fewer exponent and mantissa bits."""
+    return _precision_kernel(as_operand(x, "reduce_precision"), exponent=int(exponent_bits), mantissa=int(mantissa_bits))
+
+
+def reduced_precision(d, exponent_bits, mantissa_bits):
+    """The transpose of ``reduce_precision``, taken as linear."""
+    return reduce_precision(d, exponent_bits, mantissa_bits)
+
+
+_precision_kernel = Primitive("reduce_precision", lambda x, *, exponent, mantissa: x,
+                              lambda block, operands, out_avals, *, exponent, mantissa: block.op(
+                                  "reduce_precision", operands, out_avals[0],
+                                  {"exponent_bits": f"{exponent} : i32", "mantissa_bits": f"{mantissa} : i32"}))
+
+
+@op(constant=True, elementwise=True)
+def stop_gradient(x):
+    """Return the value as it is; no derivative flows through it."""
+    return x
+
+
+@op(linear="operand", vjp={"operand": "d_out"}, elementwise=True)
+def optimization_barrier(operand):
+    """Return the value as it is."""
+    return operand
+
+
+@op(constant=True, unbatched=True)
+def padtype_to_pads(in_shape, window_shape, window_strides, padding):
+    """Return the (low, high) pairs that a padding name stands for."""
+    from runtime.ops.conv import pad_pairs
+    ones = (1,) * len(tuple(window_shape))
+    return list(pad_pairs(getattr(padding, "name", padding), in_shape, window_shape, window_strides, ones, ones))
+
+
+def reduce(operands, init_values, computation, dimensions):
+    """Return the reduction over axes by lax.add, mul, max, min, bitwise_and or bitwise_or, from an initial value."""
+    from runtime import numpy as np
+    from runtime.ops.window import reducer
+    how = reducer(computation, "reduce")
+    axes = tuple(dimensions)
+    if how == "add":
+        found = np.sum(operands, axes)
+    elif how == "multiply":
+        found = np.prod(operands, axes)
+    elif how == "maximum":
+        found = np.max(operands, axes, None, False, least(operands.dtype))
+    elif how == "minimum":
+        found = np.min(operands, axes, None, False, largest(operands.dtype))
+    else:
+        found = bits(how, operands, axes)
+    return computation(found, init_values)
+
+
+@op(constant=True, batch=lambda how, x, axes, over=(): bits(how, x, tuple([a + 1 for a in axes])))
+def bits(how, x, axes):
+    """Return the reduction of bools or integers over axes by "and", "or" or "xor"."""
+    from runtime.ops.reduce import reduced
+    return reduced(how, as_operand(x, "reduce"), axes)
+
+
+def reduce_sum(operand, axes):
+    """Return the sum over axes."""
+    from runtime import numpy as np
+    return np.sum(operand, tuple(axes), None, None, False, None, None, False)
+
+
+def reduce_max(operand, axes):
+    """Return the largest element over axes."""
+    from runtime import numpy as np
+    return np.max(operand, tuple(axes))
+
+
+def reduce_min(operand, axes):
+    """Return the smallest element over axes."""
+    from runtime import numpy as np
+    return np.min(operand, tuple(axes))
+
+
+def reduce_prod(operand, axes):
+    """Return the product over axes."""
+    from runtime import numpy as np
+    return np.prod(operand, tuple(axes), None, None, False, None, None, False)
+
+
+def reduce_and(operand, axes):
+    """Return the bitwise (or logical) and over axes."""
+    return bits("and", operand, tuple(axes))
+
+
+def reduce_or(operand, axes):
+    """Return the bitwise (or logical) or over axes."""
+    return bits("or", operand, tuple(axes))
+
+
+def reduce_xor(operand, axes):
+    """Return the bitwise (or logical) exclusive or over axes."""
+    return bits("xor", operand, tuple(axes))
+
+
+def batch_matmul(lhs, rhs, precision=None):
+    """Return the matrix products over the last two axes."""
+    from runtime import numpy as np
+    return np.matmul(lhs, rhs, precision=precision)
+
+
+def argmax(operand, axis, index_dtype=numpy.int32):
+    """Return the index of the largest element along an axis."""
+    from runtime import numpy as np
+    return np.astype(np.argmax(operand, axis), index_dtype)
+
+
+def argmin(operand, axis, index_dtype=numpy.int32):
+    """Return the index of the smallest element along an axis."""
+    from runtime import numpy as np
+    return np.astype(np.argmin(operand, axis), index_dtype)
+
+
+def round(x, rounding_method=RoundingMethod.AWAY_FROM_ZERO):
+    """Return the nearest integers, halves away from zero or to even."""
+    from runtime import numpy as np
+    if rounding_method == RoundingMethod.TO_NEAREST_EVEN:
+        return np.rint(x)
+    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+
+
+def convert_element_type(operand, new_dtype):
+    """Return the array converted to another dtype."""
+    from runtime.ops.create import astype
+    return astype(operand, new_dtype)
+
+
+def cumsum(operand, axis=0, reverse=False):
+    """Return the running sums along an axis, from its end with ``reverse``."""
+    from runtime import numpy as np
+    return flip(np.cumsum(flip(operand, axis), axis), axis) if reverse else np.cumsum(operand, axis)
+
+
+def cumprod(operand, axis=0, reverse=False):
+    """Return the running products along an axis, from its end with ``reverse``."""
+    from runtime import numpy as np
+    return flip(np.cumprod(flip(operand, axis), axis), axis) if reverse else np.cumprod(operand, axis)
+
+
+def cummax(operand, axis=0, reverse=False):
+    """Return the running maxima along an axis, from its end with ``reverse``."""
+    from runtime import numpy as np
+    return running(np.maximum, operand, axis, reverse)
+
+
+def cummin(operand, axis=0, reverse=False):
+    """Return the running minima along an axis, from its end with ``reverse``."""
+    from runtime import numpy as np
+    return running(np.minimum, operand, axis, reverse)
+
+
+def cumlogsumexp(operand, axis=0, reverse=False):
+    """Return the running logarithms of sums of exponentials along an axis, from its end with ``reverse``."""
+    from runtime import numpy as np
+    return running(np.logaddexp, operand, axis, reverse)
+
+
+def running(combine, operand, axis, reverse):
+    """Return the running combinations along an axis by an associative function."""
+    from runtime.ops.slices import slice_in_dim
+    out = flip(operand, axis) if reverse else operand
+    size = like_shape(operand)[axis]
+    shift = 1
+    while shift < size:
+        early, late = slice_in_dim(out, 0, size - shift, 1, axis), slice_in_dim(out, shift, size, 1, axis)
+        out = join([slice_in_dim(out, 0, shift, 1, axis), combine(early, late)], axis)
+        shift = shift * 2
+    return flip(out, axis) if reverse else out
+
+
+__all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
+    value, "__module__", None) == __name__]
