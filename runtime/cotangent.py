@@ -1,8 +1,12 @@
 """Helpers of derivative code on arrays: sums of contributions, seeds, zeros, and the undoing of broadcasts."""
 from __future__ import annotations
 
+import functools
+
 import numpy
 
+from runtime.array import Array
+from runtime.config import config
 from runtime.op import op
 from runtime.types import aval_of
 from runtime.zero import ZERO, Like
@@ -86,6 +90,8 @@ def one_like(out):
 
     Raises TypeError when ``out`` is not a real scalar.
     """
+    if type(out) is Array and out.aval.shape == () and out.aval.dtype.kind == "f":
+        return _one(out.aval.dtype)
     if isinstance(out, CONTAINERS) or out is None:
         raise TypeError(f"Gradient only defined for scalar-output functions. Output was a {type(out).__name__}: {out}. "
                         "Return a scalar; for auxiliary results use has_aux=True.")
@@ -100,8 +106,16 @@ def one_like(out):
     if dtype.kind not in "fV":
         raise TypeError(f"grad requires real- or complex-valued outputs (output dtype that is a sub-dtype of np.inexact), "
                         f"but got {dtype.name}.")
+    return _one(dtype)
+
+
+@functools.lru_cache(maxsize=None)
+def _one(dtype):
     from runtime import numpy as np
     return np.ones((), dtype)
+
+
+config.on_change(lambda option: _one.cache_clear())
 
 
 def instantiate_batched(d, like, lead=0, size=None, over=()):
@@ -112,6 +126,8 @@ def instantiate_batched(d, like, lead=0, size=None, over=()):
 @op(jvp="rt.instantiate(d_dot, like=like)", vjp={"d": "d_out"}, batch=instantiate_batched)
 def instantiate(d, like, lead=0, size=None):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``."""
+    if type(d) is Array and not isinstance(like, CONTAINERS):
+        return d
     from runtime import numpy as np
     if isinstance(like, CONTAINERS):
         inner = _items(like)

@@ -79,10 +79,10 @@ def sample_dtype(name, dtype):
 
 
 @_op(constant=True, unbatched=True)
-def probability_dtype(p):
+def probability_dtype(like):
     """Return the float dtype of a probability; TypeError for another kind."""
     from runtime.types import aval_of
-    dtype = aval_of(p).dtype
+    dtype = aval_of(like).dtype
     if _kind(dtype) != "f":
         raise TypeError(f"bernoulli probability `p` must have a floating dtype, got {dtype}.")
     return dtype
@@ -208,15 +208,11 @@ def categorical(key, logits, axis=-1, shape=None, replace=True, mode=None):
     return np.reshape(np.moveaxis(found, -1, 0), shape)
 
 
-def _plan_batched(logits, axis, shape, replace, over=()):
-    return categorical_plan(_example(logits, "logits" in over), axis, shape, replace)
-
-
-@_op(constant=True, unbatched=True, batch=_plan_batched)
-def categorical_plan(logits, axis, shape, replace):
+@_op(constant=True, unbatched=True)
+def categorical_plan(like, axis, shape, replace):
     """Return how to draw categories: axis from the right, count of leading axes, result shape, noise shape, axes to insert
     before the logits, and the number of draws without replacement."""
-    whole = tuple(_numpy.shape(logits))
+    whole = tuple(like.shape)
     if not -len(whole) <= axis < len(whole):
         raise ValueError(f"categorical: axis {axis} is out of bounds for logits of shape {whole}")
     axis = axis - len(whole) if axis >= 0 else axis
@@ -302,29 +298,25 @@ def _by_rejection(key, lam):
 
 # ---- orders and choices ----
 
-def _shape_batched(x, axis, over=()):
-    return order_shape(_example(x, "x" in over), axis)
-
-
-@_op(constant=True, unbatched=True, batch=_shape_batched)
-def order_shape(x, axis):
+@_op(constant=True, unbatched=True)
+def order_shape(like, axis):
     """Return the shape of an array and an axis counted from the right; a number n stands for the array of 0 ... n - 1."""
-    if isinstance(x, (int, _numpy.integer)):
-        return (int(x),), -1
-    shape = tuple(_numpy.shape(x))
+    if isinstance(like, (int, _numpy.integer)):
+        return (int(like),), -1
+    shape = tuple(_numpy.shape(like))
     if not shape:
-        if _kind(x.dtype) not in "iu":
+        if _kind(like.dtype) not in "iu":
             raise TypeError("permutation: x must be an integer or at least 1-dimensional")
-        return (int(x),), -1
+        return (int(like),), -1
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"axis {axis} is out of bounds for an array of shape {shape}")
     return shape, axis - len(shape) if axis >= 0 else axis
 
 
 @_op(constant=True, unbatched=True)
-def is_number(x):
+def is_number(like):
     """Tell whether an argument is a number rather than an array."""
-    return _numpy.ndim(x) == 0
+    return len(_numpy.shape(like)) == 0
 
 
 def permutation(key, x, axis=0, independent=False):

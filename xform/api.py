@@ -14,8 +14,8 @@ from runtime.batch import check_sizes
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from xform import pipeline, resolve
 from xform.errors import TransformError
-from xform.emit import emit
-from xform.inputs import bind_arguments, differentiable, numeric
+from xform.emit import collect, emit
+from xform.inputs import bind_arguments, differentiable, numeric, plain
 from xform.load import load, user_frame
 from xform.unit import Unit
 
@@ -66,7 +66,8 @@ class Transformed:
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun}")
         self.kind, self.fun, self.options = kind, fun, dict(options)
-        self._entries = {}
+        self._entries = {}      # specialisation -> (unit, function, namespace, module)
+        self._calls = {}        # number of positional arguments -> Call
         functools.update_wrapper(self, fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
 
     # what the compiler sees when this object is called inside a transformed function
@@ -89,12 +90,34 @@ class Transformed:
         return found
 
     def __call__(self, *args, **kwargs):
+        call = self._calls.get(len(args)) if not kwargs else None
+        if call is None or not call.fresh():
+            call = self._prepare(args, kwargs)
+        return call(args, kwargs)
+
+    def _prepare(self, args, kwargs):
+        """Work out what a call with these arguments runs; kept for the calls that look alike."""
         inner, values = self._bound(args, kwargs)
         if self.kind in ("jit", "pmap"):
-            return run(self._boundary_entry(inner, args, kwargs, values), values)
-        extra, values = CALLS[self.kind](self, inner, values, len(args))
-        entry = self._entry(repr(extra) if extra else None, inner, extra)
-        return run(entry, values)
+            entry = self._boundary_entry(inner, args, kwargs, values)
+            call = Call(entry, None, inner)
+        elif self.kind == "vmap":
+            return Call(None, lambda args, kwargs: self._vmap(args, kwargs), inner)
+        else:
+            check_argnums(self, inner, values, len(args))
+            entry = self._entry(None, inner)
+            call = Call(entry, functools.partial(arguments_to_differentiate, self, inner), inner)
+        if not kwargs and not inner.values and not inner.keywords and plain(inner.unit.signature) \
+                and len(args) == len(values if self.kind not in ("jit", "pmap") else args) and not any(map(callable, args)):
+            self._calls[len(args)] = call
+            return call
+        run_values = values if call.convert is None else call.convert(values)
+        return lambda args, kwargs: run(entry, run_values)
+
+    def _vmap(self, args, kwargs):
+        inner, values = self._bound(args, kwargs)
+        extra, values = vmap_arguments(self, inner, values, len(args))
+        return run(self._entry(repr(extra), inner, extra), values)
 
     def _boundary_entry(self, inner, args, kwargs, values):
         """The loaded function for a call of jit or pmap; parameters left to their defaults stay Python values."""
@@ -153,11 +176,43 @@ class Transformed:
         self._entries.clear()
 
 
+class Call:
+    """What one kind of call runs: the loaded code, how arguments are converted, and what the code depends on."""
+    __slots__ = ("entry", "convert", "guards")
+
+    def __init__(self, entry, convert, inner):
+        self.entry, self.convert = entry, convert
+        self.guards = _guards(inner.unit) if entry is None else _guards(entry[0])
+
+    def fresh(self):
+        """Whether the functions that the code was made from are still what their modules hold."""
+        for namespace, key, value in self.guards:
+            if namespace.get(key) is not value:
+                return False
+        return True
+
+    def __call__(self, args, kwargs):
+        if self.entry is None:
+            return self.convert(args, kwargs)
+        return run(self.entry, args if self.convert is None else self.convert(list(args)))
+
+
+def _guards(unit):
+    found = {}
+    for one in collect(unit):
+        for key, (namespace, name) in one.reads.items():
+            value = one.env.get(key)
+            if isinstance(namespace, dict) and callable(value):
+                found[id(namespace), name] = (namespace, name, value)
+    return tuple(found.values())
+
+
 def run(entry, values):
     """Call a loaded function; an exception in generated code also names the user's own line."""
     _, function, namespace, module = entry
-    for key, (where, name) in module.reads.items():
-        _refresh(namespace, key, where, name)
+    if module.reads:
+        for key, (where, name) in module.reads.items():
+            _refresh(namespace, key, where, name)
     try:
         return function(*values)
     except Exception as error:
@@ -179,24 +234,33 @@ def _refresh(namespace, key, where, name):
         namespace[key] = value
 
 
-# -- what each kind does with its arguments before the generated code runs ----------------------------------------------
+# -- arguments before the generated code runs --------------------------------------------------------------------------
 
-def _call_grad(self, inner, values, count):
-    offset = len(inner.values)
+def check_argnums(self, inner, values, count):
+    """TypeError when argnums name arguments that the call does not give."""
     argnums = self.options.get("argnums", 0)
-    numbers = (argnums,) if isinstance(argnums, int) else argnums
-    unit = inner.unit
-    own = len(unit.params) - offset
-    for number in numbers:
-        at = offset + (number + own if number < 0 else number)
-        if not offset <= at < len(values):
+    own = len(inner.unit.params) - len(inner.values)
+    for number in (argnums,) if isinstance(argnums, int) else argnums:
+        if not -own <= number < own:
             raise TypeError(f"differentiating with respect to argnums={argnums} requires at least {number + 1} positional "
                             f"arguments to be passed by the caller, but got only {count} positional arguments.")
-        values[at] = differentiable(values[at], self.kind, unit, unit.params[at], self.options)
-    return None, values
 
 
-def _call_vmap(self, inner, values, count):
+def arguments_to_differentiate(self, inner, values):
+    """The values with those in argnums turned into floating-point arrays."""
+    argnums = self.options.get("argnums", 0)
+    offset, unit = len(inner.values), inner.unit
+    own = len(unit.params) - offset
+    for number in (argnums,) if isinstance(argnums, int) else argnums:
+        at = offset + (number + own if number < 0 else number)
+        value = values[at]
+        if type(value) is not Array or value.aval.dtype.kind != "f":
+            values[at] = differentiable(value, self.kind, unit, unit.params[at], self.options)
+    return values
+
+
+def vmap_arguments(self, inner, values, count):
+    """(specialisation, values) of a vmapped call; ValueError when sizes of mapped axes differ."""
     from xform.transform.vmap import axes_of
     axes = axes_of(inner.unit, self.options, len(inner.values), count, len(values))
     mapped = {}
@@ -221,8 +285,7 @@ def _mapped_leaves(mapped, name, value, axis):
         return
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
-        inner = axis[key]
-        _mapped_leaves(mapped, f"{name}[{key!r}]", item, inner)
+        _mapped_leaves(mapped, f"{name}[{key!r}]", item, axis[key])
 
 
 def _rank(value, axis):
@@ -230,18 +293,6 @@ def _rank(value, axis):
     if hasattr(value, "ndim"):
         return value.ndim - (axis is not None)
     return 0 if isinstance(value, (bool, int, float, complex)) else None
-
-
-def _call_plain(self, inner, values, count):
-    return None, values
-
-
-def _call_jacobian(self, inner, values, count):
-    return _call_grad(self, inner, values, count)
-
-
-CALLS = {"grad": _call_grad, "value_and_grad": _call_grad, "vmap": _call_vmap, "jit": _call_plain, "pmap": _call_plain,
-         "jacfwd": _call_jacobian, "jacrev": _call_jacobian, "hessian": _call_jacobian}
 
 
 # -- the public functions -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import inspect
 import numpy
 
 from runtime import numpy as np
-from runtime.array import Array
+from runtime.array import Array, scalar
 from runtime.tree import tree_leaves, tree_map
 from xform.errors import excerpt
 
@@ -32,6 +32,8 @@ def numeric(x):
     """A number or host array as an Array; Arrays, tokens and functions as they are."""
     if isinstance(x, Array):
         return x
+    if type(x) in (bool, int, float, complex):
+        return scalar(x)
     if isinstance(x, (bool, int, float, complex, numpy.ndarray, numpy.generic)):
         return np.asarray(x)
     if isinstance(x, (list, tuple, dict)):

@@ -192,15 +192,10 @@ def bitcast_convert_type(operand, new_dtype):
     return _bitcast(as_operand(operand, "bitcast_convert_type"), dtype=canonical_dtype(new_dtype))
 
 
-@op(linear="x", vjp={"x": "rt.reduced_precision(d_out, exponent_bits, mantissa_bits)"}, elementwise=True)
+@op(linear="x", vjp={"x": "lax.reduce_precision(d_out, exponent_bits, mantissa_bits)"}, elementwise=True)
 def reduce_precision(x, exponent_bits, mantissa_bits):
     """Return floats rounded to fewer exponent and mantissa bits."""
     return _precision_kernel(as_operand(x, "reduce_precision"), exponent=int(exponent_bits), mantissa=int(mantissa_bits))
-
-
-def reduced_precision(d, exponent_bits, mantissa_bits):
-    """The transpose of ``reduce_precision``, taken as linear."""
-    return reduce_precision(d, exponent_bits, mantissa_bits)
 
 
 _precision_kernel = Primitive("reduce_precision", lambda x, *, exponent, mantissa: x,

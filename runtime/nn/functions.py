@@ -12,7 +12,7 @@ from runtime.ops.elementwise import erfc, exp, log, sigmoid, tanh
 from runtime.ops.kernel import fused, inexact
 from runtime.ops.reduce import aligned
 from runtime.primitive import as_operand, cast
-from runtime.types import canonical_dtype
+from runtime.types import aval_of, canonical_dtype
 
 
 @fused
@@ -140,9 +140,9 @@ def gelu(x, approximate=True):
 
 
 @op(constant=True, unbatched=True)
-def float_of(x):
+def float_of(like):
     """Return the floating dtype in which an activation of an array is computed."""
-    return inexact(as_operand(x).dtype)
+    return inexact(aval_of(like).dtype)
 
 
 def glu(x, axis=-1):
@@ -276,12 +276,11 @@ def kept(out, a, axis, keepdims):
     return np.reshape(out, kept_shape(a, axis))
 
 
-@op(constant=True, unbatched=True, batch=lambda a, axis, over=(): kept_shape(
-    _numpy.empty(_numpy.shape(a)[("a" in over):], bool), axis))
-def kept_shape(a, axis):
+@op(constant=True, unbatched=True)
+def kept_shape(like, axis):
     """Return the shape of a reduction that keeps its axes."""
     from runtime.ops.axes import axis_tuple, kept_axes
-    return kept_axes(tuple(a.shape), axis_tuple(axis, len(a.shape)))
+    return kept_axes(tuple(like.shape), axis_tuple(axis, len(like.shape)))
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, where=None):

@@ -7,11 +7,10 @@ from runtime.ops.fft import resized, resized_like, unfft
 from runtime.types import canonical_dtype as _canonical_dtype
 
 
-@_op(constant=True, unbatched=True, batch=lambda name, a, n, axis, half, over=(): axis_plan(
-    name, _numpy.empty(_numpy.shape(a)[("a" in over):], bool), n, axis, half))
-def axis_plan(name, a, n, axis, half=False):
+@_op(constant=True, unbatched=True)
+def axis_plan(name, like, n, axis, half=False):
     """Return the axis counted from the right and the length of a transform along it; ``half``: from a half spectrum."""
-    shape = _numpy.shape(a)
+    shape = _numpy.shape(like)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(f"{name}: axis {axis} is out of bounds for an array of shape {shape}")
     axis = axis - len(shape) if axis >= 0 else axis
@@ -62,25 +61,25 @@ def irfft(a, n=None, axis=-1, norm=None):
 def hfft(a, n=None, axis=-1, norm=None):
     """Return the real transform of a signal with Hermitian symmetry, given by its first half."""
     from runtime import numpy as np
-    return irfft(np.conjugate(a), n, axis, _swapped(norm))
+    return irfft(np.conjugate(a), n, axis, swapped_norm(norm))
 
 
 def ihfft(a, n=None, axis=-1, norm=None):
     """Return the first half of the inverse transform of a real spectrum."""
     from runtime import numpy as np
-    return np.conjugate(rfft(a, n, axis, _swapped(norm)))
+    return np.conjugate(rfft(a, n, axis, swapped_norm(norm)))
 
 
 @_op(constant=True, unbatched=True)
-def _swapped(norm):
+def swapped_norm(norm):
+    """Return the norm of the inverse transform that divides by what this one does."""
     return {"forward": "backward", "ortho": "ortho"}.get(norm, "forward")
 
 
-@_op(constant=True, unbatched=True, batch=lambda name, a, s, axes, half, over=(): axes_plan(
-    name, _numpy.empty(_numpy.shape(a)[("a" in over):], bool), s, axes, half))
-def axes_plan(name, a, s, axes, half=False):
+@_op(constant=True, unbatched=True)
+def axes_plan(name, like, s, axes, half=False):
     """Return axes counted from the right with the lengths of the transform along each."""
-    shape = _numpy.shape(a)
+    shape = _numpy.shape(like)
     if axes is None:
         axes = range(-len(shape if s is None else s), 0)
     axes = tuple(axes)
@@ -89,7 +88,7 @@ def axes_plan(name, a, s, axes, half=False):
     if len({axis % max(len(shape), 1) for axis in axes}) != len(axes):
         raise ValueError(f"{name} does not support repeated axes. Got axes {axes}.")
     lengths = [None] * len(axes) if s is None else list(s)
-    return tuple([axis_plan(name, a, n, axis, half and i == len(axes) - 1) for i, (n, axis) in enumerate(zip(lengths, axes))])
+    return tuple([axis_plan(name, like, n, axis, half and i == len(axes) - 1) for i, (n, axis) in enumerate(zip(lengths, axes))])
 
 
 def fftn(a, s=None, axes=None, norm=None):
@@ -174,11 +173,10 @@ def ifftshift(x, axes=None):
     return np.roll(x, plan[0], plan[1])
 
 
-@_op(constant=True, unbatched=True, batch=lambda x, axes, back, over=(): shift_plan(
-    _numpy.empty(_numpy.shape(x)[("x" in over):], bool), axes, back))
-def shift_plan(x, axes, back):
+@_op(constant=True, unbatched=True)
+def shift_plan(like, axes, back):
     """Return by how much each axis, counted from the right, is rolled."""
-    shape = _numpy.shape(x)
+    shape = _numpy.shape(like)
     axes = tuple(range(-len(shape), 0)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
     axes = tuple([axis - len(shape) if axis >= 0 else axis for axis in axes])
     return tuple([-(shape[axis] // 2) if back else shape[axis] // 2 for axis in axes]), axes

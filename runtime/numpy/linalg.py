@@ -35,20 +35,16 @@ def cholesky(a, *, upper=False, symmetrize_input=True):
     return _adjoint(factor) if upper else factor
 
 
-@_op(constant=True, unbatched=True, batch=lambda a, b, over=(): is_vector(_example(a, "a" in over), _example(b, "b" in over)))
-def is_vector(a, b):
+@_op(constant=True, unbatched=True)
+def is_vector(like):
     """Tell whether the right-hand side of a system is one vector."""
-    return len(_numpy.shape(b)) == 1
-
-
-def _example(value, batched):
-    return _numpy.empty(_numpy.shape(value)[1:], bool) if batched else value
+    return len(_numpy.shape(like)) == 1
 
 
 def solve(a, b):
     """Return x with a x = b; ``b`` is a vector (n,) or matrices (..., n, k). Singular matrices give inf or NaN."""
     from runtime import numpy as np
-    if is_vector(a, b):
+    if is_vector(b):
         return np.squeeze(solve_system(a, np.expand_dims(b, -1)), -1)
     return solve_system(a, b)
 
@@ -64,9 +60,9 @@ def slogdet(a, *, method=None):
 
 
 @_op(constant=True, unbatched=True)
-def has_complex(a):
+def has_complex(like):
     """Tell whether an array has complex elements."""
-    return _kind(a.dtype) == "c"
+    return _kind(like.dtype) == "c"
 
 
 def eigh(a, UPLO=None, symmetrize_input=True):
@@ -111,9 +107,9 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False, subset_by_index
 
 
 @_op(constant=True, unbatched=True)
-def square(a):
+def square(like):
     """Tell whether matrices are square."""
-    return a.shape[-1] == a.shape[-2]
+    return like.shape[-1] == like.shape[-2]
 
 
 def svdvals(x, /):
@@ -168,15 +164,15 @@ def matrix_rank(M, rtol=None, *, tol=None):
 
 
 @_op(constant=True, unbatched=True)
-def rank_tolerance(M):
+def rank_tolerance(like):
     """Return the relative size below which a singular value is taken for a rounding error."""
-    return max(M.shape[-2:]) * float(_numpy.finfo(_real_dtype(M.dtype) if _kind(M.dtype) in "fc" else _numpy.float32).eps)
+    return max(like.shape[-2:]) * float(_numpy.finfo(_real_dtype(like.dtype) if _kind(like.dtype) in "fc" else _numpy.float32).eps)
 
 
-@_op(constant=True, unbatched=True, batch=lambda x, ord, axis, over=(): norm_axes(_example(x, "x" in over), ord, axis))
-def norm_axes(x, ord, axis):
+@_op(constant=True, unbatched=True)
+def norm_axes(like, ord, axis):
     """Return the axes of a norm, counted from the right, and whether they are those of the flattened array."""
-    ndim = len(_numpy.shape(x))
+    ndim = len(_numpy.shape(like))
     if axis is None:
         if ord is None:
             return tuple(range(-ndim, 0)), True
@@ -266,7 +262,7 @@ def cond(x, p=None):
 def lstsq(a, b, rcond=None, *, numpy_resid=False):
     """Return (least-squares solution of a x = b, sums of squared residuals, rank, singular values)."""
     from runtime import numpy as np
-    one = is_vector(a, b)
+    one = is_vector(b)
     if one:
         b = np.expand_dims(b, -1)
     u, s, vh = factor_svd(a)

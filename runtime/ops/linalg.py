@@ -189,9 +189,9 @@ def others(s):
 
 
 @op(constant=True, unbatched=True)
-def is_complex(a):
+def is_complex(like):
     """Tell whether an array has complex elements."""
-    return kind(as_operand(a).dtype) == "c"
+    return kind(like.dtype) == "c"
 
 
 @op(constant=True, batch=lambda a, over=(): det_sign(a))
@@ -378,10 +378,10 @@ def full_qr(a):
 
 
 @op(constant=True, unbatched=True)
-def check_tall(r):
+def check_tall(like):
     """Raise ValueError unless a decomposition was that of a tall or square matrix."""
-    if r.shape[-1] > r.shape[-2]:
-        raise ValueError(f"qr: the derivative needs matrices with at least as many rows as columns, r has shape {tuple(r.shape)}; "
+    if like.shape[-1] > like.shape[-2]:
+        raise ValueError(f"qr: the derivative needs matrices with at least as many rows as columns, r has shape {tuple(like.shape)}; "
                          "decompose the transpose, or the first columns")
     return True
 

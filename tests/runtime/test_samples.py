@@ -1,0 +1,158 @@
+"""Every sampled library function against jax: values and dtypes, both derivative modes, vmap and jit."""
+import importlib.util
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy
+import pytest
+from tests.runtime.samples import ARGUMENTS, GROUPS, arguments, samples
+
+import xform
+
+CASES = [(group, expression) for group in GROUPS for expression in samples(group)]
+_HEADER = {"xform": "import xform.numpy as np\nfrom xform import lax\n", "jax": "import jax.numpy as np\nfrom jax import lax\n"}
+
+
+@pytest.fixture(scope="session")
+def modules(tmp_path_factory):
+    """The samples as functions of two modules that differ in what np and lax are."""
+    folder = tmp_path_factory.mktemp("samples")
+    made = {}
+    for side, header in _HEADER.items():
+        lines = [header]
+        for number, (_, expression) in enumerate(CASES):
+            lines.append(f"\n\ndef case_{number}({', '.join(arguments(expression))}):\n    return {expression}\n")
+        path = folder / f"samples_{side}.py"
+        path.write_text("".join(lines))
+        spec = importlib.util.spec_from_file_location(f"samples_{side}", path)
+        made[side] = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = made[side]
+        spec.loader.exec_module(made[side])
+    return made
+
+
+def _pair(modules, number):
+    name = f"case_{number}"
+    return getattr(modules["xform"], name), getattr(modules["jax"], name)
+
+
+def _close(ours, theirs, what, rtol=2e-5, atol=2e-5):
+    ours, theirs = numpy.asarray(ours), numpy.asarray(theirs)
+    assert ours.shape == theirs.shape, f"{what}: shape {ours.shape}, jax has {theirs.shape}"
+    assert ours.dtype == theirs.dtype, f"{what}: dtype {ours.dtype}, jax has {theirs.dtype}"
+    if ours.dtype == numpy.float16:
+        rtol = atol = 2e-3
+    numpy.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol, err_msg=what)
+
+
+def _values(names):
+    return [ARGUMENTS[name] for name in names]
+
+
+def _float_places(names):
+    return tuple(k for k, name in enumerate(names) if ARGUMENTS[name].dtype == numpy.float32)
+
+
+def _smooth(expression, reference, values):
+    out = reference(*values)
+    return isinstance(out, jax.Array) and out.dtype in (jnp.float32, jnp.complex64)
+
+
+NUMBERS = range(len(CASES))
+IDS = [f"{group}:{expression}" for group, expression in CASES]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+def test_value(modules, number):
+    ours, theirs = _pair(modules, number)
+    values = _values(arguments(CASES[number][1]))
+    result, expected = ours(*[xform.numpy.asarray(v) for v in values]), theirs(*[jnp.asarray(v) for v in values])
+    _close(result, expected, "value")
+    assert result.weak_type == expected.weak_type
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+def test_derivatives(modules, number):
+    ours, theirs = _pair(modules, number)
+    expression = CASES[number][1]
+    names = arguments(expression)
+    values, places = _values(names), _float_places(names)
+    if not places or not _smooth(expression, theirs, values):
+        pytest.skip("no derivative")
+    rng = numpy.random.default_rng(0)
+    out = numpy.asarray(theirs(*values))
+    seed = rng.normal(size=out.shape).astype(out.dtype)
+    dots = [rng.normal(size=values[k].shape).astype("float32") for k in places]
+
+    def active(function):
+        def of(*chosen):
+            full = list(values)
+            for k, value in zip(places, chosen):
+                full[k] = value
+            return function(*full)
+        return of
+    chosen = [values[k] for k in places]
+    _, expected_dot = jax.jvp(active(theirs), chosen, dots)
+    _, expected_pull = jax.vjp(active(theirs), *chosen)
+    expected = expected_pull(jnp.asarray(seed))
+    full_dots = [numpy.zeros(v.shape, "float32") if k in places else None for k, v in enumerate(values)]
+    for k, dot in zip(places, dots):
+        full_dots[k] = dot
+    statics = [k for k in range(len(values)) if k not in places]
+    wrapped = _bind(ours, values, statics)
+    out_dot = xform.jvp(wrapped, tuple(chosen), tuple(dots))[1]
+    _close(out_dot, expected_dot, "jvp", 2e-4, 2e-4)
+    _, pull = xform.vjp(wrapped, *chosen)
+    for name, one, other in zip([names[k] for k in places], pull(xform.numpy.asarray(seed)), expected):
+        _close(one, other, f"vjp to {name}", 2e-4, 2e-4)
+
+
+def _bind(function, values, statics):
+    """A function of the floating arguments alone; the others are closed over."""
+    if not statics:
+        return function
+    if len(values) == 2:
+        if statics == [0]:
+            first = values[0]
+            return lambda b: function(first, b)
+        second = values[1]
+        return lambda a: function(a, second)
+    if len(values) == 3:
+        one, two, three = values
+        return {(0,): lambda b, c: function(one, b, c), (1,): lambda a, c: function(a, two, c),
+                (2,): lambda a, b: function(a, b, three), (0, 1): lambda c: function(one, two, c),
+                (0, 2): lambda b: function(one, b, three), (1, 2): lambda a: function(a, two, three)}[tuple(statics)]
+    raise NotImplementedError(f"{len(values)} arguments")
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+def test_vmap(modules, number):
+    ours, _ = _pair(modules, number)
+    names = arguments(CASES[number][1])
+    values = _values(names)
+    rng = numpy.random.default_rng(1)
+    stacks = []
+    for v in values:
+        noise = [v, numpy.roll(v, 1) if v.ndim else v, numpy.flip(v) if v.ndim else v]
+        if v.dtype.kind in "fc":
+            noise = [a * numpy.float32(rng.uniform(0.8, 1.1)) for a in noise]
+        stacks.append(numpy.stack(noise).astype(v.dtype))
+    choices = [tuple(0 for _ in values)]
+    if len(values) > 1:
+        choices += [tuple(0 if j == k else None for j in range(len(values))) for k in range(len(values))]
+    for axes in choices:
+        rows = [ours(*[xform.numpy.asarray(s[b] if a == 0 else s[0]) for s, a in zip(stacks, axes)]) for b in range(3)]
+        expected = numpy.stack([numpy.asarray(r) for r in rows])
+        got = xform.vmap(ours, in_axes=axes)(*[xform.numpy.asarray(s if a == 0 else s[0]) for s, a in zip(stacks, axes)])
+        _close(got, expected, f"vmap over {axes}", 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+def test_jit(modules, number):
+    ours, _ = _pair(modules, number)
+    values = [xform.numpy.asarray(v) for v in _values(arguments(CASES[number][1]))]
+    expected = ours(*values)
+    got = xform.jit(ours)(*values)
+    _close(got, numpy.asarray(expected), "jit", 1e-4, 1e-4)
+    assert got.weak_type == expected.weak_type
