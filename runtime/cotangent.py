@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy
 
@@ -145,56 +146,64 @@ def instantiate(d, like, lead=0, size=None):
     return d
 
 
-def unbroadcast_batched(d, like, lead=0, over=()):
-    return unbroadcast(d, like, lead + 1)
+def unbroadcast_batched(d, like, lead=0, inner=0, over=()):
+    return unbroadcast(d, like, lead + 1, inner)
 
 
-@op(linear="d", vjp={"d": "rt.broadcast_like(d_out, like=d, lead=lead)"}, batch=unbroadcast_batched)
-def unbroadcast(d, like, lead=0):
-    """Sum a cotangent down to the shape and dtype of ``like``; the first ``lead`` axes of ``d`` are batch axes."""
-    from runtime import numpy as np
-    if like is ZERO:  # a symbolic zero of a lower order: nothing flows back into it
-        return ZERO
-    if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS):
+@op(linear="d", vjp={"d": "rt.broadcast_like(d_out, like=d, inner=lead + inner)"}, batch=unbroadcast_batched)
+def unbroadcast(d, like, lead=0, inner=0):
+    """Sum a cotangent down to the shape and dtype of ``like``.
+
+    lead: how many leading axes of ``d`` are batch axes that ``like`` does not have.
+    inner: how many leading axes of ``like`` are batch axes that ``d`` has next.
+    """
+    if type(d) is Array and not lead and type(like) in (Array, Like):
+        own = d.aval
+        if own.shape == like.shape and own.dtype == like.dtype:
+            return d
+    if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS) or like is ZERO or like is None:
         return d
-    shape, own = shape_of(like), shape_of(d)[lead:]
+    from runtime import numpy as np
+    front = lead + inner
+    shape, own = shape_of(like)[inner:], shape_of(d)[front:]
     if own != shape:
         extra = len(own) - len(shape)
-        axes = tuple(range(lead, lead + extra)) + tuple(
-            lead + extra + i for i, n in enumerate(shape) if n == 1 and own[extra + i] != 1)
+        axes = tuple(range(front, front + max(extra, 0))) + tuple(
+            front + extra + i for i, n in enumerate(shape) if extra + i >= 0 and n == 1 and own[extra + i] != 1)
         if axes:
-            kept = tuple(a for a in axes if a >= lead + extra)
-            d = np.sum(d, axis=axes, keepdims=False) if not kept else np.reshape(
-                np.sum(d, axis=axes), shape_of(d)[:lead] + shape)
-        if shape_of(d)[lead:] != shape:
-            d = np.broadcast_to(d, shape_of(d)[:lead] + shape)
+            d = np.sum(d, axis=axes)
+        if shape_of(d)[front:] != shape:
+            kept = shape_of(d)[:front]
+            d = np.reshape(d, kept + shape) if d.size == math.prod(kept + shape) else broadcast_like(
+                d, Like(kept + shape, d.dtype), 0, front)
     dtype = dtype_of(like)
     if dtype_of(d) != dtype and numpy.dtype(dtype).kind not in "biu":
-        d = np.astype(np.real(d) if numpy.dtype(dtype).kind != "c" and numpy.dtype(dtype_of(d)).kind == "c" else d, dtype)
+        complex_to_real = numpy.dtype(dtype).kind != "c" and numpy.dtype(dtype_of(d)).kind == "c"
+        d = np.astype(np.real(d) if complex_to_real else d, dtype)
     return d
 
 
-def broadcast_like_batched(x, like, lead=0, over=()):
-    return broadcast_like(x, like, lead + 1)
+def broadcast_like_batched(x, like, lead=0, inner=0, over=()):
+    return broadcast_like(x, like, lead + 1, inner)
 
 
-@op(linear="x", vjp={"x": "rt.unbroadcast(d_out, like=x, lead=0)"}, batch=broadcast_like_batched)
-def broadcast_like(x, like, lead=0):
-    """Broadcast to the shape of ``like`` and cast to its dtype; the first ``lead`` axes of ``x`` are batch axes.
+@op(linear="x", vjp={"x": "rt.unbroadcast(d_out, like=x, inner=lead + inner)"}, batch=broadcast_like_batched)
+def broadcast_like(x, like, lead=0, inner=0):
+    """Broadcast to the shape of ``like`` and cast to its dtype.
 
-    ``like`` may have these axes too (an array) or describe one example (a token).
+    lead: how many leading axes of ``x`` are batch axes that ``like`` does not have; the result has them too.
+    inner: how many leading axes of ``like`` are batch axes that ``x`` has next.
     """
+    if like is ZERO or like is None or isinstance(like, CONTAINERS):
+        return x
     from runtime import numpy as np
-    if like is ZERO:
-        return ZERO
-    shape = shape_of(like)
-    own = shape_of(x)
-    if lead:
-        target = shape if not isinstance(like, Like) and len(shape) >= lead and shape[:lead] == own[:lead] else own[:lead] + shape
+    own, front = shape_of(x), lead + inner
+    target = own[:lead] + shape_of(like)
+    if own != target:
         missing = len(target) - len(own)
-        x = np.broadcast_to(np.reshape(x, own[:lead] + (1,) * missing + own[lead:]), target)
-    elif own != shape:
-        x = np.broadcast_to(x, shape)
+        if front and missing:
+            x = np.reshape(x, own[:front] + (1,) * missing + own[front:])
+        x = np.broadcast_to(x, target)
     dtype = dtype_of(like)
     if dtype_of(x) != dtype and numpy.dtype(dtype).kind in "fcV":
         x = np.astype(x, dtype)

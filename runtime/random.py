@@ -10,6 +10,7 @@ from runtime import numpy as np
 from runtime.control import while_loop as _while_loop
 from runtime.op import op as _op
 from runtime.ops.create import shape_tuple as _shape_tuple
+from runtime.ops.fact import fact as _fact
 from runtime.ops.random import (PRNGKey, bits, cauchy, draw, draw_bits, draw_gumbel, draw_keys, draw_order, draw_uniform, exponential,
                                 float_dtype, fold_in, gumbel, laplace, logistic, normal, split, uniform)
 from runtime.types import canonical_dtype as _canonical_dtype
@@ -72,13 +73,13 @@ def wanted_shape(name, shape, x=0, y=0, z=0):
     return shape
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def sample_dtype(name, dtype):
     """Return the float dtype of samples; ValueError for another kind."""
     return float_dtype(dtype, name)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def probability_dtype(like):
     """Return the float dtype of a probability; TypeError for another kind."""
     from runtime.types import aval_of
@@ -88,7 +89,7 @@ def probability_dtype(like):
     return dtype
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def smallest_step(dtype):
     """Return the spacing of a float dtype just above one."""
     from ml_dtypes import finfo
@@ -118,7 +119,7 @@ def rademacher(key, shape=(), dtype=None):
     return np.astype(2 * np.astype(bernoulli(key, 0.5, shape), dtype) - 1, dtype)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def integer_dtypes(dtype):
     """Return the dtype of random integers and the one in which they are drawn; TypeError for no integer dtype."""
     dtype = _canonical_dtype(int if dtype is None else dtype)
@@ -166,7 +167,7 @@ def randint(key, shape, minval, maxval, dtype=None):
     return np.astype(spread_integers(high, low, minval, maxval, outside, word), dtypes[0])
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def unsigned_dtype(dtype):
     """Return the unsigned dtype of the same width."""
     return _numpy.dtype(f"uint{8 * dtype.itemsize}")
@@ -208,7 +209,7 @@ def categorical(key, logits, axis=-1, shape=None, replace=True, mode=None):
     return np.reshape(np.moveaxis(found, -1, 0), shape)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def categorical_plan(like, axis, shape, replace):
     """Return how to draw categories: axis from the right, count of leading axes, result shape, noise shape, axes to insert
     before the logits, and the number of draws without replacement."""
@@ -298,7 +299,7 @@ def _by_rejection(key, lam):
 
 # ---- orders and choices ----
 
-@_op(constant=True, unbatched=True)
+@_fact
 def order_shape(like, axis):
     """Return the shape of an array and an axis counted from the right; a number n stands for the array of 0 ... n - 1."""
     if isinstance(like, (int, _numpy.integer)):
@@ -313,7 +314,7 @@ def order_shape(like, axis):
     return shape, axis - len(shape) if axis >= 0 else axis
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def is_number(like):
     """Tell whether an argument is a number rather than an array."""
     return len(_numpy.shape(like)) == 0
@@ -329,7 +330,7 @@ def permutation(key, x, axis=0, independent=False):
     return np.take(x, draw_order(key, shape[axis:][:1], -1), axis)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def choice_plan(count, shape, replace):
     """Return the shape of samples and their number; ValueError if there are not enough to choose from."""
     shape = _shape_tuple(shape)

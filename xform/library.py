@@ -41,6 +41,7 @@ BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmo
             reversed: "rt.builtins.reversed", list: "rt.builtins.list", tuple: "rt.builtins.tuple",
             functools.reduce: "rt.builtins.reduce", float: "rt.builtins.float", int: "rt.builtins.int",
             range: "rt.builtins.range", map: "rt.builtins.map"}
+TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of"}
 # Builtins whose result carries no derivative and that are called as they are.
 PLAIN_BUILTINS = frozenset({len, isinstance, issubclass, type, print, repr, str, bool, hasattr, callable, id, ord, chr,
                             hash, format, slice, dict, set, frozenset, sorted, getattr, ValueError, TypeError,
@@ -116,6 +117,8 @@ def canonical(value) -> str | None:
         return found
     module = getattr(value, "__module__", None)
     own = getattr(value, "__name__", None)
+    if module == "runtime.tree" and own in TREES:
+        return TREES[own]
     if isinstance(value, types.BuiltinFunctionType):
         if module == "math" and getattr(math, own, None) is value:
             return _MATH.get(own)

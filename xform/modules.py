@@ -10,12 +10,15 @@ LIBRARY = ("numpy", "lax", "nn", "random", "scipy", "tree_util", "tree", "dtypes
            "flatten_util", "distributed", "sharding", "test_util")
 
 
+SAME_AS = {"tree_util": "tree"}
+
+
 def runtime_name(fullname):
     """The runtime module that a public module name stands for, or None."""
     parts = fullname.split(".")
     if len(parts) < 2 or parts[0] != "xform" or parts[1] not in LIBRARY:
         return None
-    return ".".join(["runtime", *parts[1:]])
+    return ".".join(["runtime", SAME_AS.get(parts[1], parts[1]), *parts[2:]])
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -1,8 +1,6 @@
 """Short constructors for gast nodes, and walks over them that the passes share."""
 from __future__ import annotations
 
-import copy
-
 import gast
 
 
@@ -105,7 +103,15 @@ def params_of(definition):
 
 
 def clone(node):
-    return copy.deepcopy(node)
+    """Copy a tree. No node of the copy stands in two places, also where one of the original does."""
+    if isinstance(node, list):
+        return [clone(item) for item in node]
+    if not isinstance(node, gast.AST):
+        return node
+    made = node.__class__.__new__(node.__class__)
+    made.__dict__.update({key: clone(value) if isinstance(value, (gast.AST, list)) else value
+                          for key, value in node.__dict__.items()})
+    return made
 
 
 def reads(node):

@@ -9,6 +9,7 @@ from runtime.op import op
 from runtime.ops.axes import inner_axis
 from runtime.ops.binary import logaddexp, where
 from runtime.ops.elementwise import erfc, exp, log, sigmoid, tanh
+from runtime.ops.fact import fact
 from runtime.ops.kernel import fused, inexact
 from runtime.ops.reduce import aligned
 from runtime.primitive import as_operand, cast
@@ -139,7 +140,7 @@ def gelu(x, approximate=True):
     return np.astype(0.5 * x * erfc(-x * 0.7071067811865476), float_of(x))
 
 
-@op(constant=True, unbatched=True)
+@fact
 def float_of(like):
     """Return the floating dtype in which an activation of an array is computed."""
     return inexact(aval_of(like).dtype)
@@ -276,7 +277,7 @@ def kept(out, a, axis, keepdims):
     return np.reshape(out, kept_shape(a, axis))
 
 
-@op(constant=True, unbatched=True)
+@fact
 def kept_shape(like, axis):
     """Return the shape of a reduction that keeps its axes."""
     from runtime.ops.axes import axis_tuple, kept_axes

@@ -1,13 +1,13 @@
 """Discrete Fourier transforms under NumPy's names: plain Python over the transform of the last axes."""
 import numpy as _numpy
 
-from runtime.op import op as _op
+from runtime.ops.fact import fact as _fact
 from runtime.ops.fft import fft as _transform
 from runtime.ops.fft import resized, resized_like, unfft
 from runtime.types import canonical_dtype as _canonical_dtype
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def axis_plan(name, like, n, axis, half=False):
     """Return the axis counted from the right and the length of a transform along it; ``half``: from a half spectrum."""
     shape = _numpy.shape(like)
@@ -21,7 +21,7 @@ def axis_plan(name, like, n, axis, half=False):
     return axis, int(n)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def scale_of(norm, n, inverse):
     """Return the factor by which a transform of ``n`` points is multiplied for a ``norm``; the inverse divides by n by itself."""
     if norm not in (None, "backward", "ortho", "forward"):
@@ -70,13 +70,13 @@ def ihfft(a, n=None, axis=-1, norm=None):
     return np.conjugate(rfft(a, n, axis, swapped_norm(norm)))
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def swapped_norm(norm):
     """Return the norm of the inverse transform that divides by what this one does."""
     return {"forward": "backward", "ortho": "ortho"}.get(norm, "forward")
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def axes_plan(name, like, s, axes, half=False):
     """Return axes counted from the right with the lengths of the transform along each."""
     shape = _numpy.shape(like)
@@ -142,13 +142,13 @@ def irfft2(a, s=None, axes=(-2, -1), norm=None):
     return irfftn(a, s, axes, norm)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def fftfreq(n, d=1.0, *, dtype=None):
     """Return the frequencies of the transform of ``n`` points at distance ``d``."""
     return _frequencies(_numpy.fft.fftfreq(int(n)), d, dtype)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def rfftfreq(n, d=1.0, *, dtype=None):
     """Return the non-negative frequencies of the transform of ``n`` real points at distance ``d``."""
     return _frequencies(_numpy.fft.rfftfreq(int(n)), d, dtype)
@@ -173,7 +173,7 @@ def ifftshift(x, axes=None):
     return np.roll(x, plan[0], plan[1])
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def shift_plan(like, axes, back):
     """Return by how much each axis, counted from the right, is rolled."""
     shape = _numpy.shape(like)

@@ -1,22 +1,14 @@
 """Linear algebra under NumPy's names: the factorisations' ops, and plain Python over them."""
-from collections import namedtuple as _namedtuple
-
 import numpy as _numpy
 
-from runtime.op import op as _op
+from runtime.ops.fact import fact as _fact
 from runtime.ops.kernel import real_dtype as _real_dtype
-from runtime.ops.linalg import (cholesky_factor, cofactors, det, det_sign, factor_qr, factor_svd, full_qr, full_svd,
-                                general_eigen, inv, inverse_gaps, log_det, moved_cholesky, moved_eigen, moved_pinv, moved_qr,
-                                moved_svd, moved_triangle, pseudo_inverse, solve_system, solve_triangular, symmetric_eigen,
-                                uncholesky, uneigen, unpinv, unqr, unsvd, untriangle)
+from runtime.ops.linalg import (EighResult, EigResult, QRResult, SlogdetResult, SVDResult, cholesky_factor, cofactors, det,
+                                factor_qr, factor_svd, full_qr, full_svd, general_eigen, imaginary_diagonal, inv, inverse_gaps, moved_cholesky,
+                                moved_eigen, moved_pinv, moved_qr, moved_slogdet, moved_svd, moved_triangle, pseudo_inverse,
+                                refuse, slogdet, solve_system, solve_triangular, symmetric_eigen, uncholesky, uneigen, unpinv,
+                                unqr, unslogdet, unsvd, untriangle)
 from runtime.types import kind as _kind
-
-EigResult = _namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
-EighResult = _namedtuple("EighResult", ["eigenvalues", "eigenvectors"])
-QRResult = _namedtuple("QRResult", ["Q", "R"])
-SlogdetResult = _namedtuple("SlogdetResult", ["sign", "logabsdet"])
-SVDResult = _namedtuple("SVDResult", ["U", "S", "Vh"])
-
 
 class LinAlgError(ValueError):
     """A problem of linear algebra that has no answer."""
@@ -35,7 +27,7 @@ def cholesky(a, *, upper=False, symmetrize_input=True):
     return _adjoint(factor) if upper else factor
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def is_vector(like):
     """Tell whether the right-hand side of a system is one vector."""
     return len(_numpy.shape(like)) == 1
@@ -49,30 +41,13 @@ def solve(a, b):
     return solve_system(a, b)
 
 
-def slogdet(a, *, method=None):
-    """Return (sign, log of the absolute value) of the determinant of square matrices."""
-    from runtime import numpy as np
-    size = log_det(a)
-    if has_complex(a):
-        found = det(a)
-        return SlogdetResult(found / np.exp(size), size)
-    return SlogdetResult(det_sign(a), size)
-
-
-@_op(constant=True, unbatched=True)
-def has_complex(like):
-    """Tell whether an array has complex elements."""
-    return _kind(like.dtype) == "c"
-
-
 def eigh(a, UPLO=None, symmetrize_input=True):
     """Return (eigenvalues in ascending order, eigenvectors in columns) of Hermitian matrices."""
     if symmetrize_input:
         a = 0.5 * (a + _adjoint(a))
     elif UPLO == "U":
         a = _adjoint(a)
-    found = symmetric_eigen(a)
-    return EighResult(found[0], found[1])
+    return symmetric_eigen(a)
 
 
 def eigvalsh(a, UPLO="L", *, symmetrize_input=True):
@@ -82,8 +57,7 @@ def eigvalsh(a, UPLO="L", *, symmetrize_input=True):
 
 def eig(a):
     """Return (eigenvalues, eigenvectors in columns) of square matrices, complex; not differentiable."""
-    found = general_eigen(a)
-    return EigResult(found[0], found[1])
+    return general_eigen(a)
 
 
 def eigvals(a):
@@ -100,13 +74,11 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False, subset_by_index
     if not compute_uv:
         return factor_svd(a)[1]
     if full_matrices and not square(a):
-        found = full_svd(a)
-        return SVDResult(found[0], found[1], found[2])
-    found = factor_svd(a)
-    return SVDResult(found[0], found[1], found[2])
+        return full_svd(a)
+    return factor_svd(a)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def square(like):
     """Tell whether matrices are square."""
     return like.shape[-1] == like.shape[-2]
@@ -122,12 +94,10 @@ def qr(a, mode="reduced"):
     if mode == "r":
         return factor_qr(a)[1]
     if mode == "complete":
-        found = full_qr(a)
-        return QRResult(found[0], found[1])
+        return full_qr(a)
     if mode != "reduced":
         raise ValueError("qr: mode must be 'reduced', 'complete' or 'r'")
-    found = factor_qr(a)
-    return QRResult(found[0], found[1])
+    return factor_qr(a)
 
 
 def pinv(a, rtol=None, hermitian=False, *, rcond=None):
@@ -163,13 +133,13 @@ def matrix_rank(M, rtol=None, *, tol=None):
     return np.sum(s > rtol * np.max(s, axis=-1, keepdims=True), axis=-1)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def rank_tolerance(like):
     """Return the relative size below which a singular value is taken for a rounding error."""
     return max(like.shape[-2:]) * float(_numpy.finfo(_real_dtype(like.dtype) if _kind(like.dtype) in "fc" else _numpy.float32).eps)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def norm_axes(like, ord, axis):
     """Return the axes of a norm, counted from the right, and whether they are those of the flattened array."""
     ndim = len(_numpy.shape(like))
@@ -306,7 +276,7 @@ def tensorinv(a, ind=2):
     return np.reshape(inv(np.reshape(a, (-1, size))), columns + rows)
 
 
-@_op(constant=True, unbatched=True)
+@_fact
 def count(shape):
     """Return the number of elements of a shape."""
     return int(_numpy.prod(shape, dtype=_numpy.int64))

@@ -6,7 +6,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
-from runtime.types import aval_of, canonical_dtype, issubdtype, kind
+from runtime.types import aval_of, broadcast_shapes, canonical_dtype, issubdtype, kind, promote_types, result_type
 
 
 class ScalarType(type):
@@ -143,6 +143,9 @@ def iterable(y):
         return False
     return True
 
+
+for _function in (broadcast_shapes, issubdtype, promote_types, result_type):
+    op(constant=True, unbatched=True)(_function)
 
 __all__ = [*_SIZED, *_EXTRA, "bool", "bool_", "single", "double", "csingle", "cdouble", "int_", "uint", "float_", "complex_",
            "dtype", "generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating",

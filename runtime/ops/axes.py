@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import operator
 
+from runtime.op import op
 
+
+@op(constant=True, unbatched=True)
 def axis_index(axis, ndim: int) -> int:
     """Return an axis as a number from 0; ValueError naming it if there is no such axis."""
     try:
@@ -15,6 +18,7 @@ def axis_index(axis, ndim: int) -> int:
     return found % ndim
 
 
+@op(constant=True, unbatched=True)
 def axis_tuple(axis, ndim: int) -> tuple[int, ...]:
     """Return the axes of a reduction, in order; None means all. ValueError for repeated or missing axes."""
     if axis is None:
@@ -27,6 +31,7 @@ def axis_tuple(axis, ndim: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+@op(constant=True, unbatched=True)
 def inner_axis(axis, ndim: int, lead: int = 1):
     """Return an axis argument meant for one example, for an array of ``ndim`` axes that has ``lead`` batch axes in front."""
     if axis is None:
@@ -36,16 +41,19 @@ def inner_axis(axis, ndim: int, lead: int = 1):
     return axis_index(axis, ndim - lead) + lead
 
 
+@op(constant=True, unbatched=True)
 def new_axis(axis, ndim: int, lead: int = 1) -> int:
     """Return where a new axis of an example goes; ``ndim`` is the example's, before the axis is added."""
     return axis_index(axis, ndim + 1) + lead
 
 
+@op(constant=True, unbatched=True)
 def without_axes(shape: tuple, axes: tuple) -> tuple:
     """Return a shape less some axes."""
     return tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
+@op(constant=True, unbatched=True)
 def kept_axes(shape: tuple, axes: tuple) -> tuple:
     """Return a shape with some axes shrunk to 1."""
     return tuple([1 if i in axes else n for i, n in enumerate(shape)])

@@ -12,11 +12,13 @@ from runtime.primitive import Primitive
 from runtime.types import aval, canonical_dtype, promote_avals
 
 
+@op(constant=True, unbatched=True)
 def dilated(size: int, dilation: int) -> int:
     """Return the size of an axis with ``dilation - 1`` holes between its elements."""
     return 0 if size == 0 else (size - 1) * dilation + 1
 
 
+@op(constant=True, unbatched=True)
 def out_sizes(lhs, rhs, strides, padding, lhs_dilation, rhs_dilation):
     """Return the spatial sizes of a convolution's result."""
     return tuple([max(0, (dilated(n, ld) + lo + hi - dilated(k, rd)) // s + 1) if dilated(n, ld) + lo + hi >= dilated(k, rd) else 0

@@ -7,6 +7,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.kernel import elementwise, named, real_dtype
+from runtime.primitive import cast
 from runtime.types import aval, kind
 
 
@@ -182,14 +183,19 @@ signbit = _unary("signbit", _signbit, "Test whether the sign bit is set, element
 bitwise_not = _unary("bitwise_not", _not, "Invert every bit (logical not for bools), elementwise.",
                      accepts="biu", compute="same")
 logical_not = _unary("logical_not", _not, "Return whether x is false, elementwise.", compute="bool")
-bitwise_count = _unary("bitwise_count", "popcnt", "Return the number of set bits of |x|, elementwise.",
-                       accepts="iu", compute="same")
-population_count = bitwise_count
+population_count = _unary("population_count", "popcnt", "Return the number of set bits, elementwise.",
+                          accepts="iu", compute="same")
 clz = _unary("clz", "count_leading_zeros", "Return the number of leading zero bits, elementwise.", accepts="iu", compute="same")
 invert = bitwise_invert = bitwise_not
 
 _absolute_kernel = kernel("abs", _absolute, result="real")
 _fabs_kernel = kernel("fabs", "abs", "biuf", "inexact")
+
+
+@op(constant=True, elementwise=True)
+def bitwise_count(x, /):
+    """Return the number of set bits of |x| as uint8, elementwise."""
+    return cast(population_count(absolute(x)), numpy.uint8)
 
 
 @op(elementwise=True, jvp={"x": "rt.absolute_dot(x_dot, x)"}, vjp={"x": "d_out * rt.direction(x)"})

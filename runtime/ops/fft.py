@@ -6,6 +6,7 @@ import math
 import numpy
 
 from runtime.op import op
+from runtime.ops.fact import fact
 from runtime.ops.kernel import real_dtype
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, kind, promote_types
@@ -77,13 +78,13 @@ def unfft(d, fft_type, fft_lengths):
     return fft(d, how, fft_lengths)
 
 
-@op(constant=True, unbatched=True)
+@fact
 def fft_facts(fft_type, fft_lengths):
     """Return the name of a transform and its number of points."""
     return fft_name(fft_type), math.prod(fft_lengths)
 
 
-@op(constant=True, unbatched=True)
+@fact
 def half_weights(n, like):
     """Return how often each frequency of a real signal's half spectrum occurs in the whole: once or twice."""
     weights = numpy.full(n // 2 + 1, 2.0)

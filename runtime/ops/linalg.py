@@ -1,13 +1,23 @@
 """Factorisations of matrices and what is solved by them; every op works on stacks of matrices (leading axes)."""
 from __future__ import annotations
 
+from collections import namedtuple
+
 import numpy
 
 from runtime.op import op
+from runtime.ops.fact import fact
 from runtime.ops.kernel import inexact, real_dtype
 from runtime.ops.matrix import cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel, svd_kernel, triangular_kernel
 from runtime.primitive import as_operand, cast
 from runtime.types import kind, promote_types
+
+
+EigResult = namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
+EighResult = namedtuple("EighResult", ["eigenvalues", "eigenvectors"])
+QRResult = namedtuple("QRResult", ["Q", "R"])
+SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
+SVDResult = namedtuple("SVDResult", ["U", "S", "Vh"])
 
 
 def as_matrices(name: str, a, square: bool = False):
@@ -188,27 +198,37 @@ def others(s):
     return np.prod(rest, axis=-1)
 
 
-@op(constant=True, unbatched=True)
+@fact
 def is_complex(like):
     """Tell whether an array has complex elements."""
     return kind(like.dtype) == "c"
 
 
-@op(constant=True, batch=lambda a, over=(): det_sign(a))
-def det_sign(a):
-    """Return the sign of the determinant of real matrices: -1, 0 or 1."""
+@op(jvp="np.linalg.moved_slogdet(a, a_dot, out)", vjp={"a": "np.linalg.unslogdet(d_out, a, out)"},
+    batch=lambda a, method=None, over=(): slogdet(a, method))
+def slogdet(a, method=None):
+    """Return (sign, log of the absolute value) of the determinant of square matrices; ``method`` changes nothing here."""
     from runtime import numpy as np
     factors, pivots, _ = lu_kernel(as_matrices("slogdet", a, True))
-    return np.prod(np.sign(np.diagonal(factors, 0, -2, -1)), axis=-1) * np.astype(1 - 2 * (_swaps(pivots) % 2), factors.dtype)
+    diagonal = np.diagonal(factors, 0, -2, -1)
+    sign = np.prod(np.sign(diagonal), axis=-1) * np.astype(1 - 2 * (_swaps(pivots) % 2), factors.dtype)
+    return SlogdetResult(sign, np.sum(np.log(np.abs(diagonal)), axis=-1))
 
 
-@op(jvp={"a": "np.real(np.trace(np.linalg.solve_system(a, a_dot), axis1=-2, axis2=-1))"},
-    vjp={"a": "np.expand_dims(d_out, (-2, -1)) * np.matrix_transpose(np.linalg.inv(a))"}, batch=lambda a, over=(): log_det(a))
-def log_det(a):
-    """Return the logarithm of the determinant's modulus."""
+def moved_slogdet(a, a_dot, out):
+    """Return the tangents of a determinant's sign (a phase, for complex matrices) and logarithm."""
     from runtime import numpy as np
-    factors, _, _ = lu_kernel(as_matrices("slogdet", a, True))
-    return np.sum(np.log(np.abs(np.diagonal(factors, 0, -2, -1))), axis=-1)
+    change = np.trace(solve_system(a, a_dot), axis1=-2, axis2=-1)
+    return out[0] * (change - np.real(change)), np.real(change)
+
+
+def unslogdet(d, a, out):
+    """Return the cotangent of matrices from those of their determinant's sign and logarithm."""
+    from runtime import numpy as np
+    from runtime.cotangent import instantiate
+    d_sign, d_log = instantiate(d, like=out)
+    turn = d_sign * out[0]
+    return np.expand_dims(turn - np.real(turn) + d_log, (-2, -1)) * np.matrix_transpose(inv(a))
 
 
 # ---- Cholesky ----
@@ -247,11 +267,17 @@ def uncholesky(d, out):
 
 # ---- eigenvalues ----
 
+@op(jvp={"d": "d_dot"}, vjp={"d": "d_out"}, batch=lambda d, what, instead, over=(): refuse(d, what, instead))
+def refuse(d, what, instead):
+    """Raise NotImplementedError: which form a decomposition has is known only when it runs, so its derivative is refused then."""
+    raise NotImplementedError(f"{what} has no derivative; use {instead}")
+
+
 @op(jvp="np.linalg.moved_eigen(a_dot, out)", vjp={"a": "np.linalg.uneigen(d_out, out)"},
     batch=lambda a, over=(): symmetric_eigen(a))
 def symmetric_eigen(a):
     """Return (eigenvalues in ascending order, eigenvectors in columns) of Hermitian matrices, whose lower triangle is read."""
-    return eigen_kernel(as_matrices("eigh", a, True))
+    return EighResult(*eigen_kernel(as_matrices("eigh", a, True)))
 
 
 def inverse_gaps(w):
@@ -287,7 +313,7 @@ def uneigen(d, out):
     batch=lambda a, over=(): general_eigen(a))
 def general_eigen(a):
     """Return (eigenvalues, eigenvectors in columns) of square matrices, complex."""
-    return general_eigen_kernel(as_matrices("eig", a, True))
+    return EigResult(*general_eigen_kernel(as_matrices("eig", a, True)))
 
 
 # ---- singular values ----
@@ -295,14 +321,14 @@ def general_eigen(a):
 @op(jvp="np.linalg.moved_svd(a, a_dot, out)", vjp={"a": "np.linalg.unsvd(d_out, a, out)"}, batch=lambda a, over=(): factor_svd(a))
 def factor_svd(a):
     """Return (u, s, vh) of matrices, thin: u diag(s) vh = a, with s in descending order."""
-    return svd_kernel(as_matrices("svd", a), full=False)
+    return SVDResult(*svd_kernel(as_matrices("svd", a), full=False))
 
 
-@op(nondifferentiable="the full-matrix singular value decomposition has no derivative; use full_matrices=False",
-    batch=lambda a, over=(): full_svd(a))
+@op(jvp="np.linalg.refuse(a_dot, 'svd with full_matrices=True', 'full_matrices=False')",
+    vjp={"a": "np.linalg.refuse(d_out, 'svd with full_matrices=True', 'full_matrices=False')"}, batch=lambda a, over=(): full_svd(a))
 def full_svd(a):
     """Return (u, s, vh) of matrices with square u and vh."""
-    return svd_kernel(as_matrices("svd", a), full=True)
+    return SVDResult(*svd_kernel(as_matrices("svd", a), full=True))
 
 
 def reciprocal_or_zero(s):
@@ -368,16 +394,17 @@ def unsvd(d, a, out):
 @op(jvp="np.linalg.moved_qr(a_dot, out)", vjp={"a": "np.linalg.unqr(d_out, out)"}, batch=lambda a, over=(): factor_qr(a))
 def factor_qr(a):
     """Return (q, r) of matrices (..., m, n) with q of shape (..., m, k), r of shape (..., k, n), k = min(m, n)."""
-    return qr_kernel(as_matrices("qr", a), full=False)
+    return QRResult(*qr_kernel(as_matrices("qr", a), full=False))
 
 
-@op(nondifferentiable="the complete QR decomposition has no derivative; use mode='reduced'", batch=lambda a, over=(): full_qr(a))
+@op(jvp="np.linalg.refuse(a_dot, 'qr with mode=complete', 'mode=reduced')",
+    vjp={"a": "np.linalg.refuse(d_out, 'qr with mode=complete', 'mode=reduced')"}, batch=lambda a, over=(): full_qr(a))
 def full_qr(a):
     """Return (q, r) of matrices with a square q."""
-    return qr_kernel(as_matrices("qr", a), full=True)
+    return QRResult(*qr_kernel(as_matrices("qr", a), full=True))
 
 
-@op(constant=True, unbatched=True)
+@fact
 def check_tall(like):
     """Raise ValueError unless a decomposition was that of a tall or square matrix."""
     if like.shape[-1] > like.shape[-2]:
@@ -392,6 +419,12 @@ def from_right(r, x):
     return np.matrix_transpose(solve_triangular(r, np.matrix_transpose(x), False, True))
 
 
+def imaginary_diagonal(x):
+    """Return the imaginary part of matrices' diagonals, on the diagonal: what keeps the diagonal of r real."""
+    from runtime import numpy as np
+    return 0.5 * (x - adjoint(x)) * np.eye(x.shape[-1], dtype=x.dtype)
+
+
 def moved_qr(a_dot, out):
     """Return the tangents of q and r."""
     from runtime import numpy as np
@@ -400,7 +433,7 @@ def moved_qr(a_dot, out):
     scaled = from_right(r, a_dot)
     turned = adjoint(q) @ scaled
     below = np.tril(turned, -1)
-    turn = below - adjoint(below)
+    turn = below - adjoint(below) + imaginary_diagonal(turned)
     r_inner = turned - turn
     return q @ (turn - turned) + scaled, r_inner @ r
 
@@ -413,9 +446,9 @@ def unqr(d, out):
     check_tall(r)
     d_q, d_r = instantiate(d, like=out)
     d_q, d_r = np.conjugate(d_q), np.conjugate(d_r)
-    grown = d_r @ adjoint(r) - adjoint(adjoint(q) @ d_q)
-    middle = np.triu(grown) + adjoint(np.triu(grown, 1))
-    whole = d_q + q @ middle
+    turn = adjoint(q) @ d_q - d_r @ adjoint(r)
+    turn = np.tril(turn - adjoint(turn), -1) + imaginary_diagonal(turn) - turn
+    whole = d_q + q @ turn
     # (whole) r^-H, from the right
     return np.conjugate(adjoint(solve_triangular(r, adjoint(whole), False, False)))
 

@@ -194,17 +194,15 @@ def searchsorted_batched(a, v, side="left", sorter=None, method="scan", over=())
 def _count_smaller(a, v, side, lead):
     rows = reshape(a, a.shape[:lead] + (1,) * (v.ndim - lead) + a.shape[lead:])
     points = reshape(v, v.shape + (1,))
-    from runtime.ops import binary, reduce
-    smaller = _sorted_before(rows, points, side)
-    return reduce.sum(cast(smaller, canonical_dtype(int)), -1) if binary else None
+    from runtime.ops import reduce
+    return reduce.sum(cast(_sorted_before(rows, points, side), canonical_dtype(int)), -1)
 
 
 def _sorted_before(rows, points, side):
     """Whether elements of a sorted array come before points; NaN comes last."""
-    from runtime.ops import binary
-    from runtime.ops.elementwise import isnan
+    from runtime.ops.elementwise import isnan, logical_not
     if side == "left":
-        return (rows < points) | (binary.logical_not(isnan(rows)) & isnan(points))
+        return (rows < points) | (logical_not(isnan(rows)) & isnan(points))
     return (rows <= points) | isnan(points)
 
 

@@ -20,6 +20,7 @@ _broadcast = Primitive("broadcast_in_dim", lambda x, *, shape, dims: x.with_shap
                            "broadcast_in_dim", operands, out_avals[0], {"broadcast_dimensions": dims}))
 
 
+@op(constant=True, unbatched=True, batch=lambda like, over=(): like_shape(like)[1:])
 def like_shape(like) -> tuple:
     """Return the shape of an array, a number or a token."""
     shape = getattr(like, "shape", None)

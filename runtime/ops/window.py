@@ -13,6 +13,7 @@ from runtime.primitive import Primitive, as_operand
 from runtime.types import aval, kind
 
 
+@op(constant=True, unbatched=True)
 def window_shape(shape, window, strides, padding, base, dilation):
     """Return the shape of a windowed reduction."""
     return tuple([(dilated(n, b) + lo + hi - dilated(w, d)) // s + 1 if dilated(n, b) + lo + hi >= dilated(w, d) else 0
@@ -142,11 +143,35 @@ def unpick_places(d, places, like):
     return untake(d, places, None, "clip", like)
 
 
-@op(nondifferentiable="a product over windows has no derivative rule; write it with jnp.prod of slices",
-    batch=lambda x, how, window, strides, padding, base, dilation, over=(): window_other(
-        x, how, *one_more_axis(window, strides, padding, base, dilation)))
-def window_other(x, how, window, strides, padding, base, dilation):
-    """Return a reduction over windows by multiplication or a bit operation."""
+def window_product(x, window, strides, padding, base, dilation):
+    """Return the products over windows that slide along every axis, as a product of shifted slices."""
+    from runtime import numpy as np
+    from runtime.ops.slices import lax_pad, slice
+    padded = lax_pad(x, np.ones((), x.dtype), tuple([(lo, hi, b - 1) for (lo, hi), b in zip(padding, base)]))
+    out = window_shape(like_shape(x), window, strides, padding, base, dilation)
+    found = np.ones(out, x.dtype)
+    for offset in offsets(window):
+        start = tuple([o * d for o, d in zip(offset, dilation)])
+        limit = tuple([a + (m - 1) * s + 1 for a, m, s in zip(start, out, strides)])
+        found = found * slice(padded, start, limit, strides)
+    return found
+
+
+@op(constant=True, unbatched=True)
+def offsets(window):
+    """Return the coordinates of a window's cells."""
+    return [tuple([int(i) for i in place]) for place in numpy.ndindex(*window)]
+
+
+def window_bits_batched(x, how, window, strides, padding, base, dilation, over=()):
+    """Reduce the windows of every example."""
+    wide = one_more_axis(window, strides, padding, base, dilation)
+    return window_bits(x, how, wide[0], wide[1], wide[2], wide[3], wide[4])
+
+
+@op(constant=True, batch=window_bits_batched)
+def window_bits(x, how, window, strides, padding, base, dilation):
+    """Return a reduction of bools or integers over windows by a bit operation."""
     return _reduce_window(as_operand(x, "reduce_window"), how=how, window=window, strides=strides, padding=padding, base=base,
                           dilation=dilation)
 
@@ -176,12 +201,11 @@ def reduce_window(operand, init_value, computation, window_dimensions, window_st
     pads = pad_pairs(padding, like_shape(operand), window, strides, base, dilation)
     if how == "add":
         return window_sum(operand, window, strides, pads, base, dilation) + init_value
+    from runtime import numpy as np
     if how == "maximum":
-        from runtime import numpy as np
         return np.maximum(window_extremum(operand, how, window, strides, pads, base, dilation), init_value)
     if how == "minimum":
-        from runtime import numpy as np
         return np.minimum(window_extremum(operand, how, window, strides, pads, base, dilation), init_value)
-    return computation(window_other(operand, how, window, strides, pads, base, dilation), init_value)
-
-
+    if how == "multiply":
+        return window_product(operand, window, strides, pads, base, dilation) * init_value
+    return computation(window_bits(operand, how, window, strides, pads, base, dilation), init_value)

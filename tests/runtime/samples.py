@@ -98,7 +98,7 @@ np.column_stack([v, x.reshape(-1)[:5]]) | np.choose(i, [row, row * 2, row * 3]) 
 DOTS = """
 np.dot(v, w) | np.dot(x, row) | np.dot(x, z) | np.dot(u, x) | np.dot(s, x) | np.dot(x, s) | np.dot(c, z) | np.dot(c, d)
 np.dot(row, d[0]) | x @ z | u @ x | x @ row | c @ z | c @ d | v @ w | row @ d | np.matmul(c[:1], d) | np.matmul(c[:, None], d)
-np.dot(x, z) + s | np.dot(x, row) + np.ones((2, 3)) | x @ z + np.ones((2, 1, 2)) | np.tensordot(c, d, 2 - 1) | np.tensordot(c, d, ([1, 2], [2, 1]))
+np.dot(x, z) + s | np.dot(x, row) + np.ones((2, 3)) | x @ z + np.ones((2, 1, 2)) | np.tensordot(c, z, 1) | np.tensordot(c, d, ([1, 2], [2, 1]))
 np.tensordot(x, y) | np.inner(v, w) | np.inner(x, y) | np.outer(v, u) | np.vdot(x, y) | np.einsum('ij,jk->ik', x, z)
 np.einsum('ij->ji', x) | np.einsum('ii', sq) | np.einsum('ii->i', sq) | np.einsum('ij,ij->', x, y) | np.einsum('i,j->ij', v, u)
 np.einsum('bij,bjk->bik', c, d) | np.einsum('...ij,jk', c, z) | np.einsum('ij,jk,i->k', x, z, u) | np.einsum('ij->', x)

@@ -96,11 +96,9 @@ def test_derivatives(modules, number):
     _, expected_dot = jax.jvp(active(theirs), chosen, dots)
     _, expected_pull = jax.vjp(active(theirs), *chosen)
     expected = expected_pull(jnp.asarray(seed))
-    full_dots = [numpy.zeros(v.shape, "float32") if k in places else None for k, v in enumerate(values)]
-    for k, dot in zip(places, dots):
-        full_dots[k] = dot
     statics = [k for k in range(len(values)) if k not in places]
-    wrapped = _bind(ours, values, statics)
+    wrapped = _bind(ours, [xform.numpy.asarray(v) for v in values], statics)
+    chosen = [xform.numpy.asarray(v) for v in chosen]
     out_dot = xform.jvp(wrapped, tuple(chosen), tuple(dots))[1]
     _close(out_dot, expected_dot, "jvp", 2e-4, 2e-4)
     _, pull = xform.vjp(wrapped, *chosen)

@@ -87,7 +87,7 @@ def _build(unit, flags, fwd, bwd):
     wrt = [p for p, flag in zip(versioned.params, flags) if flag]
     finals = [name(run.cotangent(p)) if p in nonzero else reference("rt.ZERO") for p in wrt]
     body.append(returns(finals[0] if len(finals) == 1 else pack(finals), last))
-    body = remove_dead(body)
+    body = [clone(statement) for statement in remove_dead(body)]
     fill(run, versioned, body, d_out, fwd, bwd)
     for made in (fwd, bwd):
         simplify(made.tree, made.temps)
@@ -308,7 +308,7 @@ class Backward:
                            "Build the list with append or a comprehension.")
                 continue
             key = keys[index] if keys else const(index, statement)
-            part = at(gast.Subscript(cotangent, key, gast.Load()), statement)
+            part = at(gast.Subscript(clone(cotangent), clone(key), gast.Load()), statement)
             self.contribute(item, part, nonzero, made, statement)
 
     def rule(self, operation, variable, cotangent, nonzero, made, statement):
