@@ -12,9 +12,11 @@ from runtime.control import cond, for_loop, while_loop
 from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit
 from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, unbroadcast
-from runtime.containers import (append, clear, extend, getitem, insert, instantiate_shell, listed, pack, pairs, parts,
+from runtime.containers import (append, clear, entries, extend, getitem, insert, instantiate_shell, listed, pack, pairs, parts,
                                 reiter, repair, restore, rule_parts, seal, setitem, setitem_dot, unindex, unseal, uniter, unpairs, update, without,
                                 zero_to_number)
+from functools import partial
+
 from runtime import builtins
 from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, unalign, unspread, where)

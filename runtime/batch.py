@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime.cotangent import CONTAINERS, _items, _rebuild, shape_of
+from runtime.join import UNDEFINED
 from runtime.op import op
 from runtime.zero import ZERO, Like
 
@@ -121,9 +122,9 @@ def where(mask, a, b):
 
     A value that one side does not have (None, ZERO) is taken from the other or is zero.
     """
-    if a is b or b is None:
+    if a is b or b is None or b is UNDEFINED:
         return a
-    if a is None:
+    if a is None or a is UNDEFINED:
         return b
     from runtime import numpy as np
     if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):

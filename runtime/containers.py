@@ -34,6 +34,8 @@ def unindex_batched(d, index, like, over=()):
 def unindex(d, index, like):
     """Return the cotangent of ``like`` when only ``like[index]`` has one, ``d``."""
     from runtime.ops import index as arrays
+    if like is ZERO:  # a symbolic zero of a lower order: nothing flows back into it
+        return ZERO
     if isinstance(like, dict):
         return {k: d if k == index else ZERO for k in like}
     if isinstance(like, (list, tuple)):
@@ -158,11 +160,17 @@ def without(d, index):
 
 
 @op(jvp="rt.update(rt.instantiate_shell(d_dot, d), rt.instantiate_shell(more_dot, more))",
-    vjp={"d": "{k: v for k, v in d_out.items() if k in d and k not in more}", "more": "{k: d_out[k] for k in more}"},
+    vjp={"d": "rt.entries(d_out, d, more)", "more": "rt.entries(d_out, more, {})"},
     batch=lambda d, more, over=(): update(d, more))
 def update(d, more):
     """Return the dict with the entries of ``more``."""
     return {**d, **more}
+
+
+@op(linear="d", vjp={"d": "rt.entries(d_out, like, but)"}, batch=lambda d, like, but, over=(): entries(d, like, but))
+def entries(d, like, but):
+    """Return the entries of a dict of cotangents for the keys of ``like``, ZERO for those that ``but`` has too."""
+    return {k: ZERO if k in but else d.get(k, ZERO) for k in like}
 
 
 # -- packing, iterating ---------------------------------------------------------------------------------------------

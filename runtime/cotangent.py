@@ -8,6 +8,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.config import config
+from runtime.join import UNDEFINED
 from runtime.op import op
 from runtime.types import aval_of
 from runtime.zero import ZERO, Like
@@ -69,7 +70,7 @@ def like_batched(x, lead=0, over=()):
 @op(constant=True, unbatched=True, batch=like_batched)
 def like(x, lead=0):
     """Return a token with the shape and dtype of ``x`` (container by container), less ``lead`` leading axes."""
-    if x is None or x is ZERO or isinstance(x, Like) and lead == 0:
+    if x is None or x is ZERO or x is UNDEFINED or isinstance(x, Like) and lead == 0:
         return x
     if isinstance(x, CONTAINERS):
         return _rebuild(x, [like(item, lead) for item in _items(x)])
@@ -146,6 +147,14 @@ def instantiate(d, like, lead=0, size=None):
     return d
 
 
+def _same_length(d, like):
+    """A container's cotangent has its items; + of two containers does not split it."""
+    if isinstance(d, CONTAINERS) and isinstance(like, CONTAINERS) and len(d) != len(like):
+        raise TypeError(f"cannot differentiate + of a {type(like).__name__} of {len(like)} items and another container; write "
+                        "[*a, *b], or use extend or append")
+    return d
+
+
 def unbroadcast_batched(d, like, lead=0, inner=0, over=()):
     return unbroadcast(d, like, lead + 1, inner)
 
@@ -162,7 +171,7 @@ def unbroadcast(d, like, lead=0, inner=0):
         if own.shape == like.shape and own.dtype == like.dtype:
             return d
     if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS) or like is ZERO or like is None:
-        return d
+        return _same_length(d, like)
     from runtime import numpy as np
     front = lead + inner
     shape, own = shape_of(like)[inner:], shape_of(d)[front:]
@@ -195,7 +204,7 @@ def broadcast_like(x, like, lead=0, inner=0):
     inner: how many leading axes of ``like`` are batch axes that ``x`` has next.
     """
     if like is ZERO or like is None or isinstance(like, CONTAINERS):
-        return x
+        return _same_length(x, like)
     from runtime import numpy as np
     own, front = shape_of(x), lead + inner
     target = own[:lead] + shape_of(like)

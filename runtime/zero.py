@@ -1,6 +1,7 @@
 """The symbolic zero, and tokens that stand for a value of which only shape and dtype are needed."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -50,7 +51,16 @@ class Like:
 
     @property
     def ndim(self):
+        """The number of axes."""
         return len(self.shape)
+
+    @property
+    def size(self):
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def __len__(self):
+        return self.shape[0]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
 from xform.names import Names
 from xform.resolve import Object
-from xform.syntax import (assign, at, branch, call, const, dotted, exit_if, function, name, negate, reference, returns,
+from xform.syntax import (assign, at, branch, call, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
 
@@ -176,8 +176,20 @@ class Lowering:
         self.out.append(branch(test, self.nested(node.body) or [at(gast.Pass(), node)], self.nested(node.orelse), node))
 
     def do_While(self, node):
-        head = self.nested([])
+        head = []
         outer, self.out = self.out, head
+        exits = [i for i, s in enumerate(node.body) if is_exit(s)]
+        if exits:       # generated code: the exit stands in the body already
+            self.block(node.body[:exits[0]])
+            leave = node.body[exits[0]]
+            test = self.value(leave.test)
+            if not isinstance(test, (gast.Name, gast.Constant, gast.UnaryOp)):
+                test = self.store_temp(test, self.title(test, leave), leave)
+            self.out.append(exit_if(test, leave))
+            self.block(node.body[exits[0] + 1:])
+            self.out = outer
+            self.out.append(at(gast.While(const(True, node), head, []), node))
+            return
         test = self.atom(node.test)
         self.out.append(exit_if(negate(test, node.test) if not isinstance(test, gast.Constant)
                                 else const(not test.value, node.test), node.test))
@@ -450,6 +462,13 @@ class Lowering:
         return at(gast.Set(self.elements(node.elts)), node)
 
     def on_Dict(self, node):
+        if None in node.keys:       # {**a, k: v} is rt.update(a, {k: v})
+            made = None
+            for key, value in zip(node.keys, node.values):
+                part = self.atom(value) if key is None else self.store_temp(
+                    at(gast.Dict([self.atom(key)], [self.atom(value)]), node), "items", node)
+                made = part if made is None else self.store_temp(call("rt.update", [made, part], node=node), "items", node)
+            return made if len(node.keys) > 1 else call("rt.builtins.copy", [made], node=node)
         return at(gast.Dict([k if k is None else self.atom(k) for k in node.keys], self.elements(node.values)), node)
 
     def on_Subscript(self, node):

@@ -59,6 +59,15 @@ def target_of_with(fun, args) -> Target:
     return Target(inner.unit, [*inner.values, *args], inner.keywords)
 
 
+def bound_target(inner, args, kwargs):
+    """(target, one value a parameter) of a call; *args and **kwargs become as many parameters as the call gives."""
+    if not plain(inner.unit.signature):
+        keywords = {**inner.keywords, **kwargs}
+        unit = pipeline.spread(inner.unit, len(inner.values) + len(args), tuple(keywords))
+        return Target(unit, inner.values), [*inner.values, *args, *keywords.values()]
+    return inner, bind_arguments(inner, args, kwargs)
+
+
 class Transformed:
     """A transformed function. Calling it runs the generated code; ``xform.source`` shows it."""
 
@@ -105,7 +114,7 @@ class Transformed:
             return Call(None, lambda args, kwargs: self._vmap(args, kwargs), inner)
         else:
             check_argnums(self, inner, values, len(args))
-            entry = self._entry(None, inner)
+            entry = self._entry(inner.unit, inner)
             call = Call(entry, functools.partial(arguments_to_differentiate, self, inner), inner)
         if not kwargs and not inner.values and not inner.keywords and plain(inner.unit.signature) \
                 and len(args) == len(values if self.kind not in ("jit", "pmap") else args) and not any(map(callable, args)):
@@ -122,6 +131,8 @@ class Transformed:
     def _boundary_entry(self, inner, args, kwargs, values):
         """The loaded function for a call of jit or pmap; parameters left to their defaults stay Python values."""
         given = len(inner.values) + len(args)
+        if len(values) == len(inner.unit.params) and not plain(target_of(self.fun).unit.signature):
+            return self._entry(("spread", given, tuple(kwargs)), inner)
         if given == len(inner.unit.params) and not kwargs and not inner.keywords:
             return self._entry(None, inner)
         bound = inner.unit.signature.bind(*inner.values, *args, **{**inner.keywords, **kwargs})
@@ -141,8 +152,7 @@ class Transformed:
         return self._entry(tuple(provided), narrowed, options=options)
 
     def _bound(self, args, kwargs):
-        inner = target_of(self.fun)
-        return inner, bind_arguments(inner, args, kwargs)
+        return bound_target(target_of(self.fun), args, kwargs)
 
     def __get__(self, instance, owner=None):
         """Behave as a method when set on a class."""
@@ -399,6 +409,8 @@ def hessian(fun, argnums=0, has_aux=False, holomorphic=False):
 
 def _entry_for(kind, fun, options, cache):
     inner = target_of(fun)
+    if not plain(inner.unit.signature):
+        inner, _ = bound_target(inner, range(options["count"]), {})
     unit = pipeline.derive(kind, inner.unit, options, len(inner.values))
     key = (kind, repr(options))
     found = cache.get(unit if not isinstance(unit, tuple) else unit[0])

@@ -63,6 +63,11 @@ def _before(statement, live, exit_live, facts):
     return live | frozenset(reads(statement))
 
 
+def live_in(body) -> frozenset:
+    """Names that the statements read before they assign them."""
+    return _block(body, frozenset(), frozenset(), Liveness())
+
+
 def may_be_undefined(body, name):
     """Whether some path through the statements leaves ``name`` unassigned."""
     for statement in body:

@@ -162,7 +162,12 @@ def _bind(unit, node, keywords):
     made = []
     for param in unit.signature.parameters.values():
         if param.kind is param.VAR_POSITIONAL:
-            made.append(gast.Tuple(list(bound.arguments.get(param.name, ())), gast.Load()))
+            rest = bound.arguments.get(param.name, ())
+            if len(rest) == 1 and isinstance(rest[0], gast.Starred):
+                made.append(rest[0].value)
+            else:
+                assert not rest, f"arguments for *{param.name} of {unit.name} are not packed"
+                made.append(gast.Tuple([], gast.Load()))
         elif param.name in bound.arguments:
             made.append(bound.arguments[param.name])
         else:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import inspect
 
+import gast
+
 from xform.desugar.functions import unit_of
 from xform.errors import TransformError
 from xform.grammar import check
@@ -170,6 +172,41 @@ def with_defaults(unit, provided):
         made.temps = {"out"}
         made.signature = unit.signature.replace(parameters=[
             p for p in unit.signature.parameters.values() if p.name in provided]) if unit.signature is not None else None
+        _derived[key] = made
+    return _derived[key]
+
+
+def spread(unit, count, keywords):
+    """The unit of a function with *args or **kwargs as one of ``count`` positional parameters and those keywords."""
+    key = ("spread", unit, count, tuple(keywords))
+    if key not in _derived:
+        from xform.syntax import const
+        names = Names()
+        signature = unit.signature
+        P = inspect.Parameter
+        fixed = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        variadic = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
+        positional = [names.fresh(p.name) for p in fixed[:count]]
+        positional += [names.fresh(f"{variadic}_{i}") for i in range(count - len(fixed[:count]))]
+        params = positional + [names.take(k) for k in keywords]
+        bound = signature.bind(*positional, **{k: k for k in keywords})
+        made = Unit(unit.name, None, {unit.name: unit}, {"out"}, unit.file, unit.origin)
+        args = []
+        for p in signature.parameters.values():
+            value = bound.arguments.get(p.name)
+            if p.kind is p.VAR_POSITIONAL:
+                args.append(pack([name(v) for v in value or ()]))
+            elif p.kind is p.VAR_KEYWORD:
+                value = value or {}
+                args.append(gast.Dict([const(k) for k in value], [name(v) for v in value.values()]))
+            elif value is not None:
+                args.append(name(value))
+            else:
+                from xform.desugar.calls import default_values
+                args += [a for a, q in zip(default_values(unit, [n for n in unit.params if n != p.name], made.env), unit.params)
+                         if q == p.name]
+        made.tree = function(unit.name, params, [assign("out", call(unit.name, args)), returns(name("out"))])
+        made.signature = inspect.Signature([P(p, P.POSITIONAL_OR_KEYWORD) for p in params])
         _derived[key] = made
     return _derived[key]
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.ops.records import stack_records
 from runtime.tree import tree_leaves
 from runtime.trees import leaves_of, tree_build, tree_map_1
@@ -105,7 +106,7 @@ def scan_length(xs, length):
     return sizes.pop()
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def is_single_array(xs):
     """Tell whether a value is one array rather than a container of arrays."""
     return hasattr(xs, "shape") and hasattr(xs, "dtype")

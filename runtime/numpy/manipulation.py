@@ -8,11 +8,12 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.ops.axes import axis_index, axis_tuple
 from runtime.ops.create import arange, array, eye, tri
 from runtime.ops.joining import concatenate
 from runtime.ops.permute import moveaxis
-from runtime.ops.shape import (atleast_1d, atleast_2d, atleast_3d, broadcast_to, expand_dims, like_shape, ravel, reshape)
+from runtime.ops.shape import broadcast_to, expand_dims, like_shape, ravel, reshape, widened
 from runtime.ops.slices import lax_pad, slice_in_dim
 from runtime.ops.take import take
 from runtime.types import kind
@@ -20,18 +21,18 @@ from runtime.types import kind
 
 def vstack(tup, dtype=None):
     """Return arrays joined along the first axis; vectors become rows."""
-    return concatenate([atleast_2d(x) for x in tup], 0, dtype)
+    return concatenate([widened(x, 2) for x in tup], 0, dtype)
 
 
 def hstack(tup, dtype=None):
     """Return arrays joined along the second axis; vectors end to end."""
-    arrays = [atleast_1d(x) for x in tup]
+    arrays = [widened(x, 1) for x in tup]
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype)
 
 
 def dstack(tup, dtype=None):
     """Return arrays joined along the third axis."""
-    return concatenate([atleast_3d(x) for x in tup], 2, dtype)
+    return concatenate([widened(x, 3) for x in tup], 2, dtype)
 
 
 def column_stack(tup):
@@ -118,7 +119,7 @@ def repeat_places(repeats, size, total_repeat_length):
     return array(places)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def is_number(x):
     """Tell whether a value is a single Python integer, or a concrete array of one element."""
     return isinstance(x, (int, numpy.integer)) or getattr(x, "shape", None) == ()
@@ -180,7 +181,7 @@ def pad(array, pad_width, mode="constant", constant_values=0, stat_length=None, 
     return array
 
 
-@op(constant=True, unbatched=True)
+@op(constant=True, unbatched=True, batch=lambda x, over=(): like_shape(x)[1:] == ())
 def is_number_like(x):
     """Tell whether a padding value is one number for all sides."""
     return like_shape(x) == ()
@@ -486,7 +487,7 @@ def block(arrays):
     return join_blocks(arrays, block_depth(arrays), block_depth(arrays))
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def block_depth(arrays):
     """Return how deeply lists of blocks are nested."""
     return 1 + max([block_depth(a) for a in arrays]) if isinstance(arrays, list) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy
 
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.ops.elementwise import kernel
 from runtime.primitive import as_operand
 from runtime.types import kind
@@ -84,7 +85,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return np.where(np.isneginf(x), limits[0] if neginf is None else neginf, x)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def float_limits(x):
     """Return the smallest and largest finite number of an array's dtype."""
     from runtime.numpy.types import finfo, iinfo

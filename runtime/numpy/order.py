@@ -4,7 +4,7 @@ from __future__ import annotations
 from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.create import array
-from runtime.ops.kernel import inexact
+from runtime.ops.kernel import about_types, inexact
 from runtime.primitive import as_operand
 from runtime.types import result_type
 
@@ -46,7 +46,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     return np.reshape(found, q.shape + found.shape[1:])
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def quantile_dtype(a, q):
     """Return the floating dtype in which quantiles are computed."""
     return inexact(result_type(as_operand(a), as_operand(q)))
@@ -101,11 +101,11 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None):
     """Return the covariance matrix of variables given as rows (as columns with rowvar=False)."""
     from runtime import numpy as np
-    x = np.atleast_2d(np.asarray(m))
+    x = np.reshape(np.asarray(m), (1, -1)) if np.ndim(m) < 2 else np.asarray(m)
     if not rowvar and np.ndim(m) > 1:
         x = x.T
     if y is not None:
-        other = np.atleast_2d(np.asarray(y))
+        other = np.reshape(np.asarray(y), (1, -1)) if np.ndim(y) < 2 else np.asarray(y)
         x = np.concatenate([x, other.T if not rowvar and np.ndim(y) > 1 else other], 0)
     less = (0 if bias else 1) if ddof is None else ddof
     if fweights is None and aweights is None:

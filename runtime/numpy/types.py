@@ -6,6 +6,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.types import aval_of, broadcast_shapes, canonical_dtype, issubdtype, kind, promote_types, result_type
 
 
@@ -54,13 +55,13 @@ inexact, floating, complexfloating, character, flexible, object_ = (
     numpy.inexact, numpy.floating, numpy.complexfloating, numpy.character, numpy.flexible, numpy.object_)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def finfo(dtype):
     """Return the limits of a floating dtype."""
     return ml_dtypes.finfo(canonical_dtype(getattr(dtype, "dtype", dtype)))
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def iinfo(dtype):
     """Return the limits of an integer dtype."""
     return ml_dtypes.iinfo(canonical_dtype(getattr(dtype, "dtype", dtype)))
@@ -98,19 +99,19 @@ def isscalar(element):
     return isinstance(element, (Array, numpy.ndarray)) and element.ndim == 0
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def iscomplexobj(x):
     """Tell whether an array has a complex dtype."""
     return kind(aval_of(_arrayed(x)).dtype) == "c"
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def isrealobj(x):
     """Tell whether an array has a dtype that is not complex."""
     return not iscomplexobj(x)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def isdtype(dtype, kind):
     """Tell whether a dtype belongs to a kind such as "real floating", or to one of several."""
     groups = {"bool": numpy.bool_, "signed integer": numpy.signedinteger, "unsigned integer": numpy.unsignedinteger,
@@ -128,13 +129,13 @@ def isdtype(dtype, kind):
     return found
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def can_cast(from_, to, casting="safe"):
     """Tell whether a dtype can be cast to another under NumPy's casting rule."""
     return numpy.can_cast(numpy.dtype(getattr(from_, "dtype", from_)), numpy.dtype(getattr(to, "dtype", to)), casting)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def iterable(y):
     """Tell whether a value can be iterated over."""
     try:
@@ -145,7 +146,7 @@ def iterable(y):
 
 
 for _function in (broadcast_shapes, issubdtype, promote_types, result_type):
-    op(constant=True, unbatched=True)(_function)
+    about_types(_function)
 
 __all__ = [*_SIZED, *_EXTRA, "bool", "bool_", "single", "double", "csingle", "cdouble", "int_", "uint", "float_", "complex_",
            "dtype", "generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating",

@@ -10,6 +10,7 @@ from runtime.array import Array, to_buffer
 from runtime.device import put
 from runtime.hlo import tracing
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
@@ -412,14 +413,14 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     return out
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def linspace_dtype(start, stop):
     """Return the floating dtype in which linspace computes."""
     from runtime.ops.kernel import inexact
     return inexact(result_type(start, stop))
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def is_integer(dtype):
     """Tell whether a dtype is an integer or bool one."""
     return kind(canonical_dtype(dtype)) in "biu"

@@ -1,6 +1,7 @@
 """Einstein summation: a sum of products planned as contractions of two operands at a time."""
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy
@@ -196,11 +197,42 @@ def led_spec(spec, lead):
     return spec
 
 
+@op(constant=True, unbatched=True)
+def single_spec(subscripts, shape):
+    """Return the full specification of an einsum of one operand."""
+    terms, out = _expand(subscripts, [tuple(shape)])
+    return f"{terms[0]}->{out}"
+
+
+@op(constant=True, unbatched=True)
+def pair_plan(subscripts, first, second):
+    """Plan an einsum of two operands: (how to rearrange each beforehand or None, the contraction)."""
+    return _pair_plan(subscripts, tuple(first), tuple(second))
+
+
+@functools.lru_cache(maxsize=4096)
+def _pair_plan(subscripts, first, second):
+    before, contraction = [None, None], None
+    for i, j, spec in einsum_steps(subscripts, (first, second)):
+        if j is None:
+            before[i] = spec
+        else:
+            contraction = spec
+    return before[0], before[1], contraction
+
+
 def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, preferred_element_type=None):
     """Return the sum of products of the operands that ``subscripts`` states, as "ij,jk->ik".
 
     ValueError when the subscripts do not fit the operands.
     """
+    if len(operands) == 1:
+        return rearranged(operands[0], single_spec(subscripts, like_shape(operands[0])))
+    if len(operands) == 2:
+        plan = pair_plan(subscripts, like_shape(operands[0]), like_shape(operands[1]))
+        first = operands[0] if plan[0] is None else rearranged(operands[0], plan[0])
+        second = operands[1] if plan[1] is None else rearranged(operands[1], plan[1])
+        return contract(first, second, plan[2], precision, preferred_element_type)
     shapes = [like_shape(x) for x in operands]
     values = list(operands)
     for first, second, spec in einsum_steps(subscripts, shapes, optimize):

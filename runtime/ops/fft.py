@@ -60,7 +60,7 @@ def fft(x, fft_type, fft_lengths):
             raise TypeError(f"fft: RFFT needs a real array, got {x.dtype}; use FFT")
         x = cast(x, numpy.float64 if x.dtype == numpy.float64 else numpy.float32)
     else:
-        x = cast(x, x.dtype if kind(x.dtype) == "c" else promote_types(x.dtype, numpy.complex64))
+        x = cast(x, x.dtype if kind(x.dtype) == "c" else promote_types(x.dtype, numpy.dtype("complex64")))
     wanted = lengths[:-1] + (lengths[-1] // 2 + 1,) if how == "IRFFT" else lengths
     if x.shape[-len(lengths):] != wanted:
         raise ValueError(f"fft: {how} of lengths {lengths} needs last axes {wanted}, got an array of shape {x.shape}")

@@ -181,11 +181,12 @@ def _gather_emit(block, operands, out_avals, *, dims, place, lead, mode):
         "dimension_numbers": f"#stablehlo.gather<offset_dims = {list(offsets)}, collapsed_slice_dims = {sorted(dims)}, "
                              f"start_index_map = {list(dims)}, index_vector_dim = {len(common)}>",
         "slice_sizes": sizes, "indices_are_sorted": False})
-    if mode != "fill":
+    if mode not in ("fill", "zero"):
         return made
     inside = _inside(block, x, starts, dims, common)
     inside = block.broadcast(inside, shape, tuple(i for i in range(len(shape)) if i not in offsets))
-    return block.op("select", [inside, made, block.constant(filler(of.dtype), of.dtype, shape)], made.aval)
+    other = filler(of.dtype) if mode == "fill" else 0
+    return block.op("select", [inside, made, block.constant(other, of.dtype, shape)], made.aval)
 
 
 gather = Primitive("gather", _gather_infer, _gather_emit)

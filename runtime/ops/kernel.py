@@ -8,8 +8,9 @@ import numpy as np
 
 from runtime.array import Array
 from runtime.hlo import Module, Value, into
+from runtime.op import op
 from runtime.primitive import Primitive, as_operand, lift_array
-from runtime.types import Aval, aval, broadcast_shapes, kind, promote_avals, promote_types, python_dtype
+from runtime.types import aval, broadcast_shapes, kind, promote_avals, promote_types, python_dtype
 
 KIND_NAMES = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complexfloating"}
 
@@ -117,9 +118,9 @@ def fused(function: Callable) -> Callable:
     return call
 
 
-def strong(of: Aval) -> Aval:
-    """Return the aval without its weak type."""
-    return of.strong()
+def about_types(function: Callable) -> Callable:
+    """Register a question about dtypes or structure, whose answer is the same for a batch as for one example."""
+    return op(constant=True, unbatched=True, batch=lambda *args, over=(), **options: function(*args, **options))(function)
 
 
 def named(function: Callable, name: str, module: str, doc: str) -> Callable:

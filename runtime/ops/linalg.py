@@ -250,19 +250,18 @@ def halved(a):
 def moved_cholesky(a_dot, out):
     """Return the tangent of a Cholesky factor."""
     from runtime import numpy as np
-    half = solve_triangular(out, (a_dot + adjoint(a_dot)) * 0.5)
+    half = solve_triangular(out, a_dot)
     inner = np.matrix_transpose(solve_triangular(np.conjugate(out), np.matrix_transpose(half)))
     return out @ halved(inner)
 
 
 def uncholesky(d, out):
-    """Return the cotangent of a matrix from that of its Cholesky factor: a symmetric matrix."""
+    """Return the cotangent of a matrix from that of its Cholesky factor (not made symmetric)."""
     from runtime import numpy as np
     d = np.conjugate(d)
     inner = halved(adjoint(out) @ d)
     left = solve_triangular(np.conjugate(out), inner, True, True)
-    whole = adjoint(solve_triangular(np.conjugate(out), adjoint(left), True, True))
-    return np.conjugate((whole + adjoint(whole)) * 0.5)
+    return np.conjugate(adjoint(solve_triangular(np.conjugate(out), adjoint(left), True, True)))
 
 
 # ---- eigenvalues ----

@@ -8,10 +8,10 @@ import numpy
 from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple, inner_axis, kept_axes, without_axes
 from runtime.ops.elementwise import full
-from runtime.ops.kernel import fused, inexact
+from runtime.ops.kernel import about_types, fused, inexact
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, canonical_dtype, kind, python_dtype
-from runtime.zero import Like
+from runtime.zero import ZERO, Like
 
 NARROW_FLOATS = {"bfloat16", "float16"}
 
@@ -150,9 +150,14 @@ def sum_batched(a, axis=None, dtype=None, out=None, keepdims=False, initial=None
     return total + (aligned(initial, total.ndim - 1) if "initial" in over else initial)
 
 
-@op(linear="a", vjp={"a": "rt.unsum(d_out, like=a, axis=axis, keepdims=keepdims, where=where)"}, batch=sum_batched)
+@op(jvp={"a": "np.sum(a_dot, axis=axis, dtype=dtype, keepdims=keepdims, where=where)",
+         "initial": "rt.broadcast_like(initial_dot, like=out)"},
+    vjp={"a": "rt.unsum(d_out, like=a, axis=axis, keepdims=keepdims, where=where)",
+         "initial": "rt.unbroadcast(d_out, like=initial)"}, batch=sum_batched)
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True):
     """Return the sum over axes (all by default); bools are counted, narrow integers keep to at least 32 bits."""
+    if a is ZERO:
+        return ZERO
     a = as_operand(a, "sum")
     if where is not None:
         a = masked(a, where, 0)
@@ -303,7 +308,7 @@ def _extremum(name, how, a, axis, keepdims, initial, where):
     return (maximum if how == "maximum" else minimum)(found, initial)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def neutral(name, a):
     """Return the value that leaves a maximum ("max") or minimum ("min") of the array's dtype as it is."""
     return least(a.dtype) if name == "max" else largest(a.dtype)
@@ -352,12 +357,12 @@ def share(a, out, axis=None, keepdims=False, where=None, lead=0):
 
 @fused
 def _share(a, out, where, *, axes):
-    from runtime.ops.binary import equal, logical_and
+    from runtime.ops.binary import equal, logical_and, maximum
     from runtime.ops.shape import reshape
     best = reshape(out, kept_axes(a.shape, axes))
     hit = logical_and(equal(a, best), where)
     mask = cast(hit, inexact(a.dtype))
-    return mask / reduced("add", mask, axes, True)
+    return mask / maximum(reduced("add", mask, axes, True), 1)
 
 
 def argmax_batched(a, axis=None, out=None, keepdims=None, over=()):

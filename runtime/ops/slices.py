@@ -85,14 +85,13 @@ def slice_again(d, start_indices, strides, like, lead=0):
 
 def slice_in_dim(operand, start_index, limit_index, stride=1, axis=0):
     """Return the slice of an array along one axis; negative bounds count from the end."""
-    bounds = axis_bounds(operand, start_index, limit_index, stride, axis)
+    bounds = axis_bounds(like_shape(operand), start_index, limit_index, stride, axis)
     return slice(operand, bounds[0], bounds[1], bounds[2])
 
 
 @op(constant=True, unbatched=True)
-def axis_bounds(operand, start_index, limit_index, stride, axis):
+def axis_bounds(shape, start_index, limit_index, stride, axis):
     """Return the bounds and strides, for all axes, of a slice along one."""
-    shape = like_shape(operand)
     axis = axis_index(axis, len(shape))
     size = shape[axis]
     start = 0 if start_index is None else operator.index(start_index)

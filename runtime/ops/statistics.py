@@ -3,16 +3,15 @@ from __future__ import annotations
 
 from runtime.op import op
 from runtime.ops.axes import axis_tuple
-from runtime.ops.kernel import inexact, real_dtype
+from runtime.ops.kernel import about_types, inexact, real_dtype
 from runtime.ops.reduce import chosen, count_elements
 from runtime.primitive import as_operand
 from runtime.types import kind
 
 
 @op(constant=True, unbatched=True)
-def count_of(a, axis=None):
-    """Return the number of elements over axes."""
-    shape = a.shape
+def count_over(shape, axis=None):
+    """Return the number of elements over axes of an array of some shape."""
     return count_elements(shape, axis_tuple(axis, len(shape)))
 
 
@@ -28,7 +27,7 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, 
         return np.sum(squares, axis, None, None, keepdims, None, where) / (chosen(where, a, axis, keepdims) - less)
     if less == 0:
         return np.mean(squares, axis, None, None, keepdims)
-    return np.sum(squares, axis, None, None, keepdims) / (count_of(a, axis) - less)
+    return np.sum(squares, axis, None, None, keepdims) / (count_over(a.shape, axis) - less)
 
 
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
@@ -37,19 +36,19 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, 
     return np.sqrt(np.var(a, axis, dtype, None, ddof, keepdims, where, mean, correction))
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def inexact_dtype(a):
     """Return the floating or complex dtype in which statistics of an array are computed."""
     return inexact(as_operand(a).dtype)
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def is_complex(a):
     """Tell whether an array has complex elements."""
     return kind(as_operand(a).dtype) == "c"
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def real_part_dtype(a):
     """Return the dtype of the real part."""
     return real_dtype(as_operand(a).dtype)
@@ -73,7 +72,7 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
     if weights is None:
         out = np.mean(a, axis, None, None, keepdims)
         if returned:
-            return out, np.full_like(out, count_of(a, axis))
+            return out, np.full_like(out, count_over(a.shape, axis))
         return out
     w = weights
     if w.ndim != a.ndim:

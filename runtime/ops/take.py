@@ -16,7 +16,7 @@ from runtime.primitive import as_operand, cast
 from runtime.types import kind
 from runtime.zero import ZERO, Like
 
-_MODES = {None: "fill", "fill": "fill", "clip": "clip", "wrap": "wrap", "promise_in_bounds": None}
+_MODES = {None: "fill", "fill": "fill", "clip": "clip", "wrap": "wrap", "promise_in_bounds": None, "zero": "zero"}
 
 
 def _index_array(indices, name):
@@ -39,10 +39,10 @@ def take_batched(a, indices, axis=None, out=None, mode=None, unique_indices=Fals
     place = take_axis(axis, a.ndim - ("a" in over))
     spots = bounded(indices, a.shape[place + ("a" in over)], mode)
     found = index_examples(a, full_slices(place) + (spots,), tuple([n for n in (("x",) if "a" in over else ()) + ("index",)]))
-    if taken_mode(mode) == "fill":
+    if taken_mode(mode) in ("fill", "zero"):
         good = np.reshape(spots >= 0, spots.shape[:1] + (1,) * place + spots.shape[1:] + (1,) * (
             found.ndim - 1 - place - (spots.ndim - 1)))
-        found = np.where(good, found, lowering.filler(found.dtype))
+        found = np.where(good, found, lowering.filler(found.dtype) if taken_mode(mode) == "fill" else 0)
     return found
 
 
@@ -76,18 +76,21 @@ def bounded(indices, size, mode):
     if mode == "clip":
         return binary.clip(indices, 0, size - 1)
     positive = binary.where(indices < 0, indices + size, indices)
-    if mode == "fill":
+    if mode in ("fill", "zero"):
         return binary.where((positive < 0) | (positive >= size), -size - 1, positive)
     return positive
 
 
-@op(linear="a", vjp={"a": "rt.untake(d_out, indices, axis, mode, like=a)"}, batch=take_batched)
+@op(jvp={"a": "np.take(a_dot, indices, axis=axis, mode=rt.quiet(mode))"}, vjp={"a": "rt.untake(d_out, indices, axis, mode, like=a)"},
+    batch=take_batched)
 def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indices_are_sorted=False, fill_value=None):
     """Return the elements of ``a`` at ``indices`` along an axis (of the flattened array by default).
 
     Indices outside the array give NaN (the smallest or largest integer) by default; with mode "clip" the nearest element,
     with "wrap" they count on from the other end.
     """
+    if a is ZERO:
+        return ZERO
     a, indices = as_operand(a, "take"), _index_array(indices, "take")
     if axis is None:
         a, axis = reshape(a, (a.size,)), 0
@@ -135,7 +138,7 @@ def untake(d, indices, axis, mode, like):
 @op(constant=True, unbatched=True)
 def quiet(mode):
     """Return the mode in which the derivative of a take reads: elements outside the array have none, so no NaN."""
-    return mode
+    return "zero" if taken_mode(mode) == "fill" else mode
 
 
 def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, over=()):

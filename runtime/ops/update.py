@@ -8,6 +8,7 @@ import numpy
 
 from runtime.array import Array, ConcretizationError
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
 from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update)
@@ -41,7 +42,7 @@ def chosen_inside(x, index):
     return _getitem_entries(_positions(x.shape), entries, "fill") >= 0
 
 
-@op(constant=True, unbatched=True)
+@about_types
 def fill_of(x, fill_value):
     """Return the value that stands for elements outside an array."""
     return lowering.filler(x.dtype) if fill_value is None else fill_value

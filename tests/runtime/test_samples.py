@@ -55,7 +55,7 @@ def _float_places(names):
 
 
 def _smooth(expression, reference, values):
-    out = reference(*values)
+    out = reference(*[jnp.asarray(v) for v in values])
     return isinstance(out, jax.Array) and out.dtype in (jnp.float32, jnp.complex64)
 
 
@@ -81,13 +81,13 @@ def test_derivatives(modules, number):
     if not places or not _smooth(expression, theirs, values):
         pytest.skip("no derivative")
     rng = numpy.random.default_rng(0)
-    out = numpy.asarray(theirs(*values))
+    out = numpy.asarray(theirs(*[jnp.asarray(v) for v in values]))
     seed = rng.normal(size=out.shape).astype(out.dtype)
     dots = [rng.normal(size=values[k].shape).astype("float32") for k in places]
 
     def active(function):
         def of(*chosen):
-            full = list(values)
+            full = [jnp.asarray(v) for v in values]
             for k, value in zip(places, chosen):
                 full[k] = value
             return function(*full)

@@ -31,6 +31,9 @@ def join(a, b):
         return a
     if a is BOTTOM:
         return b
+    if _ragged(a) != _ragged(b):    # a list found to grow under a mask after its items were first seen
+        ragged, plain = (a, b) if _ragged(a) else (b, a)
+        return ("ragged", join(ragged[1], plain))
     if isinstance(a, tuple) and isinstance(b, tuple):
         if a[:1] == (LIST,) and b[:1] == (LIST,):
             return (LIST, join(a[1], b[1]))
@@ -44,6 +47,10 @@ def join(a, b):
             return (LIST, join(shape[1], False)) if shape[1] is not BOTTOM else False
         return tuple(join(x, False) for x in shape) if is_batched(shape) else False
     return True if is_batched(a) or is_batched(b) else False
+
+
+def _ragged(flag):
+    return isinstance(flag, tuple) and flag[:1] == ("ragged",)
 
 
 def uniform(flag):

@@ -207,6 +207,10 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(callee, Partial):
         return call_known_with(lowering, resolve.normal(callee.fn), [*callee.args, *args],
                                {**dict(callee.keywords), **keywords}, node)
+    if isinstance(callee, Closure) and not isinstance(callee.nested, _UnitValue):
+        found = _specialised_closure(lowering, callee, args, keywords, node)
+        if found is not None:
+            return found
     target, prefix, more = direct(lowering, callee, node)
     args = [_atom_of(lowering, a, node) for a in args]
     keywords = {k: _atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
@@ -221,6 +225,22 @@ def call_known_with(lowering, callee, args, keywords, node):
         own = args if generated else bind(lowering, target, args, keywords, node, callee)
         return call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
     return call_object(lowering, target, prefix + args, keywords, node)
+
+
+def _specialised_closure(lowering, callee, args, keywords, node):
+    """A call of a nested function with functions among its arguments: specialised to them; else None."""
+    statics, names = {}, list(callee.nested.signature().parameters)
+    for place, argument in [*zip(names, args), *keywords.items()]:
+        if not isinstance(argument, gast.AST) and resolve.is_static(argument):
+            statics[place] = resolve.normal(argument)
+    if not statics:
+        return None
+    unit, passed = callee.nested.specialised(statics)
+    rest = [_atom_of(lowering, a, node) for place, a in zip(names, args) if place not in statics]
+    more = {k: _atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
+    own = bind(lowering, unit, rest, more, node, callee)
+    prefix = [name(n, node) for n in callee.env] + [name(n, node) for n in passed]
+    return call(name(lowering.refer(unit.name, unit), node), prefix + own, node=node)
 
 
 def arguments(lowering, node):
@@ -251,7 +271,7 @@ def arguments(lowering, node):
 def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
-    from xform.desugar.functions import specialise
+    from xform.desugar.functions import specialise, unit_of
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     path = canonical(value)
@@ -273,11 +293,17 @@ def call_object(lowering, callee, args, keywords, node):
     args = [_atom_of(lowering, a, node) for a in args]
     keywords = {k: _atom_of(lowering, a, node) for k, a in keywords.items()}
     if path:
+        if not is_op and isinstance(target, types.FunctionType):
+            args = _pack_variadic(lowering, target, args, node)
         return call(reference(path, node), args, keywords, node)
     if value in PLAIN_BUILTINS if _hashable(value) else False:
         return call(name(value.__name__, node), args, keywords, node)
     if isinstance(value, types.FunctionType):
-        key = lowering.refer(getattr(value, "__name__", "function").replace("<lambda>", "lambda_"), callee)
+        wanted = getattr(value, "__name__", "function").replace("<lambda>", "lambda_")
+        kinds = {p.kind for p in inspect.signature(value).parameters.values()}
+        if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+            callee = unit_of(value)     # generated calls pass every parameter by position
+        key = lowering.refer(wanted, callee)
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         return call(name(key, node), own, node=node)
     if isinstance(value, type) and isinstance(getattr(builtins, value.__name__, None), type):
@@ -290,6 +316,16 @@ def call_object(lowering, callee, args, keywords, node):
         refuse(node, lowering.unit, f"{type(value).__name__} object is not callable")
     wanted = getattr(value, "__name__", "function")
     return call(name(lowering.refer(wanted if wanted.isidentifier() else "function", callee), node), args, keywords, node)
+
+
+def _pack_variadic(lowering, function, args, node):
+    """Arguments for ``*args`` of a library function as one starred tuple: every operand of a call stays an atom."""
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds or any(isinstance(a, gast.Starred) for a in args):
+        return args
+    fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    rest = lowering.atom_value(at(gast.Tuple(args[fixed:], gast.Load()), node))
+    return args[:fixed] + [at(gast.Starred(rest, gast.Load()), node)]
 
 
 def _hashable(value):

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import gast
 
-from xform.syntax import assign, branch, const, exit_if, name, negate, returns
+from xform.syntax import assign, branch, const, exit_if, is_exit, name, negate, returns
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,18 @@ def _returns_in_loop(statements):
     return False
 
 
+def _canonical(loop):
+    """Split a loop's body after an exit that is in the core language's place already: (head, rest)."""
+    for index, statement in enumerate(loop.body):
+        if is_exit(statement) and not statement.orelse:
+            endless = isinstance(loop, gast.While) and isinstance(loop.test, gast.Constant) and loop.test.value
+            if (endless or isinstance(loop, gast.For) and index == 0 and isinstance(statement.test, gast.Name)) \
+                    and not loop.orelse and not jumps_of(loop.body[:index]).may:
+                return loop.body[:index + 1], loop.body[index + 1:]
+            return [], loop.body
+    return [], loop.body
+
+
 class _Rewrite:
     def __init__(self, names):
         self.names = names
@@ -174,7 +186,13 @@ class _Rewrite:
     def loop(self, statement, rest, outer, marks):
         """Rewrite a loop and, where it may return or has an else, what follows. Returns (rest is done, statements)."""
         inner = _Loop()
-        body = self.block(statement.body, inner)
+        head, rest_of_body = _canonical(statement)
+        body = self.block(rest_of_body, inner)
+        if head and inner.broke:    # another break inside: the head's is one among several
+            inner.broke = None
+            body = self.block(statement.body, inner)
+        elif head:
+            body = head + body
         may_return = "return" in jumps_of(statement.body).may
         made = []
         test = getattr(statement, "test", None)

@@ -168,6 +168,7 @@ class Nested:
         self.parent, self.tree, self.defaults = parent, tree, defaults
         self._captured = None
         self._unit = None
+        self._specialised = {}
 
     def captured(self):
         """The enclosing function's locals that the function depends on."""
@@ -189,6 +190,41 @@ class Nested:
                     found[default.id] = None
             self._captured = list(found)
         return self._captured
+
+    def signature(self):
+        return signature_of(self.tree, self.defaults)
+
+    def specialised(self, statics):
+        """(unit, captured locals) with some parameters bound to compile-time values: the unit takes this function's
+        captured locals, then those of the values, then the other parameters."""
+        key = tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items()))
+        passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
+        if key not in self._specialised:
+            from xform.anf import Lowering
+            parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
+            identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
+            unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
+            self._specialised[key] = (unit, list(statics.values()))
+            bound = set(binding_counts(self.tree))
+            mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
+            params, inner = list(mapping.values()), {}
+            own |= set(params)
+            for param, known in statics.items():
+                renames = {}
+                for captured in dict.fromkeys(resolve.captured_names(known)):
+                    made = captured if captured not in own else _other(captured, own)
+                    own.add(made)
+                    renames[captured] = made
+                    params.append(made)
+                inner[param] = resolve.renamed(known, renames)
+            lowering = Lowering(self.tree, unit, NestedScope(parent, mapping), inner)
+            for param in params:
+                lowering.counts[param] = 2
+                lowering.names.take(param)
+            signature = self.signature()
+            unit.signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in statics])
+            lowering.run(params + [p for p in parameters(self.tree) if p not in statics])
+        return self._specialised[key][0], passed
 
     def unit(self):
         if self._unit is None:
@@ -249,6 +285,7 @@ def signature_of(tree, defaults):
     return inspect.Signature(made)
 
 
+_in_progress: dict = {}
 _units: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -257,8 +294,13 @@ def unit_of(function) -> Unit:
     found = _units.get(function)
     if found is not None and found[0] is function.__code__ and _fresh(found[1]):
         return found[1]
+    if function in _in_progress:
+        return _in_progress[function]       # it calls itself: the unit is being read
     source = parse.parse(function)
-    unit = lower_source(source, {}, function)
+    try:
+        unit = lower_source(source, {}, function)
+    finally:
+        _in_progress.pop(function, None)
     _units[function] = (function.__code__, unit)
     return unit
 
@@ -275,6 +317,8 @@ def lower_source(source, statics, function, extra=()):
     identifier = getattr(source.tree, "name", "lambda_")
     unit = Unit(identifier, None, {}, set(), source.file, function.__module__ or "", core=True, function=function)
     unit.signature = parse.signature(function)
+    if not statics and not extra:
+        _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
     for param in extra:
         lowering.counts[param] = 2

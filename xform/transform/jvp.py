@@ -159,6 +159,7 @@ class _Forward:
         for param in rule.differentiable():
             atom = operation.args.get(param)
             if isinstance(atom, list):
+                mapping[param] = pack([clone(a) for a in atom], statement)
                 mapping[f"{param}_dot"] = pack([self.dot(a) for a in atom], statement)
             elif atom is not None:
                 mapping[f"{param}_dot"] = self.dot(atom)

@@ -1,15 +1,16 @@
 """Decide what the forward half records, and write both halves: residuals hold exactly what the backward half reads.
 
 A value of which only shape and dtype are read (every use is ``like=``) is recorded as ``rt.like(value)``. A value that is
-defined inside a loop goes into the loop's record, one defined on some paths only enters the record as None.
+defined inside a loop goes into the loop's record, one that some paths leave unassigned
+enters the record as rt.UNDEFINED.
 """
 from __future__ import annotations
 
 import gast
 
 from xform.flow import may_be_undefined
-from xform.syntax import (assign, assigned, at, blocks, call, clone, const, function, head_length, name, pack, reads,
-                          rename, returns, target_names)
+from xform.syntax import (assign, assigned, at, blocks, call, clone, function, head_length, name, pack, reads,
+                          reference, rename, returns, target_names)
 
 
 def fill(run, versioned, backward, d_out, fwd, bwd):
@@ -125,7 +126,7 @@ class _Recorder:
         return found
 
     def inits(self, statements, needed, params):
-        """``name = None`` for what some paths leave unassigned."""
+        """``name = rt.UNDEFINED`` for what some paths leave unassigned."""
         made = []
         own = set(assigned(statements))
         for identifier in needed:
@@ -139,7 +140,7 @@ class _Recorder:
             else:
                 missing = identifier in own and may_be_undefined(statements, identifier)
             if missing:
-                made.append(assign(identifier, const(None)))
+                made.append(assign(identifier, reference("rt.UNDEFINED")))
         return made
 
     def tokens(self, needed, statements, params):

@@ -95,6 +95,7 @@ class _Stage:
         self.names = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.env)
                            | set(self.unit.params))
         made.temps = set(self.unit.temps)
+        self.kept = []
         self.empty = set()      # names that surely hold a list without items
 
     def run(self):
@@ -258,6 +259,21 @@ class _Stage:
         results += [name(order[id(append)]) for append, _ in collected.values()]
         return self.nested("body", params, staged, results, statement)
 
+    def copied(self, statements):
+        """Copies of statements, with what is known of them."""
+        made = [clone(s) for s in statements]
+
+        def carry(olds, news):
+            for old, new in zip(olds, news):
+                for table in (self.facts.after, self.facts.head):
+                    if id(old) in table:
+                        table[id(new)] = table[id(old)]
+                for one, other in zip(blocks(old), blocks(new)):
+                    carry(one, other)
+        carry(statements, made)
+        self.kept.append(made)      # so that ids stay theirs
+        return made
+
     def for_loop(self, statement, defined, made):
         carried = self.carried(statement)
         collected = self.collected(statement, carried)
@@ -290,16 +306,16 @@ class _Stage:
         if set(assigned(head)) & set(carried):
             # the head assigns what the loop carries (a walrus in the test): its value travels too
             going = self.names.fresh("going")
-            first = self.block([clone(s) for s in head], defined)
+            first = self.block(self.copied(head), defined)
             made.extend(first)
             made.append(assign(going, clone(goes_on), statement))
             carried = list(dict.fromkeys([*carried, *assigned(head), going]))
             defined.update([*assigned(head), going])
-            rest = statement.body[split:] + [clone(s) for s in head] + [assign(going, clone(goes_on), statement)]
+            rest = statement.body[split:] + self.copied(head) + [assign(going, clone(goes_on), statement)]
             test = self.nested("test", list(carried), [], [name(going)], statement)
             body = self.turn(statement, rest, carried, collected, list(carried), defined)
         else:
-            test = self.nested("test", list(carried), self.block([clone(s) for s in head], set(defined) | set(carried)),
+            test = self.nested("test", list(carried), self.block(self.copied(head), set(defined) | set(carried)),
                                [clone(goes_on)], statement)
             body = self.turn(statement, [*head, *statement.body[split:]], carried, collected, list(carried), defined)
         made.extend([test, body])

@@ -27,7 +27,7 @@ from xform.analyze.ranks import Ranks
 from xform.errors import refuse
 from xform.names import Names
 from xform.simplify import simplify
-from xform.syntax import assign, at, call, clone, const, function, is_exit, name, pack, returns, target_names
+from xform.syntax import assign, assigned, at, call, clone, const, function, is_exit, name, pack, returns, target_names
 from xform.transform import vmap_flow
 from xform.transform.vmap_values import value
 from xform.unit import Unit
@@ -203,7 +203,7 @@ class _Batch:
             self.names = Names({n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name)} | set(unit.params)
                                | set(unit.env))
             self.made.env, self.made.temps, self.made.reads = dict(unit.env), set(unit.temps), dict(unit.reads)
-            self.mask, self.size_name = None, None
+            self.mask, self.size_name, self.seen = None, None, set(unit.params)
             self.flags.changed = self.ranks.changed = False
             tree = clone(unit.tree)
             self.origin = {}
@@ -256,6 +256,7 @@ class _Batch:
     def block(self, statements):
         made = []
         for statement in statements:
+            self.seen.update(assigned([statement]) if isinstance(statement, (gast.Assign, gast.If)) else ())
             if isinstance(statement, gast.Assign):
                 self.assignment(statement, made)
             elif isinstance(statement, gast.If) and not is_exit(statement):

@@ -7,8 +7,9 @@ from __future__ import annotations
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, is_batched
+from xform.flow import live_in
 from xform.names import stem
-from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, reads, rename
+from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, reads, reference, rename
 from xform.transform.vmap_values import element_of, is_ragged
 
 
@@ -92,8 +93,9 @@ def while_loop(run, statement, made):
     head, exit_statement = statement.body[:split - 1], statement.body[split - 1]
     exit_test = exit_statement.test
     subject = exit_test.operand if isinstance(exit_test, gast.UnaryOp) else exit_test
+    missing, seen = _missing(run, statement), set(run.seen)
     while True:
-        flags_before = run.flags.snapshot()
+        flags_before, run.seen = run.flags.snapshot(), set(seen)
         head_made = run.block([clone(s) for s in head])
         by_lane = is_batched(run.flags.of(subject)) or run.mask
         if not by_lane:
@@ -108,6 +110,7 @@ def while_loop(run, statement, made):
         if run.flags.same(flags_before):
             break
     if not by_lane:
+        made.extend(_first_values(run, [*head_made, *body], missing))
         loop = at(gast.While(const(True), [*head_made, exit_if(clone(exit_test), exit_statement), *body], []), statement)
         made.append(loop)
         return
@@ -124,6 +127,7 @@ def while_loop(run, statement, made):
         rename(s, fresh)
     goes_on_again = rename(clone(goes_on), fresh)
     again = at(gast.BinOp(name(live), gast.BitAnd(), goes_on_again), statement)
+    made.extend(_first_values(run, body, missing))
     made.extend(head_made)
     made.append(assign(live, first, statement))
     any_live = call("np.any", [name(live)], node=statement)
@@ -139,8 +143,9 @@ def for_loop(run, statement, made):
     element = flag[1][1] if ragged else element_of(flag)
     iterable = call("rt.rows", [statement.iter], node=statement) if flag is True else statement.iter
     broke = statement.body[split - 1].test if split else None
+    missing, seen = _missing(run, statement), set(run.seen)
     while True:
-        flags_before = run.flags.snapshot()
+        flags_before, run.seen = run.flags.snapshot(), set(seen)
         run.flags.add(target, element)
         head_made = run.block([clone(s) for s in statement.body[:split - 1]]) if split else []
         masked_exit = broke is not None and is_batched(run.flags.of(broke))
@@ -173,12 +178,24 @@ def for_loop(run, statement, made):
             inner += run.block([clone(s) for s in statement.body[split:]])
         if run.flags.same(flags_before):
             break
+    made.extend(_first_values(run, inner, missing))
     loop_target = target
     if ragged:
         loop_target = run.temp("turn")
         inner.insert(0, assign([lanes, target], loop_target, statement))
     made.append(at(gast.For(gast.Name(loop_target, gast.Store(), None, None), iterable, [*head_made, *inner], [], None),
                    statement))
+
+
+def _first_values(run, body, missing):
+    """rt.UNDEFINED for what lanes read before any turn has made it: the old value in a choice between old and new."""
+    exposed = live_in(body)
+    return [assign(head, reference("rt.UNDEFINED")) for head in missing if head in exposed]
+
+
+def _missing(run, statement):
+    """Names that a loop assigns and that nothing before it does."""
+    return [n for n in assigned(statement.body) if n not in run.seen]
 
 
 def masked(run, body, live, statement):

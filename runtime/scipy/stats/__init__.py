@@ -1,0 +1,2 @@
+"""Distributions under SciPy's names."""
+from runtime.scipy.stats import norm

@@ -1,0 +1,99 @@
+"""Functions under SciPy's names agree with jax's, and so do their derivatives."""
+import jax
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform
+from runtime import numpy as np
+from runtime import scipy
+
+draw = numpy.random.default_rng(0).normal
+A = draw(size=(4, 4)).astype("f")
+S = A @ A.T + 4 * numpy.eye(4, dtype="f")
+B, V = draw(size=(4, 2)).astype("f"), draw(size=4).astype("f")
+UNIT = numpy.linspace(0.05, 0.95, 9, dtype="f")
+LINE = numpy.array([-12, -6, -3.3, -0.7, -1e-3, 0.2, 1.7, 4.5], "f")
+POSITIVE = numpy.array([0.1, 0.7, 1.5, 3.2, 8.0], "f")
+
+SPECIAL = [("expit", LINE), ("logit", UNIT), ("erf", LINE), ("erfc", LINE), ("erfinv", UNIT), ("gammaln", POSITIVE),
+           ("digamma", POSITIVE), ("entr", UNIT), ("gamma", POSITIVE), ("ndtr", LINE), ("log_ndtr", LINE), ("ndtri", UNIT),
+           ("logsumexp", LINE)]
+
+
+@pytest.mark.parametrize("name,x", SPECIAL, ids=[name for name, _ in SPECIAL])
+def test_special(name, x):
+    ours, theirs = getattr(scipy.special, name), getattr(jax.scipy.special, name)
+    numpy.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-7)
+    numpy.testing.assert_allclose(xform.grad(lambda x: np.sum(ours(x)))(x), jax.grad(lambda x: jnp.sum(theirs(x)))(x),
+                                  rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["xlogy", "xlog1py", "rel_entr", "kl_div", "betaln"])
+def test_special_of_two(name):
+    ours, theirs = getattr(scipy.special, name), getattr(jax.scipy.special, name)
+    x, y = POSITIVE, POSITIVE[::-1].copy()
+    numpy.testing.assert_allclose(ours(x, y), theirs(x, y), rtol=1e-5)
+    made = xform.grad(lambda x, y: np.sum(ours(x, y)), argnums=(0, 1))(x, y)
+    wanted = jax.grad(lambda x, y: jnp.sum(theirs(x, y)), argnums=(0, 1))(x, y)
+    for one, other in zip(made, wanted):
+        numpy.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    if name != "betaln":
+        numpy.testing.assert_allclose(ours(numpy.zeros(2, "f"), numpy.ones(2, "f")), theirs(numpy.zeros(2, "f"), numpy.ones(2, "f")))
+
+
+@pytest.mark.parametrize("name", ["logpdf", "pdf", "cdf", "logcdf", "sf", "logsf", "ppf", "isf"])
+def test_normal_distribution(name):
+    ours, theirs = getattr(scipy.stats.norm, name), getattr(jax.scipy.stats.norm, name)
+    x = UNIT if name in ("ppf", "isf") else LINE[1:]
+    numpy.testing.assert_allclose(ours(x, 0.3, 1.2), theirs(x, 0.3, 1.2), rtol=2e-5, atol=1e-6)
+    made = xform.grad(lambda loc, scale: np.sum(ours(x, loc, scale)), argnums=(0, 1))(0.3, 1.2)
+    wanted = jax.grad(lambda loc, scale: jnp.sum(theirs(x, loc, scale)), argnums=(0, 1))(0.3, 1.2)
+    numpy.testing.assert_allclose(made, wanted, rtol=1e-3, atol=1e-4)
+
+
+def functions(np, scipy):
+    return {
+        "cholesky": lambda a: scipy.linalg.cholesky(a), "cholesky_lower": lambda a: scipy.linalg.cholesky(a, lower=True),
+        "cho_solve": lambda a: scipy.linalg.cho_solve(scipy.linalg.cho_factor(a), B),
+        "cho_solve_lower": lambda a: scipy.linalg.cho_solve(scipy.linalg.cho_factor(a, lower=True), V),
+        "solve": lambda a: scipy.linalg.solve(a, V), "solve_pos": lambda a: scipy.linalg.solve(a, B, assume_a="pos"),
+        "triangular": lambda a: scipy.linalg.solve_triangular(a, B),
+        "triangular_lower": lambda a: scipy.linalg.solve_triangular(a, V, lower=True),
+        "triangular_trans": lambda a: scipy.linalg.solve_triangular(a, B, trans=1),
+        "triangular_unit": lambda a: scipy.linalg.solve_triangular(a, B, trans="T", lower=True, unit_diagonal=True),
+        "inv": lambda a: scipy.linalg.inv(a), "det": lambda a: scipy.linalg.det(a), "expm": lambda a: scipy.linalg.expm(a * 0.3),
+        "eigh": lambda a: scipy.linalg.eigh(a, eigvals_only=True), "block_diag": lambda a: scipy.linalg.block_diag(a, B, V),
+    }
+
+
+OURS, THEIRS = functions(np, scipy), functions(jnp, jax.scipy)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_linalg(name):
+    f, g = OURS[name], THEIRS[name]
+    scale = 1 + numpy.abs(g(S)).max()
+    numpy.testing.assert_allclose(f(S), g(S), rtol=1e-4, atol=1e-4 * scale)
+    made = xform.grad(lambda a: np.sum(np.sin(f(a))))(S)
+    wanted = jax.grad(lambda a: jnp.sum(jnp.sin(g(a))))(S)
+    if name != "det":  # the sine of a large number: values are compared, not this derivative
+        numpy.testing.assert_allclose(made, wanted, rtol=5e-3, atol=2e-3 * (1 + numpy.abs(wanted).max()))
+
+
+def test_lu():
+    p, low, high = [numpy.asarray(x) for x in scipy.linalg.lu(A)]
+    numpy.testing.assert_allclose(p @ low @ high, A, atol=1e-5)
+    for one, other in zip((p, low, high), jax.scipy.linalg.lu(A)):
+        numpy.testing.assert_allclose(one, other, atol=1e-5)
+    factors, pivots = scipy.linalg.lu_factor(A)
+    wanted = jax.scipy.linalg.lu_factor(A)
+    numpy.testing.assert_allclose(factors, wanted[0], atol=1e-5)
+    numpy.testing.assert_array_equal(pivots, wanted[1])
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="trans"):
+        scipy.linalg.solve_triangular(A, B, trans=5)
+    with pytest.raises(ValueError, match="assume_a"):
+        scipy.linalg.solve(A, B, assume_a="x")
