@@ -167,16 +167,18 @@ def align(xs, lead):
     return align_like(xs, xs, lead)
 
 
-def _align_like_batched(xs, like, lead, over=()):
-    return align_like(xs, like, tuple(n + 1 for n in lead))
+def _align_like_batched(xs, like, lead, own=None, over=()):
+    counts = lead if own is None else own
+    return align_like(xs, like, tuple(n + 1 for n in lead) if "xs" in over else lead,
+                      tuple(n + 1 for n in counts) if "like" in over else counts)
 
 
-@op(jvp="rt.align_like(xs_dot, like, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_like_batched)
-def align_like(xs, like, lead):
-    """Insert the axes that ``align(like, lead)`` inserts; a ZERO stays one."""
+@op(jvp="rt.align_like(xs_dot, like, lead, own)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_like_batched)
+def align_like(xs, like, lead, own=None):
+    """Insert the axes that ``align(like, own)`` inserts, own being ``lead`` unless given; a ZERO stays one."""
     if xs is ZERO:
         return (ZERO,) * len(like)
-    rank = max([len(shape_of(x)) - n for x, n in zip(like, lead)])
+    rank = max([len(shape_of(x)) - n for x, n in zip(like, lead if own is None else own)])
     return tuple([x if x is ZERO else pad_axes(x, rank, n) for x, n in zip(xs, lead)])
 
 

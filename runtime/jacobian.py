@@ -9,6 +9,11 @@ from runtime.tree import tree_flatten, tree_map, tree_unflatten
 from runtime.zero import ZERO, Like
 
 
+def _described(tree):
+    """Flatten a pytree of arrays or of tokens that describe arrays."""
+    return tree_flatten(tree, is_leaf=lambda x: isinstance(x, Like))
+
+
 def _sizes(leaves):
     return [math.prod(shape_of(leaf)) for leaf in leaves]
 
@@ -17,7 +22,7 @@ def _sizes(leaves):
 def basis(x):
     """Return the standard basis of the space of ``x``, stacked along a new axis 0 of every array in it."""
     from runtime import numpy as np
-    leaves, tree = tree_flatten(x)
+    leaves, tree = _described(x)
     sizes = _sizes(leaves)
     total, start, made = sum(sizes), 0, []
     for leaf, size in zip(leaves, sizes):
@@ -30,9 +35,9 @@ def basis(x):
 def _basis_batched(x):
     """Every example has the same basis."""
     from runtime import numpy as np
-    leaves, _ = tree_flatten(x)
+    leaves, _ = _described(x)
     count = shape_of(leaves[0])[0]
-    one = basis(tree_map(lambda leaf: Like(shape_of(leaf)[1:], dtype_of(leaf)), x))
+    one = basis(_one(x, "x", ("x",)))
     return tree_map(lambda b: np.broadcast_to(b, (count,) + b.shape), one)
 
 
@@ -43,7 +48,7 @@ def _is_zero(value):
 def _filled(value, like, front):
     """The leaves of ``value`` in the order of ``like``'s, zeros with ``front`` axes for ZERO."""
     from runtime import numpy as np
-    leaves, tree = tree_flatten(like)
+    leaves, tree = _described(like)
     if value is ZERO:
         given = [ZERO] * len(leaves)
     else:
@@ -62,7 +67,7 @@ def columns(columns, like, result, order=None, lead=0):
     columns: the result's structure with a leading axis over the basis of ``like``. order: permutation of the inputs.
     """
     from runtime import numpy as np
-    inputs, in_tree = tree_flatten(like)
+    inputs, in_tree = _described(like)
     sizes = _sizes(inputs)
     front = () if lead == 0 else None
     given, outs, out_tree = _filled(columns, result, (sum(sizes),) if front == () else (1,) * lead + (sum(sizes),))
@@ -93,7 +98,10 @@ def _disordered(value, order):
 
 def _one(like, name, over):
     """Describe one example of an operand that may carry the batch axis."""
-    return tree_map(lambda x: Like(shape_of(x)[1:], dtype_of(x)), like) if name in over else like
+    if name not in over:
+        return like
+    leaves, tree = _described(like)
+    return tree_unflatten(tree, [Like(shape_of(x)[1:], dtype_of(x)) for x in leaves])
 
 
 @op(jvp="rt.uncolumns(d_dot, like=like, result=result, order=order, lead=lead)",
@@ -105,8 +113,8 @@ def uncolumns(d, like, result, order=None, lead=0):
     from runtime import numpy as np
     if d is ZERO:
         return ZERO
-    inputs, _ = tree_flatten(like)
-    outs, out_tree = tree_flatten(result)
+    inputs, _ = _described(like)
+    outs, out_tree = _described(result)
     blocks = out_tree.flatten_up_to(d) if hasattr(out_tree, "flatten_up_to") else [d]
     made = []
     for block, one in zip(blocks, outs):
@@ -128,7 +136,7 @@ def rows_of(rows, like, result, order=None, lead=0):
     rows: the inputs' structure with a leading axis over the basis of ``result``.
     """
     from runtime import numpy as np
-    outs, out_tree = tree_flatten(result)
+    outs, out_tree = _described(result)
     sizes = _sizes(outs)
     given, inputs, in_tree = _filled(rows, like, (1,) * lead + (sum(sizes),))
     made, start = [], 0
@@ -151,8 +159,8 @@ def unrows(d, like, result, order=None, lead=0):
     from runtime import numpy as np
     if d is ZERO:
         return ZERO
-    outs, out_tree = tree_flatten(result)
-    inputs, in_tree = tree_flatten(like)
+    outs, out_tree = _described(result)
+    inputs, in_tree = _described(like)
     blocks = [tree_flatten(_disordered(block, order), is_leaf=_is_zero)[0] for block in out_tree.flatten_up_to(d)]
     made = []
     for position, leaf in enumerate(inputs):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import operator
 
 import numpy as _numpy
 
@@ -11,8 +10,9 @@ from runtime.control import while_loop as _while_loop
 from runtime.op import op as _op
 from runtime.ops.create import shape_tuple as _shape_tuple
 from runtime.ops.fact import fact as _fact
-from runtime.ops.random import (PRNGKey, bits, cauchy, draw, draw_bits, draw_gumbel, draw_keys, draw_order, draw_uniform, exponential,
-                                float_dtype, fold_in, gumbel, laplace, logistic, normal, split, uniform)
+from runtime.ops.random import (PRNGKey, bits, cauchy, draw, draw_bits, draw_gumbel, draw_keys, draw_order, draw_uniform,
+                                exponential, float_dtype, fold_in, fold_in_each, gumbel, laplace, logistic, normal, seeded,
+                                split, uniform)
 from runtime.types import canonical_dtype as _canonical_dtype
 from runtime.types import kind as _kind
 
@@ -239,7 +239,6 @@ def poisson(key, lam, shape=None, dtype=None):
 
 
 def _poisson_batched(key, lam, over=()):
-    from runtime.batch import rows
     size = (key if "key" in over else lam).shape[0]
     drawn = [draw_poisson(key[i] if "key" in over else key, lam[i] if "lam" in over else lam) for i in range(size)]
     return np.stack(drawn)

@@ -505,7 +505,7 @@ def mutual_recursion(x):
     return even(x, 5)
 
 
-@program(0.3)
+@program(0.3, batch=False, jit=False)
 def recursion_on_value(x):
     if x > 3.0:
         return x
@@ -664,7 +664,7 @@ def append_in_loop(x):
     return trace[0] * trace[-1] + sum(trace)
 
 
-@program(0.7)
+@program(0.7, batch=False, jit=False)
 def append_in_while(x):
     trace = [x]
     while trace[-1] < 5.0:

@@ -48,7 +48,7 @@ from runtime.ops.search import sort_key_val, top_k
 from runtime.ops.shape import expand_dims, reshape, squeeze
 from runtime.ops.slices import lax_pad as pad
 from runtime.ops.slices import slice, slice_in_dim
-from runtime.ops.special import polygamma, zeta
+from runtime.ops.special import bessel_i0e, bessel_i1e, polygamma, zeta
 from runtime.ops.take import dynamic_slice, dynamic_update_slice
 from runtime.ops.window import reduce_window
 from runtime.types import broadcast_shapes

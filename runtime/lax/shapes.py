@@ -101,12 +101,17 @@ def index_in_dim(operand, index, axis=0, keepdims=True):
     return found if keepdims else squeeze(found, axis)
 
 
+@op(constant=True, batch=lambda start, place, rank, over=(): axis_starts(start, place, rank))
+def axis_starts(start, place, rank):
+    """Return the starts of a window that is cut along one axis only."""
+    return [start if i == place else 0 for i in range(rank)]
+
+
 def dynamic_slice_in_dim(operand, start_index, slice_size, axis=0):
     """Return a window of some size along one axis, starting at an index that may be staged."""
     shape = like_shape(operand)
     place = axis_index(axis, len(shape))
-    starts = [0] * place + [start_index] + [0] * (len(shape) - place - 1)
-    return dynamic_slice(operand, starts, shape[:place] + (slice_size,) + shape[place + 1:])
+    return dynamic_slice(operand, axis_starts(start_index, place, len(shape)), shape[:place] + (slice_size,) + shape[place + 1:])
 
 
 def dynamic_index_in_dim(operand, index, axis=0, keepdims=True):
@@ -119,8 +124,7 @@ def dynamic_update_slice_in_dim(operand, update, start_index, axis):
     """Return the array with a window along one axis replaced."""
     rank = len(like_shape(operand))
     place = axis_index(axis, rank)
-    starts = [0] * place + [start_index] + [0] * (rank - place - 1)
-    return dynamic_update_slice(operand, update, starts)
+    return dynamic_update_slice(operand, update, axis_starts(start_index, place, rank))
 
 
 def dynamic_update_index_in_dim(operand, update, index, axis):
@@ -307,10 +311,10 @@ def argmin(operand, axis, index_dtype=numpy.int32):
     return np.astype(np.argmin(operand, axis), index_dtype)
 
 
-def round(x, rounding_method=RoundingMethod.AWAY_FROM_ZERO):
-    """Return the nearest integers, halves away from zero or to even."""
+def round(x, rounding_method=0):
+    """Return the nearest integers, halves away from zero or, with RoundingMethod.TO_NEAREST_EVEN (1), to even."""
     from runtime import numpy as np
-    if rounding_method == RoundingMethod.TO_NEAREST_EVEN:
+    if rounding_method == 1:
         return np.rint(x)
     return np.sign(x) * np.floor(np.abs(x) + 0.5)
 

@@ -7,11 +7,12 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.create import array
+from runtime.ops.kernel import about_types
 
 
 # ---- counting ----
 
-@op(constant=True, unbatched=True)
+@about_types
 def bin_count(x, minlength, length):
     """Return how many bins bincount has; without ``length`` the values must be concrete."""
     if length is not None:

@@ -187,23 +187,16 @@ def is_number_like(x):
     return like_shape(x) == ()
 
 
-@op(constant=True, unbatched=True)
-def side_values(values, axis, ndim):
-    """Return the (before, after) values of one axis."""
-    found = numpy.broadcast_to(numpy.asarray(values), (ndim, 2))[axis]
-    return found[0].item(), found[1].item()
-
-
 def pad_axis(x, axis, before, after, mode, constant_values, end_values):
     """Pad one axis by constants, a ramp or a statistic."""
     from runtime import numpy as np
     shape = x.shape
     first, last = shape[:axis] + (before,) + shape[axis + 1:], shape[:axis] + (after,) + shape[axis + 1:]
     if mode == "constant":
-        values = side_values(constant_values, axis, x.ndim)
+        values = np.broadcast_to(np.asarray(constant_values), (x.ndim, 2))[axis]
         left, right = np.full(first, values[0], x.dtype), np.full(last, values[1], x.dtype)
     elif mode == "linear_ramp":
-        values = side_values(end_values, axis, x.ndim)
+        values = np.broadcast_to(np.asarray(end_values), (x.ndim, 2))[axis]
         low = slice_in_dim(x, 0, 1, 1, axis)
         high = slice_in_dim(x, shape[axis] - 1, shape[axis], 1, axis)
         line = (1,) * axis + (-1,) + (1,) * (x.ndim - axis - 1)
@@ -509,9 +502,10 @@ def choose(a, choices, out=None, mode="raise"):
     from runtime import numpy as np
     count = len(choices)
     spots = np.clip(a, 0, count - 1) if mode == "clip" else a % count
-    arrays = np.broadcast_arrays(spots, *choices)
-    stacked = np.stack(arrays[1:])
-    return np.take_along_axis(stacked, np.expand_dims(arrays[0], 0), 0)[0]
+    out = choices[count - 1]
+    for number in range(count - 1):
+        out = np.where(spots == number, choices[number], out)
+    return out
 
 
 def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):

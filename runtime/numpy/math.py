@@ -289,7 +289,7 @@ def lcm(x1, x2):
 
 def i0(x):
     """Return the modified Bessel function of the first kind and order zero."""
-    from runtime.scipy import special
+    from runtime.ops import special
     return special.i0(x)
 
 

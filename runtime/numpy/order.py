@@ -1,7 +1,6 @@
 """Order statistics and correlations: plain Python over ops."""
 from __future__ import annotations
 
-from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact

@@ -14,18 +14,19 @@ from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.search import unsort
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
+from runtime.ops.special import bessel_i1e_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
-                                clear_examples, index_examples, largest_like, least_like, unindex_examples, update_examples,
+                                clear_examples, index_examples, largest_like, least_like, picked, unindex_examples, update_examples,
                                 update_examples_dot, updated_examples)
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
-    "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "blank",
-    "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
+    "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "bessel_i1e_slope",
+    "blank", "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
-    "make_complex", "other_factors", "pick_places", "quiet", "rearranged", "rearranged_again", "recumsum",
+    "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum",
     "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unconcatenate",
     "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",

@@ -6,7 +6,7 @@ import math
 import numpy
 
 from runtime.op import op
-from runtime.ops.dot import _precision
+from runtime.ops.dot import precision_name
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive
 from runtime.types import aval, canonical_dtype, promote_avals
@@ -52,7 +52,7 @@ def _emit(block, operands, out_avals, *, strides, padding, lhs_dilation, rhs_dil
         "window_reversal": (False,) * len(strides) if strides else "array<i1>",
         "dimension_numbers": f"#stablehlo.conv<[b, f{comma}{space}]x[o, i{comma}{space}]->[b, f{comma}{space}]>",
         "feature_group_count": groups, "batch_group_count": batch_groups,
-        "precision_config": "[{0}, {0}]".format(f"#stablehlo<precision {_precision(precision)}>")})
+        "precision_config": "[{0}, {0}]".format(f"#stablehlo<precision {precision_name(precision)}>")})
 
 
 _convolution = Primitive("conv_general_dilated", _infer, _emit)

@@ -65,7 +65,7 @@ def _contract_emit(block, operands, out_avals, *, spec, precision, preferred):
     result = block.op("dot_general", [x, y], aval(tuple([sizes[letter] for letter in order]), of.dtype), {
         "dot_dimension_numbers": _dimension_numbers([a.index(c) for c in shared], [b.index(c) for c in shared],
                                                     [a.index(c) for c in summed], [b.index(c) for c in summed]),
-        "precision_config": "[{0}, {0}]".format(f"#stablehlo<precision {_precision(precision)}>")})
+        "precision_config": "[{0}, {0}]".format(f"#stablehlo<precision {precision_name(precision)}>")})
     if order == out:
         return result
     return block.op("transpose", [result], of, {"permutation": tuple([order.index(c) for c in out])})
@@ -98,7 +98,8 @@ _PRECISIONS = {None: "DEFAULT", "default": "DEFAULT", "fastest": "DEFAULT", "bfl
                "bfloat16_3x": "HIGH", "tensorfloat32": "HIGH", "highest": "HIGHEST", "float32": "HIGHEST"}
 
 
-def _precision(precision):
+def precision_name(precision) -> str:
+    """Return XLA's name of a precision given as a string, an enum member or None."""
     if precision is None:
         precision = config.default_matmul_precision
     name = getattr(precision, "name", precision)

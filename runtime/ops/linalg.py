@@ -8,7 +8,8 @@ import numpy
 from runtime.op import op
 from runtime.ops.fact import fact
 from runtime.ops.kernel import inexact, real_dtype
-from runtime.ops.matrix import cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel, svd_kernel, triangular_kernel
+from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel, svd_kernel,
+                                triangular_kernel)
 from runtime.primitive import as_operand, cast
 from runtime.types import kind, promote_types
 
@@ -21,7 +22,7 @@ SVDResult = namedtuple("SVDResult", ["U", "S", "Vh"])
 
 
 def as_matrices(name: str, a, square: bool = False):
-    """Return an array of matrices of a float or complex dtype that LAPACK knows; ValueError unless it has two axes (of one size)."""
+    """Return matrices in a float or complex dtype that LAPACK knows; ValueError for too few axes, or unequal ones."""
     a = as_operand(a, name)
     if a.ndim < 2:
         raise ValueError(f"{name}: needs an array of at least 2 axes, got shape {a.shape}")

@@ -134,7 +134,7 @@ def reduction_operands(a, where, over):
     """Return the operand and mask of a batched reduction, both with the batch axis in front where they need it."""
     from runtime import numpy as np
     if "a" not in over:
-        a = np.expand_dims(a, 0)
+        a = np.broadcast_to(a, (where.shape[0],) + a.shape) if "where" in over else np.expand_dims(a, 0)
     if "where" in over:
         where = aligned(where, a.ndim - 1)
     return a, where

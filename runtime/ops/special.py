@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 from runtime.op import op
-from runtime.ops.kernel import elementwise
+from runtime.ops.binary import maximum, minimum, where
+from runtime.ops.elementwise import abs, exp, sign, sqrt
+from runtime.ops.kernel import elementwise, fused
 
 _polygamma = elementwise("polygamma", "chlo.polygamma", "biuf", "inexact")
 _zeta = elementwise("zeta", "chlo.zeta", "biuf", "inexact")
@@ -18,3 +20,64 @@ def polygamma(m, x):
 def zeta(x, q):
     """Return Hurwitz's zeta function, the sum of (n + q)**-x over n from 0, elementwise; differentiable in q."""
     return _zeta(x, q)
+
+
+# Polynomial approximations, relative error below 2e-7: Abramowitz and Stegun, Handbook of Mathematical Functions, 9.8.1-9.8.4.
+_I0_SMALL = (0.0045813, 0.0360768, 0.2659732, 1.2067492, 3.0899424, 3.5156229, 1.0)
+_I0_LARGE = (0.00392377, -0.01647633, 0.02635537, -0.02057706, 0.00916281, -0.00157565, 0.00225319, 0.01328592, 0.39894228)
+_I1_SMALL = (0.00032411, 0.00301532, 0.02658733, 0.15084934, 0.51498869, 0.87890594, 0.5)
+_I1_LARGE = (-0.00420059, 0.01787654, -0.02895312, 0.02282967, -0.01031555, 0.00163801, -0.00362018, -0.03988024, 0.39894228)
+
+
+def polynomial(coefficients, x):
+    """Return a polynomial with given coefficients, highest power first, at x."""
+    out = x * 0.0
+    for coefficient in coefficients:
+        out = out * x + coefficient
+    return out
+
+
+@fused
+def _i0e(x):
+    size = abs(x * 1.0)
+    small, large = minimum(size, 3.75), maximum(size, 3.75)
+    near = exp(-small) * polynomial(_I0_SMALL, (small / 3.75) ** 2)
+    return where(size < 3.75, near, polynomial(_I0_LARGE, 3.75 / large) / sqrt(large))
+
+
+@fused
+def _i1e(x):
+    size = abs(x * 1.0)
+    small, large = minimum(size, 3.75), maximum(size, 3.75)
+    near = exp(-small) * small * polynomial(_I1_SMALL, (small / 3.75) ** 2)
+    return sign(x * 1.0) * where(size < 3.75, near, polynomial(_I1_LARGE, 3.75 / large) / sqrt(large))
+
+
+@op(partials={"x": "lax.bessel_i1e(x) - np.sign(x) * out"})
+def bessel_i0e(x):
+    """Return exp(-|x|) I0(x), elementwise: the modified Bessel function of order zero, scaled."""
+    return _i0e(x)
+
+
+@op(partials={"x": "rt.bessel_i1e_slope(x)"})
+def bessel_i1e(x):
+    """Return exp(-|x|) I1(x), elementwise: the modified Bessel function of order one, scaled."""
+    return _i1e(x)
+
+
+def bessel_i1e_slope(x):
+    """Return the derivative of bessel_i1e: I1' = I0 - I1 / x, one half at zero."""
+    zero = x == 0
+    safe = where(zero, 1.0, x)
+    slope = bessel_i0e(safe) - bessel_i1e(safe) * (sign(safe) + 1.0 / safe)
+    return where(zero, 0.5, slope)
+
+
+def i0(x):
+    """Return the modified Bessel function of the first kind of order zero, elementwise."""
+    return exp(abs(x)) * bessel_i0e(x)
+
+
+def i1(x):
+    """Return the modified Bessel function of the first kind of order one, elementwise."""
+    return exp(abs(x)) * bessel_i1e(x)

@@ -49,12 +49,36 @@ def fill_of(x, fill_value):
 
 
 _SET_RULE = {"linear": ("x", "values"), "vjp": {"x": "rt.clear(d_out, index)",
-                                                "values": "rt.unbroadcast(d_out[index], like=values)"}}
+                                                "values": "rt.unbroadcast(rt.picked(d_out, index), like=values)"}}
 
 
 def at_set_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
     """Update every example."""
+    if "index" in over and is_mask(index):
+        return set_masked(x, index, values, over)
     return update_examples(x, index, values, "set", over)
+
+
+def pick(x, index, mode="zero"):
+    """Return ``x[index]``, with zeros (or, with mode "fill", the smallest integer) for indices outside the array."""
+    from runtime.ops.index import _advanced, _getitem_entries, parse
+    entries = parse(index, x.shape)
+    sizes = iter(x.shape)
+    inside = True
+    for what, value in entries:
+        size = None if what == NEW else next(sizes)
+        if what == INT:
+            inside = inside and type(value) is int and -size <= value < size
+    if inside and not _advanced(entries):
+        return getitem(x, index)
+    return _getitem_entries(x, entries, mode)
+
+
+@op(linear="x", vjp={"x": "rt.unindex(d_out, index, like=x)"},
+    batch=lambda x, index, over=(): index_examples(x, index, tuple([n for n in ("x", "index") if n in over]), "zero"))
+def picked(x, index):
+    """Return ``x[index]``, with zeros for indices outside the array: what an update there left alone."""
+    return x[index] if isinstance(x, (list, tuple, dict)) else pick(as_operand(x), index)
 
 
 @op(**_SET_RULE, batch=at_set_batched)
@@ -63,12 +87,28 @@ def at_set(x, index, values, indices_are_sorted=False, unique_indices=False, mod
     return update(x, index, 0 if values is ZERO else values, "set", mode)
 
 
+@op(constant=True, unbatched=True, batch=lambda index, over=(): is_mask(index))
+def is_mask(index):
+    """Tell whether an index is a single array of bools."""
+    return _is_array(index) and kind(index.dtype) == "b"
+
+
+def set_masked(x, mask, values, over):
+    """Set the elements that a mask of each example's own chooses to one value for each example."""
+    from runtime import numpy as np
+    mask = np.reshape(mask, mask.shape + (1,) * (np.ndim(x) - ("x" in over) - (mask.ndim - 1)))
+    if "values" in over:
+        values = np.reshape(values, values.shape[:1] + (1,) * (mask.ndim - np.ndim(values)) + values.shape[1:])
+    return np.where(mask, values, x)
+
+
 def at_add_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
     """Update every example."""
     return update_examples(x, index, values, "add", over)
 
 
-@op(linear=("x", "values"), vjp={"x": "d_out", "values": "rt.unbroadcast(d_out[index], like=values)"}, batch=at_add_batched)
+@op(linear=("x", "values"), vjp={"x": "d_out", "values": "rt.unbroadcast(rt.picked(d_out, index), like=values)"},
+    batch=at_add_batched)
 def at_add(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
     """Return ``x`` with values added to ``x[index]``; an index that occurs twice adds twice."""
     return update(x, index, 0 if values is ZERO else values, "add", mode)
@@ -80,15 +120,12 @@ def at_subtract(x, index, values, indices_are_sorted=False, unique_indices=False
 
 
 def at_multiply_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example; no index may occur twice."""
-    old = index_examples(x, index, over)
-    from runtime.ops.reduce import aligned
-    values = aligned(values, old.ndim - 1) if "values" in over else values
-    return update_examples(x, index, old * values, "set", tuple([*over, "values"]))
+    """Update every example."""
+    return update_examples(x, index, values, "multiply", over)
 
 
 @op(jvp={"x": "rt.at_multiply(x_dot, index, values)", "values": "rt.unindex(x[index] * values_dot, index, like=x)"},
-    vjp={"x": "rt.at_multiply(d_out, index, values)", "values": "rt.unbroadcast(d_out[index] * x[index], like=values)"},
+    vjp={"x": "rt.at_multiply(d_out, index, values)", "values": "rt.unbroadcast(rt.picked(d_out, index) * x[index], like=values)"},
     batch=at_multiply_batched)
 def at_multiply(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
     """Return ``x`` with ``x[index]`` multiplied by values; the derivative takes it that no index occurs twice."""
@@ -105,23 +142,14 @@ def at_power(x, index, values, indices_are_sorted=False, unique_indices=False, m
     return at_set(x, index, x[index] ** values, indices_are_sorted, unique_indices, mode)
 
 
-def _extremum_batched(x, index, values, how, over):
-    from runtime import numpy as np
-    from runtime.ops.reduce import aligned
-    old = index_examples(x, index, over)
-    values = aligned(values, old.ndim - 1) if "values" in over else values
-    new = np.maximum(old, values) if how == "maximum" else np.minimum(old, values)
-    return update_examples(x, index, new, "set", tuple([*over, "values"]))
-
-
 def at_max_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example; no index may occur twice."""
-    return _extremum_batched(x, index, values, "maximum", over)
+    """Update every example."""
+    return update_examples(x, index, values, "maximum", over)
 
 
 def at_min_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example; no index may occur twice."""
-    return _extremum_batched(x, index, values, "minimum", over)
+    """Update every example."""
+    return update_examples(x, index, values, "minimum", over)
 
 
 def _extremum_rule(name):
@@ -130,7 +158,7 @@ def _extremum_rule(name):
     other = "rt.larger(values, x[index])" if name == "at_max" else "rt.larger(x[index], values)"
     share = share.format(name)
     return {"jvp": {"x": f"x_dot * {share}", "values": f"rt.unindex(values_dot * {other}, index, like=x)"},
-            "vjp": {"x": f"d_out * {share}", "values": f"rt.unbroadcast(d_out[index] * {other}, like=values)"}}
+            "vjp": {"x": f"d_out * {share}", "values": f"rt.unbroadcast(rt.picked(d_out, index) * {other}, like=values)"}}
 
 
 @op(**_extremum_rule("at_max"), batch=at_max_batched)
@@ -251,7 +279,7 @@ def _own_index(index):
     return _has_arrays(index)
 
 
-def index_examples_batched(x, index, over_, over=()):
+def index_examples_batched(x, index, over_, mode=None, over=()):
     """Merge the new batch axis with the one there is."""
     outer = (x if "x" in over else next(i for i in _arrays_of(index))).shape[0]
     inner = (x.shape[1 if "x" in over else 0] if "x" in over_ else
@@ -261,7 +289,7 @@ def index_examples_batched(x, index, over_, over=()):
     if "index" in over or "index" in over_:
         index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
     kinds = tuple([name for name in ("x", "index") if name in over or name in over_])
-    made = index_examples(x, index, kinds)
+    made = index_examples(x, index, kinds, mode)
     return reshape(made, (outer, inner) + made.shape[1:])
 
 
@@ -284,14 +312,14 @@ def map_index(index, function):
 
 
 @op(linear="x", vjp={"x": "rt.unindex_examples(d_out, index, over_, like=x)"}, batch=index_examples_batched)
-def index_examples(x, index, over_):
+def index_examples(x, index, over_, mode=None):
     """Return ``x[index]`` of every example; ``over_`` names which of "x" and "index" carry the batch axis."""
     x = as_operand(x, "indexing")
     if "index" not in over_ or not _own_index(index):
         items = index if isinstance(index, tuple) else (index,)
         spots = [i for i, item in enumerate(items) if isinstance(item, (int, numpy.integer)) or _is_array(item)]
         if not _has_arrays(index) or all([b - a == 1 for a, b in zip(spots, spots[1:])]):
-            return getitem(x, _prefixed(index))
+            return getitem(x, _prefixed(index)) if mode is None else pick(x, _prefixed(index))
         spots = getitem(_positions(x.shape[1:]), index)  # arrays apart from each other would move before the batch axis
         return getitem(reshape(x, (x.shape[0], -1)), (builtins.slice(None), spots))
     lead = 1 if "x" in over_ else 0
@@ -300,7 +328,7 @@ def index_examples(x, index, over_):
         x = getitem(x, (builtins.slice(None),) * lead + first)
     if lead:
         arrays, dims = [arange(x.shape[0]), *arrays], (0, *[d + 1 for d in dims])
-    return lowering.gather(x, *arrays, dims=dims, place=place, lead=1, mode=None)
+    return lowering.gather(x, *arrays, dims=dims, place=place, lead=1, mode=mode)
 
 
 def unindex_examples_batched(d, index, over_, like, over=()):
@@ -376,9 +404,12 @@ def update_examples_batched(x, index, values, how, over_, over=()):
 
 @op(jvp="rt.update_examples_dot(x_dot, index, values_dot, how, over_, like=x)",
     vjp={"x": "rt.clear_examples(d_out, index, how, over_, like=x)",
-         "values": "rt.updated_examples(d_out, index, over_, like=values)"}, batch=update_examples_batched)
+         "values": "rt.updated_examples(d_out, index, how, over_, like=values)"}, batch=update_examples_batched)
 def update_examples(x, index, values, how, over_):
-    """Return every example with ``x[index]`` set ("set") or added to ("add"); ``over_`` names what carries the batch axis."""
+    """Return every example with ``x[index]`` updated by "set", "add", "multiply", "minimum" or "maximum".
+
+    ``over_`` names which of "x", "index" and "values" carry the batch axis. Only "set" and "add" have derivatives.
+    """
     sized = [(x, "x"), (values, "values")] + [(i, "index") for i in _arrays_of(index)]
     size = next(v.shape[0] for v, name in sized if name in over_)
     x = as_operand(x)
@@ -389,7 +420,7 @@ def update_examples(x, index, values, how, over_):
         first, dims, arrays, place = _plan(index, shape)
         spots = lowering.gather(getitem(_positions(shape), first), *arrays, dims=dims, place=place, lead=1, mode="fill")
     else:
-        spots = getitem(_positions(shape), index)
+        spots = pick(_positions(shape), index, "fill")
         spots = broadcast_to(spots, (size, *spots.shape))
     values = as_operand(values)
     if "values" in over_ and values.ndim < spots.ndim:
@@ -402,8 +433,14 @@ def update_examples(x, index, values, how, over_):
     return reshape(update(reshape(x, (x.size,)), flat, values, how), x.shape)
 
 
+def _linear(how):
+    if how not in ("set", "add"):
+        raise NotImplementedError(f"the derivative of x.at[...].{how} under vmap is not available; use where, or at[...].set")
+
+
 def update_examples_dot(x_dot, index, values_dot, how, over_, like):
     """Return the tangent of ``update_examples``."""
+    _linear(how)
     from runtime.cotangent import instantiate
     if x_dot is ZERO and values_dot is ZERO:
         return ZERO
@@ -413,14 +450,16 @@ def update_examples_dot(x_dot, index, values_dot, how, over_, like):
 
 def clear_examples(d, index, how, over_, like):
     """Return the cotangent of x in ``update_examples``."""
+    _linear(how)
     from runtime import numpy as np
     kinds = ("x", "index") if "index" in over_ else ("x",)
     cleared = update_examples(d, index, 0, "set", kinds) if how == "set" else d
     return cleared if "x" in over_ else np.sum(cleared, 0)
 
 
-def updated_examples(d, index, over_, like):
+def updated_examples(d, index, how, over_, like):
     """Return the cotangent of the values in ``update_examples``."""
+    _linear(how)
     from runtime.cotangent import unbroadcast
     kinds = ("x", "index") if "index" in over_ else ("x",)
     found = index_examples(d, index, kinds)

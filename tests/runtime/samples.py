@@ -41,7 +41,7 @@ np.clip(x, -0.5, 0.5) | np.clip(x, None, 0.3) | lax.clamp(-0.5, x, 0.5) | np.nan
 np.divmod(x, p)[1] | np.select([x > 1, x > 0], [x, x * 2], 0.0) | lax.integer_pow(x, 3) | lax.max(x, y) | lax.rem(x, p)
 np.exp(x) * np.log(p) / (1 + x * x) | lax.round(x) | np.ldexp(x, 2) | np.modf(x)[0] | -x | abs(x) | +x
 lax.reduce_precision(x, 8, 7) | lax.stop_gradient(x) * x | np.astype(x, np.float16) | x.astype(int) * x | np.asarray(x) * 2
-np.i0(x) | lax.square(x) | lax.reciprocal(p) | lax.exp2(x)
+np.i0(x) | lax.bessel_i0e(x) | lax.bessel_i1e(x) | lax.square(x) | lax.reciprocal(p) | lax.exp2(x)
 """
 INTEGERS = """
 n + n2 | n - n2 | n * n2 | n / n2 | n // n2 | n % n2 | np.fmod(n, n2) | n ** 2 | np.abs(n) | np.sign(n) | -n | n & n2

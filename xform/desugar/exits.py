@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import gast
 
-from xform.syntax import assign, branch, const, exit_if, is_exit, name, negate, returns
+from xform.syntax import assign, branch, const, exit_if, is_exit, name, negate, reads, returns, target_names
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def _canonical(loop):
     for index, statement in enumerate(loop.body):
         if is_exit(statement) and not statement.orelse:
             endless = isinstance(loop, gast.While) and isinstance(loop.test, gast.Constant) and loop.test.value
-            if (endless or isinstance(loop, gast.For) and index == 0 and isinstance(statement.test, gast.Name)) \
+            if (endless or isinstance(loop, gast.For) and index == 0
+                           and not set(reads(statement.test)) & set(target_names(loop.target))) \
                     and not loop.orelse and not jumps_of(loop.body[:index]).may:
                 return loop.body[:index + 1], loop.body[index + 1:]
             return [], loop.body

@@ -1,0 +1,310 @@
+"""What xform does not support is refused before it runs: the file, the line, a caret, the reason and what to write instead."""
+import math
+import re
+
+import numpy
+import pytest
+
+import xform
+import xform.numpy as np
+from xform import SourceError, TransformError, grad, jit, vmap
+
+
+def generator(x):
+    yield x
+
+
+def context(x):
+    with open("/dev/null") as stream:
+        y = x * stream.fileno()
+    return y
+
+
+def handler(x):
+    try:
+        return x * 2.0
+    except ValueError:
+        return x
+
+
+def local_class(x):
+    class Local:
+        pass
+    return x
+
+
+COUNT = 0
+ITEMS = [1.0]
+
+
+def global_assignment(x):
+    global COUNT
+    COUNT = COUNT + 1
+    return x * COUNT
+
+
+def nonlocal_assignment(x):
+    y = 1.0
+
+    def inner():
+        nonlocal y
+        y = y * x
+    inner()
+    return y
+
+
+def matching(x):
+    match x:
+        case 1.0:
+            return x
+    return x * 2.0
+
+
+def attribute_assignment(x):
+    y = Holder()
+    y.value = x
+    return y.value
+
+
+class Holder:
+    """Something with attributes."""
+
+
+def global_append(x):
+    ITEMS.append(x)
+    return x
+
+
+def global_element(x):
+    ITEMS[0] = x
+    return x * ITEMS[0]
+
+
+def unknown_name(x):
+    return not_defined_anywhere(x)  # noqa: F821
+
+
+def c_function(x):
+    return math.gcd(x, 2) * x
+
+
+def foreign_method(x):
+    y = x.frobnicate()
+    return y * 2.0
+
+
+def deletion(x):
+    y = [x, 2.0]
+    del y[0]
+    return y[0]
+
+
+def used_pop(x):
+    items = [x, 2.0]
+    return items.pop() * items[0]
+
+
+def iterator(x):
+    return next(iter([x, x]))
+
+
+def spread_display(x):
+    items = [x]
+    return np.sum(np.array([*items, *items]))
+
+
+def data_called(x):
+    table = [x]
+    return table(x)
+
+
+async def coroutine(x):
+    return x
+
+
+# function, the text under the caret, the reason, the hint
+REFUSED = [
+    (generator, "yield x", "a generator (yield) cannot be transformed", "Append to a list and return it."),
+    (context, "with open", "with is not supported in a transformed function yet", "Move the with around the transformed call."),
+    (handler, "try:", "try/except is not supported in a transformed function yet", "Test the condition with if"),
+    (local_class, "class Local:", "a class defined inside a transformed function is not supported yet", "Define the class at module"),
+    (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
+    (nonlocal_assignment, "nonlocal y", "assigning an outer function's variable is not supported", "Return the value instead."),
+    (matching, "match x:", "match is not supported in a transformed function yet", "Write if/elif"),
+    (attribute_assignment, "y.value = x", "assigning an attribute is not supported in a transformed function", "Return the new value"),
+    (global_append, "ITEMS.append(x)", "'ITEMS' is not a local variable: a transformed function changes no outer object",
+     "Make the list inside the function"),
+    (global_element, "ITEMS[0] = x", "'ITEMS' is not a local variable", ""),
+    (unknown_name, "not_defined_anywhere(x)", "name 'not_defined_anywhere' is not defined", ""),
+    (c_function, "math.gcd(x, 2)", "cannot differentiate gcd (builtin_function_or_method): a derivative flows through 'x' here",
+     "Give it a derivative with custom_vjp or custom_jvp, or write it with xform.numpy."),
+    (foreign_method, "x.frobnicate()", "cannot differentiate method .frobnicate()", "Call a function instead."),
+    (deletion, "y[0]", "del of an element or attribute is not supported", "Build a new container without it."),
+    (used_pop, "items.pop()", "the result of .pop() is used while it changes its object in place", "Use an index and a slice."),
+    (iterator, "iter([x, x])", "cannot differentiate iter", ""),
+    (data_called, "table(x)", "which is a value made at run time", ""),
+    (coroutine, "async def", "", ""),
+]
+
+
+@pytest.mark.parametrize("function, marked, reason, hint", REFUSED, ids=[c[0].__name__ for c in REFUSED])
+def test_refused_with_place_reason_and_hint(function, marked, reason, hint):
+    with pytest.raises(TransformError) as caught:
+        grad(function)(2.0)
+    text = str(caught.value)
+    lines = text.split("\n")
+    place = re.match(r'  File "(.*)", line (\d+)$', lines[0])
+    assert place and place[1] == __file__
+    with open(__file__) as stream:
+        written = stream.read().split("\n")[int(place[2]) - 1]
+    assert marked in written and lines[1].strip() == written.strip()
+    carets = lines[2]
+    assert set(carets.strip()) == {"^"}
+    start = len(carets) - len(carets.lstrip()) - 4
+    assert written.strip()[start:].startswith(marked)
+    assert reason in text and hint in text
+    assert caught.value.file == __file__ and caught.value.line == int(place[2])
+    assert reason in caught.value.reason and hint in caught.value.hint
+
+
+@pytest.mark.parametrize("transform", [grad, vmap, jit, xform.jacfwd, xform.value_and_grad], ids=lambda t: t.__name__)
+def test_every_transformation_refuses(transform):
+    argument = numpy.ones(3, numpy.float32) if transform is vmap else 2.0
+    with pytest.raises(TransformError, match="yield"):
+        transform(generator)(argument)
+
+
+def test_nothing_runs_before_the_refusal(capsys):
+    def f(x):
+        print("ran")
+        try:
+            return x
+        except ValueError:
+            return x
+    with pytest.raises(TransformError):
+        grad(f)(1.0)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_callee_is_named_not_the_caller():
+    def outer(x):
+        return handler(x) * 2.0
+    with pytest.raises(TransformError) as caught:
+        grad(outer)(2.0)
+    assert "try:" in str(caught.value)
+
+
+def test_unsupported_parts_that_carry_no_derivative_are_fine():
+    def f(x):
+        return x * math.gcd(12, 18) * len("abc") * int("2")
+    assert grad(f)(1.0) == 36.0
+
+
+# -- functions that have no source ----------------------------------------------------------------------------------------
+
+def test_code_without_source():
+    namespace = {"np": np}
+    exec("def made(x): return np.sin(x)", namespace)
+    with pytest.raises(SourceError, match=r"The source of 'made' is not available \(it was defined in '<string>'\)") as caught:
+        grad(namespace["made"])(1.0)
+    assert "Put the function into a file or a notebook cell" in str(caught.value)
+
+
+def test_a_c_function():
+    with pytest.raises(TransformError, match=r"cannot transform 'gcd' \(builtin_function_or_method\): it has no Python source and no "
+                                             "derivative rule") as caught:
+        grad(math.gcd)(1.0, 2)
+    assert "Write a function that calls xform.numpy instead." in str(caught.value)
+
+
+@pytest.mark.parametrize("transform", [grad, vmap, jit, xform.jacrev])
+def test_what_is_not_callable(transform):
+    with pytest.raises(TypeError, match="Expected a callable value, got 3"):
+        transform(3)
+
+
+# -- arguments and results ------------------------------------------------------------------------------------------------
+
+def double(x):
+    return x * 2.0
+
+
+def test_gradient_of_a_vector():
+    with pytest.raises(TypeError, match=r"Gradient only defined for scalar-output functions. Output had shape: \(3,\)"):
+        grad(double)(np.ones(3))
+
+
+def test_gradient_of_a_tuple():
+    with pytest.raises(TypeError, match="Gradient only defined for scalar-output functions. Output was a tuple.*has_aux=True"):
+        grad(lambda x: (x, x))(2.0)
+
+
+def test_gradient_of_a_complex_result():
+    with pytest.raises(TypeError, match="grad requires real-valued outputs.*holomorphic=True"):
+        grad(lambda x: x * 1j)(2.0)
+
+
+@pytest.mark.parametrize("argument", [3, numpy.arange(3), numpy.array(True)], ids=["int", "ints", "bool"])
+def test_integer_arguments(argument):
+    with pytest.raises(TypeError, match="grad requires real- or complex-valued inputs.*for argument 'x' of double") as caught:
+        grad(double)(argument)
+    assert "test_refusals.py" in str(caught.value) and "allow_int=True" in str(caught.value)
+
+
+def test_a_string_argument():
+    with pytest.raises(TypeError, match=r"Argument 'x' of double holds a str \('a'\), which grad cannot differentiate"):
+        grad(double)("a")
+
+
+def test_too_few_arguments():
+    with pytest.raises(TypeError, match="argnums=2 requires at least 3 positional arguments to be passed by the caller, but got only 2"):
+        grad(lambda x, y: x * y, argnums=2)(1.0, 2.0)
+    with pytest.raises(TypeError, match="missing a required argument: 'y'"):
+        grad(lambda x, y: x * y)(1.0)
+
+
+def test_mapped_sizes_that_differ():
+    with pytest.raises(ValueError, match="vmap got inconsistent sizes for array axes to be mapped") as caught:
+        vmap(lambda a, b: a + b)(np.ones(3), np.ones((4, 2)))
+    assert "a has size 3 along axis 0 (its shape is (3,))" in str(caught.value)
+    assert "b has size 4 along axis 0 (its shape is (4, 2))" in str(caught.value)
+
+
+@pytest.mark.parametrize("argument, axes, message", [
+    (2.0, 0, "vmap was requested to map its argument x along axis 0, which implies that its rank should be at least 1, but is only 0"),
+    (numpy.ones(3), 1, "vmap was requested to map its argument x along axis 1, which implies that its rank should be at least 2"),
+    (numpy.ones(3), (0, 0), r"got len\(in_axes\)=2, len\(args\)=1"),
+    (numpy.ones(3), None, "vmap must have at least one non-None value in in_axes"),
+], ids=["rank-0", "rank-1", "count", "none"])
+def test_mapped_axes_that_do_not_fit(argument, axes, message):
+    with pytest.raises(ValueError, match=message):
+        vmap(double, in_axes=axes)(argument)
+
+
+def test_a_staged_value_has_no_number():
+    with pytest.raises(TypeError, match=r"int\(x\) needs the value of an array of type float32\[\]") as caught:
+        jit(lambda x: int(x))(1.0)
+    assert "static_argnums" in str(caught.value)
+
+
+def check_size(x):
+    if x > 1.0:
+        raise ValueError("too big")
+    return x
+
+
+def test_raise():
+    with pytest.raises(ValueError, match="too big"):
+        grad(check_size)(2.0)
+    assert grad(check_size)(0.5) == 1.0
+    with pytest.raises(TransformError, match="raise in a branch that only some examples take is not supported under vmap"):
+        vmap(check_size)(np.ones(3))
+
+
+def test_errors_of_the_program_name_its_line():
+    def f(x):
+        return np.dot(x, np.ones(4))
+    with pytest.raises((TypeError, ValueError)) as caught:
+        grad(f)(np.ones(3))
+    notes = "\n".join(getattr(caught.value, "__notes__", ()))
+    assert "test_refusals.py" in notes and "return np.dot(x, np.ones(4))" in notes
