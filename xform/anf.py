@@ -30,7 +30,7 @@ from xform.desugar.exits import single_exit
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
 from xform.names import Names
-from xform.resolve import Object
+from xform.resolve import Display, Object
 from xform.syntax import (assign, at, branch, call, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
@@ -336,6 +336,11 @@ class Lowering:
 
     def materialise(self, known, node):
         """A compile-time value where a run-time value is wanted."""
+        if isinstance(known, Display):
+            items = [name(n, node) for n in known.names]
+            if known.keys is None:
+                return at(gast.Tuple(items, gast.Load()), node)
+            return at(gast.Dict([const(k, node) for k in known.keys], items), node)
         if isinstance(known, Object):
             value = known.value
             if value is None or isinstance(value, (bool, str)) or value is Ellipsis:

@@ -16,6 +16,7 @@ from xform import pipeline, resolve
 from xform.errors import TransformError
 from xform.emit import collect, emit
 from xform.inputs import bind_arguments, differentiable, numeric, plain
+from xform.library import is_runtime
 from xform.load import load, user_frame
 from xform.unit import Unit
 
@@ -27,45 +28,46 @@ class Target:
         self.unit, self.values, self.keywords = unit, tuple(values), dict(keywords or {})
 
 
-def target_of(fun) -> Target:
-    """Reduce functions, partials, bound methods, callable objects and transformed functions."""
+def target_of(fun, given=None) -> Target:
+    """Reduce functions, partials, bound methods, callable objects and transformed functions.
+
+    given: (number of positional arguments, keywords) of the call, for functions with *args or **kwargs.
+    """
     if isinstance(fun, Transformed):
-        inner = target_of(fun.fun)
+        inner = target_of(fun.fun, given)
         return Target(fun.derived(inner), inner.values, inner.keywords)
     if isinstance(fun, functools.partial):
-        inner = target_of_with(fun.func, fun.args)
+        if given is not None:
+            given = given[0], tuple(dict.fromkeys([*fun.keywords, *given[1]]))
+        inner = target_of_with(fun.func, fun.args, given)
         return Target(inner.unit, inner.values, {**inner.keywords, **fun.keywords})
     if isinstance(fun, types.MethodType):
-        return target_of_with(fun.__func__, (fun.__self__,))
+        return target_of_with(fun.__func__, (fun.__self__,), given)
+    if given is not None and isinstance(fun, types.FunctionType) and not plain(inspect.signature(fun)) \
+            and not is_runtime(fun):
+        return Target(pipeline.spread(fun, *given))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):
         return Target(pipeline.unit_of_callable(fun))
     if isinstance(fun, functools._lru_cache_wrapper):
-        return target_of(fun.__wrapped__)
+        return target_of(fun.__wrapped__, given)
     if not isinstance(fun, type) and isinstance(getattr(type(fun), "__call__", None), types.FunctionType):
-        return target_of_with(type(fun).__call__, (fun,))
+        return target_of_with(type(fun).__call__, (fun,), given)
     return Target(pipeline.unit_of_callable(fun))
 
 
-def target_of_with(fun, args) -> Target:
+def target_of_with(fun, args, given=None) -> Target:
     """Reduce ``fun`` with leading arguments: functions and objects are specialised to, data is passed along."""
     from xform.desugar.functions import specialise
     if isinstance(fun, types.FunctionType) and any(resolve.is_static(resolve.Object(a)) for a in args):
         names = list(inspect.signature(fun).parameters)
-        statics = {n: resolve.normal(resolve.Object(a)) for n, a in zip(names, args)
+        statics = {n: resolve.Object(a) for n, a in zip(names, args)
                    if resolve.is_static(resolve.Object(a))}
         unit, _ = specialise(None, fun, statics, None)
         return Target(unit, [a for n, a in zip(names, args) if n not in statics])
-    inner = target_of(fun)
+    if given is not None:
+        given = given[0] + len(args), given[1]
+    inner = target_of(fun, given)
     return Target(inner.unit, [*inner.values, *args], inner.keywords)
-
-
-def bound_target(inner, args, kwargs):
-    """(target, one value a parameter) of a call; *args and **kwargs become as many parameters as the call gives."""
-    if not plain(inner.unit.signature):
-        keywords = {**inner.keywords, **kwargs}
-        unit = pipeline.spread(inner.unit, len(inner.values) + len(args), tuple(keywords))
-        return Target(unit, inner.values), [*inner.values, *args, *keywords.values()]
-    return inner, bind_arguments(inner, args, kwargs)
 
 
 class Transformed:
@@ -126,19 +128,17 @@ class Transformed:
     def _vmap(self, args, kwargs):
         inner, values = self._bound(args, kwargs)
         extra, values = vmap_arguments(self, inner, values, len(args))
-        return run(self._entry(repr(extra), inner, extra), values)
+        return run(self._entry((inner.unit, repr(extra)), inner, extra), values)
 
     def _boundary_entry(self, inner, args, kwargs, values):
         """The loaded function for a call of jit or pmap; parameters left to their defaults stay Python values."""
         given = len(inner.values) + len(args)
-        if len(values) == len(inner.unit.params) and not plain(target_of(self.fun).unit.signature):
-            return self._entry(("spread", given, tuple(kwargs)), inner)
         if given == len(inner.unit.params) and not kwargs and not inner.keywords:
-            return self._entry(None, inner)
+            return self._entry(inner.unit, inner)
         bound = inner.unit.signature.bind(*inner.values, *args, **{**inner.keywords, **kwargs})
         provided = [p for p in inner.unit.params if p in bound.arguments]
         if len(provided) == len(inner.unit.params):
-            return self._entry(None, inner)
+            return self._entry(inner.unit, inner)
         values[:] = [v for p, v in zip(inner.unit.params, values) if p in bound.arguments]
         options = dict(self.options)
         names = options.pop("static_argnames", None)
@@ -149,10 +149,11 @@ class Transformed:
             numbers = (numbers,) if isinstance(numbers, int) else numbers
             options["static_argnums"] = tuple(n for n in numbers if n < len(provided) - len(inner.values))
         narrowed = Target(pipeline.with_defaults(inner.unit, provided), inner.values)
-        return self._entry(tuple(provided), narrowed, options=options)
+        return self._entry((inner.unit, *provided), narrowed, options=options)
 
     def _bound(self, args, kwargs):
-        return bound_target(target_of(self.fun), args, kwargs)
+        inner = target_of(self.fun, (len(args), tuple(kwargs)))
+        return inner, bind_arguments(inner, args, kwargs)
 
     def __get__(self, instance, owner=None):
         """Behave as a method when set on a class."""
@@ -408,9 +409,7 @@ def hessian(fun, argnums=0, has_aux=False, holomorphic=False):
 
 
 def _entry_for(kind, fun, options, cache):
-    inner = target_of(fun)
-    if not plain(inner.unit.signature):
-        inner, _ = bound_target(inner, range(options["count"]), {})
+    inner = target_of(fun, (options["count"], ()))
     unit = pipeline.derive(kind, inner.unit, options, len(inner.values))
     key = (kind, repr(options))
     found = cache.get(unit if not isinstance(unit, tuple) else unit[0])

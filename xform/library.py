@@ -43,10 +43,9 @@ BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmo
             range: "rt.builtins.range", map: "rt.builtins.map"}
 TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of"}
 # Builtins whose result carries no derivative and that are called as they are.
-PLAIN_BUILTINS = frozenset({len, isinstance, issubclass, type, print, repr, str, bool, hasattr, callable, id, ord, chr,
-                            hash, format, slice, dict, set, frozenset, sorted, getattr, ValueError, TypeError,
-                            AssertionError, IndexError, KeyError, ZeroDivisionError, RuntimeError, Exception,
-                            ArithmeticError, NotImplementedError, OverflowError, FloatingPointError, breakpoint})
+STATIC_BUILTINS = frozenset({"len", "isinstance", "issubclass", "type", "print", "repr", "str", "bool", "hasattr", "callable", "id",
+                             "ord", "chr", "hash", "format", "slice", "range", "breakpoint", "ascii", "bin", "hex", "oct",
+                             "bytes", "dir", "input", "open", "object"})
 
 _OPERATOR = {"add": "np.add", "sub": "np.subtract", "mul": "np.multiply", "truediv": "np.divide", "pow": "np.power",
              "neg": "np.negative", "matmul": "np.matmul", "abs": "np.abs", "lt": "np.less", "le": "np.less_equal",
@@ -125,7 +124,7 @@ def canonical(value) -> str | None:
         if module == "_operator" and getattr(operator, own, None) is value:
             return _OPERATOR.get(own)
     import numpy
-    if isinstance(own, str) and getattr(numpy, own, None) is value and value is not getattr(builtins, own, None):
+    if isinstance(own, str) and numpy.__dict__.get(own) is value and value is not getattr(builtins, own, None):
         if not isinstance(value, type) and lookup(f"np.{own}") is not None:
             return f"np.{own}"
     if isinstance(own, str) and getattr(numpy.linalg, own, None) is value and lookup(f"np.linalg.{own}") is not None:

@@ -11,7 +11,7 @@ import gast
 from runtime.op import Rule, rule_of
 from xform.desugar.functions import unit_of
 from xform.desugar.targets import as_expression
-from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, UNARY, is_runtime, lookup
+from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, STATIC_BUILTINS, UNARY, is_runtime, lookup
 from xform.syntax import const, dotted
 from xform.unit import Unit
 
@@ -137,12 +137,15 @@ def _call(node, unit):
         if hasattr(type(target), "_xform_custom"):
             return CustomCall(target, args, node)
         if target is None and hasattr(builtins, path) and path not in unit.params:
-            return Static(node)
+            found = getattr(builtins, path)
+            if path in STATIC_BUILTINS or isinstance(found, type) and issubclass(found, BaseException):
+                return Static(node)
+            return Opaque(node, f"{path}()", "Write it out with a loop or with xform.numpy.", operands)
         if target is not None:
             return Opaque(node, f"{path} ({type(target).__name__})", operands=operands)
         return Opaque(node, f"{path}, which is a value made at run time",
                       "Define the function where it is called, or pass it to the transformation as an argument of the "
-                      "function that is transformed.", operands)
+                      "function that is transformed.", operands + [node.func])
     return Opaque(node, f"method .{node.func.attr}()", "Call a function instead.", operands + [node.func.value])
 
 

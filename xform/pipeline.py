@@ -8,6 +8,7 @@ import inspect
 
 import gast
 
+from xform.desugar.functions import spread as spread_source
 from xform.desugar.functions import unit_of
 from xform.errors import TransformError
 from xform.grammar import check
@@ -176,36 +177,39 @@ def with_defaults(unit, provided):
     return _derived[key]
 
 
-def spread(unit, count, keywords):
-    """The unit of a function with *args or **kwargs as one of ``count`` positional parameters and those keywords."""
-    key = ("spread", unit, count, tuple(keywords))
+def spread(fun, count, keywords):
+    """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords: one
+    parameter for each, in the order of the call."""
+    key = ("spread", fun, count, tuple(keywords))
     if key not in _derived:
+        from xform.desugar.calls import default_values
         from xform.syntax import const
-        names = Names()
-        signature = unit.signature
-        P = inspect.Parameter
+        names, P = Names(), inspect.Parameter
+        signature = inspect.signature(fun)
         fixed = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         variadic = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
         positional = [names.fresh(p.name) for p in fixed[:count]]
-        positional += [names.fresh(f"{variadic}_{i}") for i in range(count - len(fixed[:count]))]
+        positional += [names.fresh(f"{variadic}_{i}") for i in range(count - len(positional))]
         params = positional + [names.take(k) for k in keywords]
-        bound = signature.bind(*positional, **{k: k for k in keywords})
-        made = Unit(unit.name, None, {unit.name: unit}, {"out"}, unit.file, unit.origin)
-        args = []
-        for p in signature.parameters.values():
-            value = bound.arguments.get(p.name)
-            if p.kind is p.VAR_POSITIONAL:
-                args.append(pack([name(v) for v in value or ()]))
-            elif p.kind is p.VAR_KEYWORD:
-                value = value or {}
-                args.append(gast.Dict([const(k) for k in value], [name(v) for v in value.values()]))
-            elif value is not None:
-                args.append(name(value))
-            else:
-                from xform.desugar.calls import default_values
-                args += [a for a, q in zip(default_values(unit, [n for n in unit.params if n != p.name], made.env), unit.params)
-                         if q == p.name]
-        made.tree = function(unit.name, params, [assign("out", call(unit.name, args)), returns(name("out"))])
+        bound = signature.bind(*positional, **{k: k for k in keywords}).arguments
+        found = spread_source(fun, count, tuple(keywords))
+        if found is not None:       # inside, *args is then known to hold these parameters
+            inner, places = found
+            given = {p: name(positional[k] if kind == "positional" else k) for p, (kind, k) in zip(inner.params, places)}
+            given.update({p: name(v) for p, v in bound.items() if isinstance(v, str) and p in inner.params})
+        else:
+            inner = unit_of(fun)
+            given = {p: name(v) for p, v in bound.items() if isinstance(v, str)}
+            for p in signature.parameters.values():
+                if p.kind is p.VAR_POSITIONAL:
+                    given[p.name] = pack([name(v) for v in bound.get(p.name, ())])
+                elif p.kind is p.VAR_KEYWORD:
+                    rest = bound.get(p.name, {})
+                    given[p.name] = gast.Dict([const(k) for k in rest], [name(v) for v in rest.values()])
+        made = Unit(inner.name, None, {inner.name: inner}, {"out"}, inner.file, inner.origin)
+        defaults = dict(zip(inner.params, default_values(inner, list(given), made.env)))
+        args = [given.get(p, defaults[p]) for p in inner.params]
+        made.tree = function(inner.name, params, [assign("out", call(inner.name, args)), returns(name("out"))])
         made.signature = inspect.Signature([P(p, P.POSITIONAL_OR_KEYWORD) for p in params])
         _derived[key] = made
     return _derived[key]

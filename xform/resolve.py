@@ -68,17 +68,26 @@ class Derived:
     options: tuple
 
 
+@dataclass(frozen=True, eq=False)
+class Display:
+    """A tuple (or, with keys, a dict) of locals: what *args and **kwargs hold in a function specialised to a call."""
+    names: tuple[str, ...]
+    keys: tuple[str, ...] | None = None
+
+
 def is_function(known) -> bool:
     """Whether a compile-time value is something to call."""
     if isinstance(known, Object):
         return callable(known.value)
-    return known is not None
+    return known is not None and not isinstance(known, Display)
 
 
 def captured_names(known):
     """Locals of the enclosing function that a compile-time value depends on."""
     if isinstance(known, Closure):
         return list(known.env)
+    if isinstance(known, Display):
+        return list(known.names)
     if isinstance(known, Partial):
         found = captured_names(known.fn)
         for value in [*known.args, *(v for _, v in known.keywords)]:
@@ -94,6 +103,8 @@ def renamed(known, mapping):
     if isinstance(known, Closure):
         before = known.mapping or {n: n for n in known.nested.captured()}
         return Closure(known.nested, {n: mapping[m] for n, m in before.items()})
+    if isinstance(known, Display):
+        return Display(tuple(mapping[n] for n in known.names), known.keys)
     if isinstance(known, Partial):
         def one(value):
             if isinstance(value, gast.Name):
@@ -119,6 +130,8 @@ def shape_of(known):
             return shape_of(value)
         return ("partial", shape_of(known.fn), tuple(map(one, known.args)),
                 tuple((k, one(v)) for k, v in known.keywords))
+    if isinstance(known, Display):
+        return ("display", len(known.names), known.keys)
     return ("derived", known.kind, shape_of(known.fn), repr(known.options))
 
 
@@ -147,10 +160,11 @@ def normal(known):
 def is_static(known) -> bool:
     """Whether a callee should be specialised to this argument: functions and objects with methods, not data."""
     if not isinstance(known, Object):
-        return known is not None
+        return known is not None and not isinstance(known, Display)
     value = known.value
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type,
-                                           types.ModuleType)):
+    if isinstance(value, types.ModuleType):
+        return True
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type)):
         return False
     return callable(value) or not hasattr(value, "dtype") and hasattr(value, "__dict__")
 

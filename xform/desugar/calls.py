@@ -25,8 +25,8 @@ import runtime
 from runtime.tree import tree_map
 from xform import resolve
 from xform.errors import refuse
-from xform.library import METHODS, PLAIN_BUILTINS, canonical, lookup
-from xform.resolve import Closure, Derived, Object, Partial
+from xform.library import METHODS, STATIC_BUILTINS, canonical, lookup
+from xform.resolve import Closure, Derived, Display, Object, Partial
 from xform.syntax import at, call, const, name, reference, returns
 from xform.unit import Unit
 
@@ -232,7 +232,7 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     statics, names = {}, list(callee.nested.signature().parameters)
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
-            statics[place] = resolve.normal(argument)
+            statics[place] = argument
     if not statics:
         return None
     unit, passed = callee.nested.specialised(statics)
@@ -249,6 +249,10 @@ def arguments(lowering, node):
     for argument in node.args:
         if isinstance(argument, gast.Starred):
             inner = argument.value
+            known = lowering.known(inner)
+            if isinstance(known, Display):
+                args += [name(n, node) for n in known.names]
+                continue
             if isinstance(inner, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in inner.elts):
                 args += [_argument(lowering, e) for e in inner.elts]
                 continue
@@ -258,6 +262,10 @@ def arguments(lowering, node):
     keywords = {}
     for keyword in node.keywords:
         if keyword.arg is None:
+            known = lowering.known(keyword.value)
+            if isinstance(known, Display):
+                keywords.update({k: name(n, node) for k, n in zip(known.keys, known.names)})
+                continue
             if not isinstance(keyword.value, gast.Dict):
                 refuse(node, lowering.unit, "a call with **kwargs is not supported in a transformed function yet",
                        "Spell the keyword arguments out.")
@@ -271,7 +279,7 @@ def arguments(lowering, node):
 def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
-    from xform.desugar.functions import specialise, unit_of
+    from xform.desugar.functions import specialise, spread_call, unit_of
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     path = canonical(value)
@@ -282,8 +290,8 @@ def call_object(lowering, callee, args, keywords, node):
     is_op = path and rule_of(target) is not None
     if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         names = list(inspect.signature(target).parameters)
-        statics = {names[i]: resolve.normal(a) for i, a in static.items() if resolve.is_static(a)}
-        statics.update({k: resolve.normal(a) for k, a in named.items() if resolve.is_static(a)})
+        statics = {names[i]: a for i, a in static.items() if resolve.is_static(a)}
+        statics.update({k: a for k, a in named.items() if resolve.is_static(a)})
         if statics:
             unit, passed = specialise(lowering, target, statics, node)
             rest = [_atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
@@ -296,11 +304,19 @@ def call_object(lowering, callee, args, keywords, node):
         if not is_op and isinstance(target, types.FunctionType):
             args = _pack_variadic(lowering, target, args, node)
         return call(reference(path, node), args, keywords, node)
-    if value in PLAIN_BUILTINS if _hashable(value) else False:
+    if value is dict and not args:
+        return at(gast.Dict([const(k, node) for k in keywords], list(keywords.values())), node)
+    if value is getattr and len(args) == 2 and isinstance(args[1], gast.Constant):
+        return lowering.value(at(gast.Attribute(node.args[0], args[1].value, gast.Load()), node))
+    if getattr(value, "__name__", None) in STATIC_BUILTINS and getattr(builtins, value.__name__, None) is value:
         return call(name(value.__name__, node), args, keywords, node)
     if isinstance(value, types.FunctionType):
         wanted = getattr(value, "__name__", "function").replace("<lambda>", "lambda_")
         kinds = {p.kind for p in inspect.signature(value).parameters.values()}
+        if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+            found = spread_call(lowering, value, args, keywords, node)
+            if found is not None:
+                return found
         if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             callee = unit_of(value)     # generated calls pass every parameter by position
         key = lowering.refer(wanted, callee)

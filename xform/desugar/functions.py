@@ -50,6 +50,7 @@ def parameters(tree):
 def binding_counts(tree):
     """How often each local of a function is bound (parameters count)."""
     counts = dict.fromkeys(parameters(tree), 1)
+    stored = []
 
     def bind(identifier, times=1):
         counts[identifier] = counts.get(identifier, 0) + times
@@ -75,7 +76,7 @@ def binding_counts(tree):
             while isinstance(base, gast.Subscript):
                 base = base.value
             if isinstance(base, gast.Name):
-                bind(base.id, 2)
+                stored.append(base.id)      # a store into an element binds no name, but gives a local another value
         walk_inner(node, in_loop or isinstance(node, (gast.For, gast.While)))
 
     def walk_inner(node, in_loop):
@@ -85,6 +86,9 @@ def binding_counts(tree):
     body = [tree.body] if isinstance(tree, gast.Lambda) else tree.body
     for statement in body:
         walk(statement, False)
+    for identifier in stored:
+        if identifier in counts:
+            bind(identifier, 2)
     return counts
 
 
@@ -244,8 +248,8 @@ class Nested:
         return self._unit
 
 
-def _other(identifier, used):
-    made = identifier + "_outer"
+def _other(identifier, used, suffix="_outer"):
+    made = identifier + suffix
     while made in used:
         made += "_"
     return made
@@ -315,6 +319,9 @@ def lower_source(source, statics, function, extra=()):
     from xform.anf import Lowering
     from xform.grammar import check
     identifier = getattr(source.tree, "name", "lambda_")
+    if isinstance(source.tree, gast.AsyncFunctionDef):
+        refuse(source.tree, Unit(identifier, None, {}, file=source.file), "an async function cannot be transformed",
+               "Write a plain function.")
     unit = Unit(identifier, None, {}, set(), source.file, function.__module__ or "", core=True, function=function)
     unit.signature = parse.signature(function)
     if not statics and not extra:
@@ -325,6 +332,63 @@ def lower_source(source, statics, function, extra=()):
         lowering.names.take(param)
     lowering.run(list(extra) + [p for p in parameters(source.tree) if p not in statics])
     return check(unit, "anf")
+
+
+def spread(function, count, keywords):
+    """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords.
+
+    Returns (unit, parameters in the unit's order: ("positional", i) or ("keyword", k)); None where the function rebinds
+    its *args or **kwargs.
+    """
+    key = (function, "spread", count, tuple(keywords))
+    if key not in _specialised:
+        source = parse.parse(function)
+        tree = source.tree
+        counts, own = binding_counts(tree), set(binding_counts(tree)) | names_in(tree)
+        args = tree.args
+        fixed = [a.id for a in args.posonlyargs + args.args]
+        named = set(fixed) | {a.id for a in args.kwonlyargs}
+        statics, extra, places = {}, [], []
+        if args.vararg:
+            made = [_other(f"{args.vararg.id}_{i}", own, "") for i in range(max(0, count - len(fixed)))]
+            statics[args.vararg.id] = resolve.Display(tuple(made))
+            extra += made
+            places += [("positional", len(fixed) + i) for i in range(len(made))]
+        if args.kwarg:
+            rest = [k for k in keywords if k not in named]
+            made = [_other(k, own, "") for k in rest]
+            statics[args.kwarg.id] = resolve.Display(tuple(made), tuple(rest))
+            extra += made
+            places += [("keyword", k) for k in rest]
+        if any(counts[p] > 1 for p in statics):
+            _specialised[key] = None
+        else:
+            unit = lower_source(source, statics, function, extra)
+            unit.function = None
+            P = inspect.Parameter
+            kept = [p.replace(kind=P.POSITIONAL_OR_KEYWORD) for p in unit.signature.parameters.values() if p.name not in statics]
+            kept.sort(key=lambda p: p.default is not p.empty)
+            order = [p.name for p in kept]
+            unit.tree.args.args.sort(key=lambda a: order.index(a.id) if a.id in order else -1)     # a stable sort
+            unit.signature = inspect.Signature([P(e, P.POSITIONAL_OR_KEYWORD) for e in extra] + kept)
+            _specialised[key] = unit, places
+    return _specialised[key]
+
+
+def spread_call(lowering, function, args, keywords, node):
+    """A call of a function with *args or **kwargs, specialised to what the call gives; None where that is not possible."""
+    from xform.desugar.calls import bind
+    if any(isinstance(a, gast.Starred) for a in args):
+        return None
+    found = spread(function, len(args), tuple(keywords))
+    if found is None:
+        return None
+    unit, places = found
+    taken = {key for kind, key in places if kind == "keyword"}
+    fixed = len(args) - sum(kind == "positional" for kind, _ in places)
+    first = [args[key] if kind == "positional" else keywords[key] for kind, key in places]
+    own = bind(lowering, unit, first + args[:fixed], {k: v for k, v in keywords.items() if k not in taken}, node)
+    return call(name(lowering.refer(unit.name, unit), node), own, node=node)
 
 
 _specialised: dict = {}

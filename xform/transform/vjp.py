@@ -315,7 +315,7 @@ class Backward:
         rule = operation.rule
         mapping = {p: a for p, a in operation.args.items() if not isinstance(a, list)}
         mapping.update(out=name(variable, statement), d_out=cotangent)
-        others = sum(not isinstance(a, gast.Constant) for a in mapping.values()) - 2
+        others = sum(not isinstance(a, gast.Constant) or isinstance(a.value, complex) for a in mapping.values()) - 2
         params = rule.differentiable()
         # the cotangent that may take over d_out's name goes last
         carried = [p for p in params if isinstance(operation.args.get(p), gast.Name) and (
