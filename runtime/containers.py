@@ -86,7 +86,7 @@ def clear_batched(d, index, over=()):
     from runtime.ops import update as arrays
     if isinstance(d, CONTAINERS):
         return clear(d, index)
-    return arrays.setitem_batched(d, index, 0, over)
+    return arrays.setitem_batched(d, index, 0, tuple(["x" if name == "d" else name for name in over]))
 
 
 @op(linear="d", vjp={"d": "rt.clear(d_out, index)"}, batch=clear_batched)
@@ -192,6 +192,8 @@ def parts(d, count):
 def pack_batched(items, like, over=()):
     if isinstance(like, CONTAINERS):
         return pack(items, like)
+    if all([item is ZERO for item in items]):
+        return ZERO
     from runtime import numpy as np
     given = [instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
     size = max(one.shape[0] if one.ndim == len(shape_of(like)) else 1 for one in given)
@@ -226,7 +228,13 @@ def restore(items, like):
     return np.stack([instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
 
 
-@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"}, batch=lambda d, like, over=(): listed(d, like))
+def listed_batched(d, like, over=()):
+    if isinstance(d, CONTAINERS) or "d" not in over:
+        return listed(d, like)
+    return [d[:, i] for i in range(d.shape[1])]
+
+
+@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"}, batch=listed_batched)
 def listed(d, like):
     """A cotangent of a container as a list of its items' cotangents."""
     return _items(d) if isinstance(d, CONTAINERS) else [d[i] for i in range(len(like))]
@@ -271,7 +279,11 @@ def fit(d, like):
     return d
 
 
-@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=lambda d, items, over=(): reiter(d, items))
+def reiter_batched(d, items, over=()):
+    return reiter(listed_batched(d, items, over), items)
+
+
+@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=reiter_batched)
 def reiter(d, items):
     """The transpose of ``uniter``: the items' cotangents, last turn first."""
     return listed(d, d)[:len(items)][::-1]
@@ -292,8 +304,13 @@ def pairs(xs, xs_dot):
     return list(zip(xs, xs_dot, strict=True))
 
 
-@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"},
-    batch=lambda d, which, like, over=(): unpairs(d, which, like))
+def unpairs_batched(d, which, like, over=()):
+    if not _is_array(like):
+        return unpairs(d, which, like)
+    return pack_batched([ZERO if item is ZERO else item[which] for item in d], like, over)
+
+
+@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"}, batch=unpairs_batched)
 def unpairs(d, which, like):
     """Return the cotangent of one of the sequences that were zipped."""
     if d is ZERO or like is ZERO:
@@ -301,7 +318,11 @@ def unpairs(d, which, like):
     return restore([ZERO if item is ZERO else item[which] for item in d], like)
 
 
-@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"}, batch=lambda d, which, like, over=(): repair(d, which, like))
+def repair_batched(d, which, like, over=()):
+    return repair(listed_batched(d, like, over), which, like)
+
+
+@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"}, batch=repair_batched)
 def repair(d, which, like):
     """The transpose of ``unpairs``."""
     width = next(len(item) for item in like if item is not ZERO)
@@ -330,3 +351,19 @@ def unseal(residuals):
     if isinstance(residuals, Static):
         return residuals.value
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
+
+
+def listed_batched(d, like):
+    """The items of a batched cotangent: of an array along axis 1."""
+    return _items(d) if isinstance(d, CONTAINERS) or d is ZERO else [d[:, i] for i in range(d.shape[1])]
+
+
+def _unpairs_batched(d, which, like, over):
+    if d is ZERO or not _is_array(like):
+        return unpairs(d, which, like)
+    return pack_batched([ZERO if item is ZERO else item[which] for item in d], like, over)
+
+
+def _repair_batched(d, which, like, over):
+    width = next(len(item) for item in like if item is not ZERO)
+    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed_batched(d, like)]

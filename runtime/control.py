@@ -265,7 +265,12 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
             iter(xs)  # raises: there is no program to recompute them in
         return xs.run(loop, init)
     if block is None or not _worth_staging(xs):
-        return loop.finish(*loop.python(xs, init))
+        try:
+            return loop.finish(*loop.python(xs, init))
+        except ConcretizationError:
+            if block is None or stop is None or not hasattr(xs, "__len__"):
+                raise
+            # a short loop that ends at a turn that only the compiled program knows: stage it
     unknown = isinstance(xs, SymbolicRange) or isinstance(xs, Stacked) and xs.count is not None
     sequence = as_sequence(xs)
     if not hasattr(sequence, "item"):

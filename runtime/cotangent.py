@@ -82,11 +82,12 @@ def like(x, lead=0):
 
 
 def one_like_batched(out, over=()):
-    """The seed of every example: the same one."""
-    return one_like(like(out, 1))
+    """The seed of every example: a one each, so that the cotangents carry the batch from the start."""
+    from runtime import numpy as np
+    return np.broadcast_to(one_like(like(out, 1)), shape_of(out)[:1])
 
 
-@op(constant=True, unbatched=True, batch=one_like_batched)
+@op(constant=True, batch=one_like_batched)
 def one_like(out):
     """Return the cotangent that starts a gradient: one, of the dtype of the scalar ``out``.
 

@@ -25,13 +25,13 @@ import builtins
 import gast
 
 from xform import resolve
-from xform.desugar import calls, comprehensions, functions, targets
+from xform.desugar import calls, comprehensions, functions, methods, targets, transformations
 from xform.desugar.exits import single_exit
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
 from xform.names import Names
 from xform.resolve import Display, Object
-from xform.syntax import (assign, at, branch, call, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
+from xform.syntax import (assign, assigned, at, branch, call, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
 
@@ -79,7 +79,7 @@ class Lowering:
         if renames:
             from xform.syntax import rename
             body = [rename(statement, renames) for statement in body]
-        statements, temps = single_exit(body, self.names)
+        statements, temps = single_exit(body, self.names, getattr(self.scope, "generated", False))
         self.temps |= temps
         self.counts.update({t: 2 for t in temps})
         self.block(statements[:-1])
@@ -130,7 +130,7 @@ class Lowering:
                 if known is not None and self.is_static(known):
                     self.statics[target.id] = known
                     return
-        if calls.assign_direct(self, node):
+        if transformations.assign_direct(self, node):
             return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
             self.emit(node.targets[0].id, self.value(node.value), node)
@@ -152,7 +152,7 @@ class Lowering:
     def do_Expr(self, node):
         if isinstance(node.value, gast.Constant):
             return
-        if isinstance(node.value, gast.Call) and calls.mutation(self, node.value, node):
+        if isinstance(node.value, gast.Call) and methods.mutation(self, node.value, node):
             return
         value = self.value(node.value)
         if not isinstance(value, (gast.Name, gast.Constant)):
@@ -191,11 +191,22 @@ class Lowering:
             self.out.append(at(gast.While(const(True, node), head, []), node))
             return
         test = self.atom(node.test)
+        if not set(assigned(head)) <= self.temps:
+            self.out = outer        # the test assigns a variable (a walrus): it runs as part of the turn
+            return self.while_by_flag(node, head, test)
         self.out.append(exit_if(negate(test, node.test) if not isinstance(test, gast.Constant)
                                 else const(not test.value, node.test), node.test))
         self.block(node.body)
         self.out = outer
         self.out.append(at(gast.While(const(True, node), head, []), node))
+
+    def while_by_flag(self, node, head, test):
+        """``while (y := f(y)) > 0: body`` with a flag, so that the head of the loop only tests."""
+        going = self.temp("going")
+        self.emit(going, const(True, node), node)
+        body = [*head, branch(test, self.nested(node.body) or [gast.Pass()], [assign(going, const(False, node), node)], node)]
+        leave = exit_if(negate(name(going, node), node), node)
+        self.out.append(at(gast.While(const(True, node), [leave, *body], []), node))
 
     def do_For(self, node):
         iterable = self.atom(node.iter)

@@ -39,18 +39,19 @@ def core(unit) -> Unit:
 
 class _UnitScope:
     """Free names of a generated unit: its environment, the runtime aliases, the builtins."""
+    generated = True
 
     def __init__(self, unit):
         self.unit = unit
 
     def find(self, identifier, node):
-        from xform.desugar.calls import _UnitValue
+        from xform.desugar.calls import UnitValue
         from xform.library import ALIASES
         from xform.resolve import Object, global_object
         if identifier in self.unit.env:
             value = self.unit.env[identifier]
             if isinstance(value, Unit):
-                return _UnitValue(value)
+                return UnitValue(value)
             return Object(value, self.unit.reads.get(identifier, ({}, identifier)))
         if identifier in ALIASES:
             import importlib

@@ -1,7 +1,7 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
 from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
-from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray
+from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray, unastype
 from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
@@ -28,7 +28,7 @@ __all__ = (
     "direction", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
     "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum",
     "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
-    "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unconcatenate",
+    "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
     "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
     "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unreal",
     "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",

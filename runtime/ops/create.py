@@ -206,7 +206,8 @@ def _stack_batched(object, size, dtype):
     return made if dtype is None else np.astype(made, dtype)
 
 
-@op(jvp="rt.array_dot(object_dot, object, dtype=dtype)", vjp={"object": "rt.unarray(d_out, like=object)"}, batch=array_batched)
+@op(jvp="rt.array_dot(object_dot, object, dtype=dtype)", vjp={"object": "rt.unarray(d_out, like=object, dtype=dtype)"},
+    batch=array_batched)
 def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
     """Return an Array made of nested lists, a NumPy array, a number or another Array.
 
@@ -242,28 +243,30 @@ def asarray(a, dtype=None, order=None, *, copy=None, device=None):
     return array(a, dtype=dtype)
 
 
-def _differentiable(dtype):
+@about_types
+def differentiable(dtype):
+    """Tell whether derivatives flow through arrays of a dtype: floating and complex ones, and None for any."""
     return dtype is None or kind(canonical_dtype(dtype)) in "fc"
 
 
 def array_dot(object_dot, object, dtype=None):
     """Return the tangent of ``array(object)``; ZERO for an integer dtype."""
-    if object_dot is ZERO or not _differentiable(dtype):
+    if object_dot is ZERO or not differentiable(dtype):
         return ZERO
     from runtime.cotangent import instantiate
     return array(instantiate(object_dot, object), dtype=dtype)
 
 
-def unarray_batched(d, like, lead=0, over=()):
+def unarray_batched(d, like, lead=0, dtype=None, over=()):
     """Take apart every example."""
-    return unarray(d, like, lead + 1)
+    return unarray(d, like, lead + 1, dtype)
 
 
-@op(jvp={"d": "rt.unarray(d_dot, like=like, lead=lead)"}, vjp={"d": "rt.array_again(d_out, d, lead=lead)"},
+@op(jvp={"d": "rt.unarray(d_dot, like=like, lead=lead, dtype=dtype)"}, vjp={"d": "rt.array_again(d_out, d, lead=lead)"},
     batch=unarray_batched)
-def unarray(d, like, lead=0):
-    """Return the cotangents of nested lists that an array was made of; the first ``lead`` axes are batch axes."""
-    if d is ZERO:
+def unarray(d, like, lead=0, dtype=None):
+    """Return the cotangents of nested lists that an array of some dtype was made of; ``lead`` batch axes are in front."""
+    if d is ZERO or not differentiable(dtype):
         return ZERO
     if isinstance(like, (list, tuple)):
         parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
@@ -287,7 +290,7 @@ def array_again(d, like, lead=0):
     return np.stack([blank if part is ZERO else part for part in parts], axis=lead)
 
 
-@op(jvp={"x": "rt.astype_dot(x_dot, dtype)"}, vjp={"x": "rt.astype_like(d_out, like=x)"}, elementwise=True)
+@op(jvp={"x": "rt.astype_dot(x_dot, dtype)"}, vjp={"x": "rt.unastype(d_out, dtype, like=x)"}, elementwise=True)
 def astype(x, dtype, /, *, copy=False, device=None):
     """Return the array converted to another dtype; complex values lose their imaginary part with a real dtype."""
     return cast(x, python_dtype(float) if dtype is None else dtype)
@@ -295,9 +298,16 @@ def astype(x, dtype, /, *, copy=False, device=None):
 
 def astype_dot(x_dot, dtype):
     """Return the tangent of a conversion: ZERO for an integer dtype."""
-    if not _differentiable(dtype):
+    if not differentiable(dtype):
         return ZERO
     return astype(x_dot, dtype)
+
+
+def unastype(d, dtype, like):
+    """Return the cotangent of ``like`` from that of its conversion to a dtype: ZERO for an integer dtype."""
+    if not differentiable(dtype):
+        return ZERO
+    return astype_like(d, like)
 
 
 @op(linear="d", vjp={"d": "rt.astype_like(d_out, like=d)"}, elementwise=True)

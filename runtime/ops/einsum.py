@@ -229,9 +229,9 @@ def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, 
     if len(operands) == 1:
         return rearranged(operands[0], single_spec(subscripts, like_shape(operands[0])))
     if len(operands) == 2:
-        plan = pair_plan(subscripts, like_shape(operands[0]), like_shape(operands[1]))
+        plan = pair_plan(subscripts, like_shape(operands[0]), like_shape(operands[-1]))
         first = operands[0] if plan[0] is None else rearranged(operands[0], plan[0])
-        second = operands[1] if plan[1] is None else rearranged(operands[1], plan[1])
+        second = operands[-1] if plan[1] is None else rearranged(operands[-1], plan[1])
         return contract(first, second, plan[2], precision, preferred_element_type)
     shapes = [like_shape(x) for x in operands]
     values = list(operands)

@@ -22,7 +22,9 @@ def modules(tmp_path_factory):
     for side, header in _HEADER.items():
         lines = [header]
         for number, (_, expression) in enumerate(CASES):
-            lines.append(f"\n\ndef case_{number}({', '.join(arguments(expression))}):\n    return {expression}\n")
+            names = ", ".join(arguments(expression))
+            lines.append(f"\n\ndef case_{number}({names}):\n    return {expression}\n")
+            lines.append(f"\n\ndef scalar_{number}({names}):\n    return np.sum(np.sin(np.real({expression})))\n")
         path = folder / f"samples_{side}.py"
         path.write_text("".join(lines))
         spec = importlib.util.spec_from_file_location(f"samples_{side}", path)
@@ -158,3 +160,60 @@ def test_jit(modules, number):
     got = xform.jit(ours)(*values)
     _close(got, numpy.asarray(expected), "jit", 1e-4, 1e-4)
     assert got.weak_type == expected.weak_type
+
+
+def _scalar(modules, number):
+    name = f"scalar_{number}"
+    return getattr(modules["xform"], name), getattr(modules["jax"], name)
+
+
+def _differentiable(number):
+    names = arguments(CASES[number][1])
+    return _float_places(names) and CASES[number][0] != "integers" and CASES[number][1] not in WITHOUT_ORACLE
+
+
+SECOND = [n for n in NUMBERS if _differentiable(n)]
+
+
+@pytest.mark.parametrize("number", SECOND, ids=[IDS[n] for n in SECOND])
+def test_second_order(modules, number):
+    """Forward over reverse: the gradient's tangent, which runs every helper of the derivative under jvp."""
+    ours, theirs = _scalar(modules, number)
+    names = arguments(CASES[number][1])
+    places, values = _float_places(names), [jnp.asarray(v) for v in _values(names)]
+    rng = numpy.random.default_rng(3)
+    dots = [jnp.asarray(rng.normal(size=values[k].shape).astype("float32")) for k in places]
+    gradient = jax.grad(theirs, argnums=places)
+
+    def along(*chosen):
+        full = list(values)
+        for k, value in zip(places, chosen):
+            full[k] = value
+        return gradient(*full)
+    _, expected = jax.jvp(along, [values[k] for k in places], dots)
+    if not any(numpy.asarray(e).any() for e in expected) and not numpy.asarray(theirs(*values)).dtype.kind == "f":
+        pytest.skip("no derivative")
+    own = [xform.numpy.asarray(v) for v in _values(names)]
+    statics = [k for k in range(len(own)) if k not in places]
+    inner = xform.grad(ours, argnums=places)
+    if statics:
+        inner = xform.grad(_bind(ours, own, statics), argnums=tuple(range(len(places))))
+    _, got = xform.jvp(inner, tuple(own[k] for k in places), tuple(xform.numpy.asarray(d) for d in dots))
+    for name, one, other in zip([names[k] for k in places], got, expected):
+        _close(one, other, f"tangent of the gradient for {name}", 2e-3, 2e-3)
+
+
+@pytest.mark.parametrize("number", SECOND, ids=[IDS[n] for n in SECOND])
+def test_batched_gradient(modules, number):
+    """The gradient of every example at once, under jit: every helper of the derivative batched and staged."""
+    ours, _ = _scalar(modules, number)
+    names = arguments(CASES[number][1])
+    places = _float_places(names)
+    stacks = [numpy.stack([v, numpy.flip(v) if v.ndim else v]) if k in places else v
+              for k, v in enumerate(_values(names))]
+    axes = tuple(0 if k in places else None for k in range(len(names)))
+    gradient = xform.grad(ours, argnums=places)
+    rows = [gradient(*[xform.numpy.asarray(s[b] if a == 0 else s) for s, a in zip(stacks, axes)]) for b in range(2)]
+    got = xform.jit(xform.vmap(gradient, in_axes=axes))(*[xform.numpy.asarray(s) for s in stacks])
+    for k, name in enumerate([names[k] for k in places]):
+        _close(got[k], numpy.stack([numpy.asarray(r[k]) for r in rows]), f"gradient for {name}", 1e-3, 1e-3)

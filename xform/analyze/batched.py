@@ -25,6 +25,11 @@ def is_batched(flag) -> bool:
     return False
 
 
+def depth(flag) -> int:
+    """How deep the structure of a flag is nested."""
+    return 1 + max(map(depth, flag), default=0) if isinstance(flag, tuple) else 0
+
+
 def join(a, b):
     """The least flag that covers both."""
     if a == b or b is BOTTOM:

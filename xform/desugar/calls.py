@@ -25,21 +25,10 @@ import runtime
 from runtime.tree import tree_map
 from xform import resolve
 from xform.errors import refuse
-from xform.library import METHODS, STATIC_BUILTINS, canonical, lookup
+from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
-from xform.syntax import at, call, const, name, reference, returns
+from xform.syntax import at, call, const, name, reference
 from xform.unit import Unit
-
-CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
-                     "get": "rt.builtins.get"}
-MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update"}
-REFUSED_MUTATIONS = {"sort": "Use sorted(...).", "reverse": "Use [::-1].", "remove": "Build a new list.",
-                     "clear": "Bind a new list.", "pop": "Use an index and a slice.", "popitem": "Build a new dict.",
-                     "setdefault": "Test with `in` and assign.", "add": "Build a new set."}
-AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
-              "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
-              "subtract": "rt.at_subtract", "power": "rt.at_power"}
-
 
 # -- compile-time values made by calls ------------------------------------------------------------------------------
 
@@ -64,18 +53,18 @@ def _known_call(lowering, node):
     if isinstance(callee, Object) and callee.value is runtime.batched:
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))
-    kind = _transformation(callee)
+    kind = transformation(callee)
     if kind and kind not in resolve.DIRECT_KINDS:
         if not node.args:
             return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg)))
                                              for k in node.keywords))
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
-    if isinstance(callee, Partial) and _transformation(callee.fn) and node.args:
+    if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
     return None
 
 
-def _transformation(known):
+def transformation(known):
     if isinstance(known, Object):
         try:
             return resolve.TRANSFORMATIONS.get(known.value)
@@ -111,11 +100,27 @@ def derive(lowering, callee, function, extra, keywords, node):
 def decorate(lowering, decorator, known):
     """Apply a decorator to a nested function at transform time."""
     callee = lowering.known(decorator)
-    kind = _transformation(callee.fn if isinstance(callee, Partial) else callee)
+    kind = transformation(callee.fn if isinstance(callee, Partial) else callee)
     if not kind:
         refuse(decorator, lowering.unit, "this decorator is not supported on a nested function",
                "Call what it decorates directly, or move the function to module level.")
     return derive(lowering, callee, known, (), (), decorator)
+
+
+class UnitValue(Closure):
+    """A unit that captures nothing, as a compile-time value."""
+
+    def __init__(self, unit):
+        super().__init__(self)
+        self._unit = unit
+
+    def unit(self):
+        return self._unit
+
+    def captured(self):
+        return ()
+
+    env = ()
 
 
 # -- callees --------------------------------------------------------------------------------------------------------
@@ -141,14 +146,14 @@ def direct(lowering, known, node, statics=None):
             target, prefix, keywords = _bind_statics(lowering, inner, args, dict(known.keywords), node)
         else:
             target, prefix, keywords = direct(lowering, inner, node)
-            prefix = prefix + [_atom_of(lowering, a, node) for a in args]
+            prefix = prefix + [atom_of(lowering, a, node) for a in args]
         for key, value in known.keywords:
-            keywords[key] = _atom_of(lowering, value, node)
+            keywords[key] = atom_of(lowering, value, node)
         return target, prefix, keywords
     return known, [], {}
 
 
-def _atom_of(lowering, value, node):
+def atom_of(lowering, value, node):
     if isinstance(value, gast.AST):
         return value
     made = lowering.materialise(value, name("value", node))
@@ -169,7 +174,7 @@ def _bind_statics(lowering, inner, args, keywords, node):
     names = list(inspect.signature(inner.value).parameters)
     statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
     unit, passed = specialise(lowering, inner.value, statics, node)
-    rest = [_atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
+    rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
     return unit, [name(n, node) for n in passed] + rest, {}
 
 
@@ -177,6 +182,7 @@ def _bind_statics(lowering, inner, args, keywords, node):
 
 def lower(lowering, node):
     """Lower a call to a core value."""
+    from xform.desugar.methods import at_update, method
     if isinstance(node.func, gast.Attribute):
         found = at_update(lowering, node)
         if found is not None:
@@ -189,15 +195,11 @@ def lower(lowering, node):
 
 def call_known(lowering, callee, node):
     if isinstance(callee, Object):
-        kind = _transformation(callee)
+        kind = transformation(callee)
         if kind:
+            from xform.desugar.transformations import call_direct
             return at(gast.Tuple(call_direct(lowering, kind, node), gast.Load()), node)
     args, keywords = arguments(lowering, node)
-    if isinstance(callee, Object):
-        return call_object(lowering, callee, args, keywords, node)
-    if isinstance(callee, Partial):
-        args, keywords = [*callee.args, *args], {**dict(callee.keywords), **keywords}
-        return call_known_with(lowering, resolve.normal(callee.fn), args, keywords, node)
     return call_known_with(lowering, callee, args, keywords, node)
 
 
@@ -207,16 +209,16 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(callee, Partial):
         return call_known_with(lowering, resolve.normal(callee.fn), [*callee.args, *args],
                                {**dict(callee.keywords), **keywords}, node)
-    if isinstance(callee, Closure) and not isinstance(callee.nested, _UnitValue):
+    if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue):
         found = _specialised_closure(lowering, callee, args, keywords, node)
         if found is not None:
             return found
     target, prefix, more = direct(lowering, callee, node)
-    args = [_atom_of(lowering, a, node) for a in args]
-    keywords = {k: _atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
+    args = [atom_of(lowering, a, node) for a in args]
+    keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
     if isinstance(target, Unit):
         # generated code passes one argument a parameter
-        generated = isinstance(callee, Closure) and isinstance(callee.nested, _UnitValue) and not keywords
+        generated = isinstance(callee, Closure) and isinstance(callee.nested, UnitValue) and not keywords
         if not generated and target.boundary is not None and not prefix:
             provided = _provided(target, args, keywords)
             if provided is not None:    # what a call of a jitted function leaves out stays a Python value
@@ -236,8 +238,8 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     if not statics:
         return None
     unit, passed = callee.nested.specialised(statics)
-    rest = [_atom_of(lowering, a, node) for place, a in zip(names, args) if place not in statics]
-    more = {k: _atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
+    rest = [atom_of(lowering, a, node) for place, a in zip(names, args) if place not in statics]
+    more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
     own = bind(lowering, unit, rest, more, node, callee)
     prefix = [name(n, node) for n in callee.env] + [name(n, node) for n in passed]
     return call(name(lowering.refer(unit.name, unit), node), prefix + own, node=node)
@@ -294,12 +296,12 @@ def call_object(lowering, callee, args, keywords, node):
         statics.update({k: a for k, a in named.items() if resolve.is_static(a)})
         if statics:
             unit, passed = specialise(lowering, target, statics, node)
-            rest = [_atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
-            more = {k: _atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
+            rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
+            more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
             own = bind(lowering, unit, rest, more, node, callee)
             return call(name(lowering.refer(unit.name, unit), node), [name(n, node) for n in passed] + own, node=node)
-    args = [_atom_of(lowering, a, node) for a in args]
-    keywords = {k: _atom_of(lowering, a, node) for k, a in keywords.items()}
+    args = [atom_of(lowering, a, node) for a in args]
+    keywords = {k: atom_of(lowering, a, node) for k, a in keywords.items()}
     if path:
         if not is_op and isinstance(target, types.FunctionType):
             args = _pack_variadic(lowering, target, args, node)
@@ -387,7 +389,7 @@ def _default(lowering, default, callee, node):
     if default is None or isinstance(default, (bool, int, float, str)):
         return const(default, node)
     known = default if isinstance(default, (Object, Closure, Partial, Derived)) else Object(default)
-    return _atom_of(lowering, known, node)
+    return atom_of(lowering, known, node)
 
 
 def default_values(unit, provided, env):
@@ -440,178 +442,3 @@ def _unstar(lowering, signature, args, keywords, node):
     else:
         lowering.out.append(assign(names, star.value, node))
     return args + [name(n, node) for n in names]
-
-
-# -- methods --------------------------------------------------------------------------------------------------------
-
-def method(lowering, node):
-    """A call whose callee is a run-time value: an array or container method, or a function value."""
-    if not isinstance(node.func, gast.Attribute):
-        function = lowering.atom(node.func)
-        args, keywords = arguments(lowering, node)
-        args = [_atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
-        return call(function, args, {k: _atom_of(lowering, v, node) for k, v in keywords.items()}, node)
-    attr = node.func.attr
-    base = lowering.atom(node.func.value)
-    args, keywords = arguments(lowering, node)
-    args = [_atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
-    keywords = {k: _atom_of(lowering, v, node) for k, v in keywords.items()}
-    if attr in METHODS:
-        if attr in ("reshape", "transpose") and args and not isinstance(args[0], gast.Tuple) and (
-                len(args) > 1 or isinstance(args[0], gast.Constant) and isinstance(args[0].value, int)):
-            args = [lowering.atom_value(at(gast.Tuple(args, gast.Load()), node))]
-        return call(f"np.{attr}", [base, *args], keywords, node)
-    if attr in CONTAINER_METHODS:
-        return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
-    if attr in MUTATIONS or attr in REFUSED_MUTATIONS:
-        refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
-               REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
-    if attr in ("copy", "block_until_ready"):
-        return call(f"rt.builtins.{attr}", [base], node=node)
-    return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)
-
-
-def mutation(lowering, value, node):
-    """``xs.append(v)`` as a statement rebinds xs; returns whether this was one."""
-    function = value.func
-    if not isinstance(function, gast.Attribute) or lowering.known(function) is not None:
-        return False
-    if function.attr in REFUSED_MUTATIONS and function.attr not in ("pop",):
-        refuse(node, lowering.unit, f".{function.attr}() changes its object in place, which is not supported in a "
-               "transformed function", REFUSED_MUTATIONS[function.attr])
-    if function.attr not in MUTATIONS:
-        return False
-    base = function.value
-    if not isinstance(base, gast.Name):
-        if isinstance(base, gast.Subscript):
-            from xform.desugar.targets import store_to
-            old = lowering.atom(base)
-            args = [lowering.atom(a) for a in value.args]
-            new = lowering.store_temp(call(MUTATIONS[function.attr], [old, *args], node=node), "items", node)
-            store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
-            return True
-        refuse(node, lowering.unit, f".{function.attr}() on an attribute is not supported in a transformed function",
-               "Take the list into a local variable first.")
-    if base.id not in lowering.counts:
-        refuse(node, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no outer object",
-               "Make the list inside the function, or return what is to be added.")
-    args = [lowering.atom(a) for a in value.args]
-    lowering.emit(base.id, call(MUTATIONS[function.attr], [name(base.id, node), *args], node=node), node)
-    return True
-
-
-def at_update(lowering, node):
-    """``x.at[i].set(v)`` is rt.at_set(x, i, v); None when the call is no such update."""
-    function = node.func
-    inner = function.value
-    if not (isinstance(inner, gast.Subscript) and isinstance(inner.value, gast.Attribute) and inner.value.attr == "at"
-            and function.attr in AT_METHODS):
-        return None
-    from xform.desugar.targets import index_value
-    base = lowering.atom(inner.value.value)
-    index = index_value(lowering, inner.slice, node)
-    args, keywords = arguments(lowering, node)
-    return call(AT_METHODS[function.attr], [base, index, *args], keywords, node)
-
-
-# -- jvp, vjp, linearize called with a function and primals -----------------------------------------------------------
-
-def call_direct(lowering, kind, node):
-    """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot)."""
-    if kind != "jvp":
-        refuse(node, lowering.unit, f"{kind} inside a transformed function must be unpacked where it is called",
-               f"Write `out, f_{kind} = {kind}(...)`.")
-    known = lowering.known(node.args[0])
-    if known is None:
-        refuse(node, lowering.unit, "jvp of a function that is not known when the code is transformed",
-               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
-    from xform import pipeline
-    target, prefix, keywords = direct(lowering, resolve.normal(known), node)
-    if not isinstance(target, Unit):
-        target = pipeline.unit_of_callable(target.value, lowering, node)
-    primals = _spread(lowering, node.args[1], target, node)
-    tangents = _spread(lowering, node.args[2], target, node)
-    unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
-    result = call(name(lowering.refer(unit.name, unit), node), prefix + primals + tangents, node=node)
-    pair = lowering.store_temp(result, "pair", node)
-    names = [lowering.temp("out"), lowering.temp("out_dot")]
-    from xform.syntax import assign
-    lowering.out.append(assign(names, pair, node))
-    return [name(n, node) for n in names]
-
-
-def _spread(lowering, node, unit, place):
-    if isinstance(node, (gast.Tuple, gast.List)):
-        return [lowering.atom(e) for e in node.elts]
-    value = lowering.atom(node)
-    count = len([p for p in unit.signature.parameters.values() if p.default is p.empty])
-    names = [lowering.temp("primal") for _ in range(count)]
-    if count == 1:
-        lowering.emit(names[0], at(gast.Subscript(value, const(0), gast.Load()), place), place)
-    else:
-        from xform.syntax import assign
-        lowering.out.append(assign(names, value, place))
-    return [name(n, place) for n in names]
-
-
-def assign_direct(lowering, node):
-    """``out, pullback = vjp(f, *primals)``: the second name becomes a compile-time function over the residuals."""
-    value = node.value
-    if not isinstance(value, gast.Call) or len(node.targets) != 1:
-        return False
-    callee = lowering.known(value.func)
-    kind = _transformation(callee) if callee is not None else None
-    if kind not in ("vjp", "linearize"):
-        return False
-    target = node.targets[0]
-    if not (isinstance(target, gast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[1], gast.Name)
-            and lowering.counts.get(target.elts[1].id) == 1):
-        refuse(node, lowering.unit, f"the result of {kind} must be unpacked into two names where it is called",
-               f"Write `out, f_{kind} = {kind}(...)`.")
-    from xform import pipeline
-    known = lowering.known(value.args[0])
-    if known is None:
-        refuse(node, lowering.unit, f"{kind} of a function that is not known when the code is transformed",
-               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
-    unit, prefix, _ = direct(lowering, resolve.normal(known), node)
-    if not isinstance(unit, Unit):
-        unit = pipeline.unit_of_callable(unit.value, lowering, node)
-    primals = [lowering.atom(a) for a in value.args[1:]]
-    if kind == "linearize":
-        made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
-        out = call(name(lowering.refer(unit.name, unit), node), prefix + primals, node=node)
-        from xform.desugar.targets import store_to
-        store_to(lowering, target.elts[0], lowering.store_temp(out, "out", node), node)
-        push = pipeline.derive("pushforward", made, {}, 0)
-        lowering.statics[target.elts[1].id] = Partial(_UnitValue(push), tuple(prefix + primals), ())
-        return True
-    forward, backward = pipeline.derive("halves", unit, {"count": len(primals)}, len(prefix))
-    residuals = lowering.temp("residuals")
-    pair = lowering.store_temp(call(name(lowering.refer(forward.name, forward), node), prefix + primals, node=node),
-                               "pair", node)
-    out = lowering.temp("out")
-    from xform.desugar.targets import store_to
-    from xform.syntax import assign
-    lowering.out.append(assign([out, residuals], pair, node))
-    store_to(lowering, target.elts[0], name(out, node), node)
-    lowering.statics[target.elts[1].id] = Partial(_UnitValue(backward), (name(residuals, node),), ())
-    return True
-
-
-class _UnitValue(Closure):
-    """A unit that captures nothing, as a compile-time value."""
-
-    def __init__(self, unit):
-        super().__init__(self)
-        self._unit = unit
-
-    def unit(self):
-        return self._unit
-
-    def captured(self):
-        return ()
-
-    env = ()
-
-
-__all__ = ["lower", "known_call", "decorate", "direct", "mutation", "returns"]

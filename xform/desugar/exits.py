@@ -46,12 +46,14 @@ class _Loop:
     broke: str | None = None    # the flag that ends the loop, once something needs it
 
 
-def single_exit(body, names):
+def single_exit(body, names, generated=False):
     """Rewrite a function body so that its only exit is a trailing return of a name or constant.
 
+    generated: the body was made by xform, so that an exit in a loop's head is in its place already.
     Returns (statements, made-up names).
     """
     rewrite = _Rewrite(names)
+    rewrite.generated = generated
     last = body[-1]
     if isinstance(last, gast.Return) and "return" not in jumps_of(body[:-1]).may:
         statements = rewrite.block(body[:-1], None)
@@ -107,11 +109,14 @@ def _returns_in_loop(statements):
     return False
 
 
-def _canonical(loop):
-    """Split a loop's body after an exit that is in the core language's place already: (head, rest)."""
+def _canonical(loop, generated):
+    """Split a loop's body after an exit that is in the core language's place already: (head, rest).
+
+    What a user's ``while True`` does before its break is part of the turn; in generated code it is the test.
+    """
     for index, statement in enumerate(loop.body):
         if is_exit(statement) and not statement.orelse:
-            endless = isinstance(loop, gast.While) and isinstance(loop.test, gast.Constant) and loop.test.value
+            endless = generated and isinstance(loop, gast.While) and isinstance(loop.test, gast.Constant) and loop.test.value
             if (endless or isinstance(loop, gast.For) and index == 0
                            and not set(reads(statement.test)) & set(target_names(loop.target))) \
                     and not loop.orelse and not jumps_of(loop.body[:index]).may:
@@ -126,6 +131,7 @@ class _Rewrite:
         self.temps = set()
         self.out = None
         self.returned = None
+        self.generated = False
 
     def fresh(self, wanted):
         made = self.names.fresh(wanted)
@@ -187,7 +193,7 @@ class _Rewrite:
     def loop(self, statement, rest, outer, marks):
         """Rewrite a loop and, where it may return or has an else, what follows. Returns (rest is done, statements)."""
         inner = _Loop()
-        head, rest_of_body = _canonical(statement)
+        head, rest_of_body = _canonical(statement, self.generated)
         body = self.block(rest_of_body, inner)
         if head and inner.broke:    # another break inside: the head's is one among several
             inner.broke = None

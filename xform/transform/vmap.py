@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import gast
 
-from xform.analyze.batched import BOTTOM, LIST, Flags, expression_of, is_batched, literal, uniform
+from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, literal, uniform
 from xform.analyze.ranks import Ranks
-from xform.errors import refuse
+from xform.errors import TransformError, refuse
 from xform.names import Names
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, call, clone, const, function, is_exit, name, pack, returns, target_names
@@ -32,6 +32,9 @@ from xform.transform import vmap_flow
 from xform.transform.vmap_values import value
 from xform.unit import Unit
 from xform.version import version
+
+# Structures nested deeper than this come from recursion, which would never end.
+DEEPEST = 24
 
 _memo: dict = {}
 out_ranks: dict = {}   # rank structure of a batched unit's result
@@ -50,6 +53,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
         return _memo[key]
     if key in _assumed:
         return _assumed[key]
+    _check_depth(unit, flags)
     made = Unit(f"{unit.name}_vmap", None, dict(unit.env), set(), unit.file, unit.origin)
     made.signature = unit.signature
     _assumed[key] = (made, BOTTOM)
@@ -57,6 +61,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
         while True:
             run = _Batch(unit, flags, made, axis_name, ranks, final)
             out = run.run()
+            _check_depth(unit, [out])
             if _assumed[key][1] == out:
                 break
             _assumed[key] = (made, out)
@@ -65,6 +70,12 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
     _memo[key] = (made, out)
     out_ranks[made] = run.out_rank
     return _memo[key]
+
+
+def _check_depth(unit, flags):
+    if max(map(depth, flags), default=0) > DEEPEST:
+        raise TransformError(f"cannot batch {unit.name}: its arguments or results nest deeper with every call, as the residuals "
+                             "of a recursive function do", hint="Write the recursion as a loop, or batch before differentiating.")
 
 
 def axes_of(unit, options, prefix, count, total):
@@ -179,13 +190,16 @@ def _placed(value, flag, out_axes, size):
 
 
 def _size(params, flags):
-    for param, flag in zip(params, flags):
-        if flag is True:
-            return call("rt.batch_size", [name(param)])
-    for param, flag in zip(params, flags):
-        if is_batched(flag):
-            return call("rt.batch_size", [name(param), expression_of(literal(flag))])
-    return const(None)
+    """The batch size, from the parameters that carry the batch (of several, some may be ZERO at run time)."""
+    batched = [(p, f) for p, f in zip(params, flags) if is_batched(f)]
+    if not batched:
+        return const(None)
+    if len(batched) == 1:
+        (param, flag), = batched
+        return call("rt.batch_size", [name(param)] + ([] if flag is True else [expression_of(literal(flag))]))
+    flags = tuple(literal(f) for _, f in batched)
+    return call("rt.batch_size", [pack([p for p, _ in batched])] + ([] if all(f is True for f in flags) else [
+        expression_of(flags)]))
 
 
 class _Batch:

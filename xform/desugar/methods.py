@@ -1,0 +1,102 @@
+"""Methods of run-time values: array methods are np functions, updates are values, appends rebind.
+
+Before::
+
+    s = x.sum(axis=0)
+    xs.append(s)
+    y = x.at[0].set(s)
+
+After::
+
+    s = np.sum(x, axis=0)
+    xs = rt.append(xs, s)
+    y = rt.at_set(x, 0, s)
+"""
+from __future__ import annotations
+
+import gast
+
+from xform.desugar.calls import arguments, atom_of
+from xform.errors import refuse
+from xform.library import METHODS
+from xform.syntax import at, call, name
+
+CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
+                     "get": "rt.builtins.get"}
+MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update"}
+REFUSED_MUTATIONS = {"sort": "Use sorted(...).", "reverse": "Use [::-1].", "remove": "Build a new list.",
+                     "clear": "Bind a new list.", "pop": "Use an index and a slice.", "popitem": "Build a new dict.",
+                     "setdefault": "Test with `in` and assign.", "add": "Build a new set."}
+AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
+              "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
+              "subtract": "rt.at_subtract", "power": "rt.at_power"}
+
+
+def method(lowering, node):
+    """A call whose callee is a run-time value: an array or container method, or a function value."""
+    if not isinstance(node.func, gast.Attribute):
+        function = lowering.atom(node.func)
+        args, keywords = arguments(lowering, node)
+        args = [atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
+        return call(function, args, {k: atom_of(lowering, v, node) for k, v in keywords.items()}, node)
+    attr = node.func.attr
+    base = lowering.atom(node.func.value)
+    args, keywords = arguments(lowering, node)
+    args = [atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
+    keywords = {k: atom_of(lowering, v, node) for k, v in keywords.items()}
+    if attr in METHODS:
+        if attr in ("reshape", "transpose") and args and not isinstance(args[0], gast.Tuple) and (
+                len(args) > 1 or isinstance(args[0], gast.Constant) and isinstance(args[0].value, int)):
+            args = [lowering.atom_value(at(gast.Tuple(args, gast.Load()), node))]
+        return call(f"np.{attr}", [base, *args], keywords, node)
+    if attr in CONTAINER_METHODS:
+        return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
+    if attr in MUTATIONS or attr in REFUSED_MUTATIONS:
+        refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
+               REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
+    if attr in ("copy", "block_until_ready"):
+        return call(f"rt.builtins.{attr}", [base], node=node)
+    return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)
+
+
+def mutation(lowering, value, node):
+    """``xs.append(v)`` as a statement rebinds xs; returns whether this was one."""
+    function = value.func
+    if not isinstance(function, gast.Attribute) or lowering.known(function) is not None:
+        return False
+    if function.attr in REFUSED_MUTATIONS and function.attr not in ("pop",):
+        refuse(node, lowering.unit, f".{function.attr}() changes its object in place, which is not supported in a "
+               "transformed function", REFUSED_MUTATIONS[function.attr])
+    if function.attr not in MUTATIONS:
+        return False
+    base = function.value
+    if not isinstance(base, gast.Name):
+        if isinstance(base, gast.Subscript):
+            from xform.desugar.targets import store_to
+            old = lowering.atom(base)
+            args = [lowering.atom(a) for a in value.args]
+            new = lowering.store_temp(call(MUTATIONS[function.attr], [old, *args], node=node), "items", node)
+            store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
+            return True
+        refuse(node, lowering.unit, f".{function.attr}() on an attribute is not supported in a transformed function",
+               "Take the list into a local variable first.")
+    if base.id not in lowering.counts:
+        refuse(node, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no outer object",
+               "Make the list inside the function, or return what is to be added.")
+    args = [lowering.atom(a) for a in value.args]
+    lowering.emit(base.id, call(MUTATIONS[function.attr], [name(base.id, node), *args], node=node), node)
+    return True
+
+
+def at_update(lowering, node):
+    """``x.at[i].set(v)`` is rt.at_set(x, i, v); None when the call is no such update."""
+    function = node.func
+    inner = function.value
+    if not (isinstance(inner, gast.Subscript) and isinstance(inner.value, gast.Attribute) and inner.value.attr == "at"
+            and function.attr in AT_METHODS):
+        return None
+    from xform.desugar.targets import index_value
+    base = lowering.atom(inner.value.value)
+    index = index_value(lowering, inner.slice, node)
+    args, keywords = arguments(lowering, node)
+    return call(AT_METHODS[function.attr], [base, index, *args], keywords, node)
