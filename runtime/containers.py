@@ -173,6 +173,37 @@ def entries(d, like, but):
     return {k: ZERO if k in but else d.get(k, ZERO) for k in like}
 
 
+@op(linear="x", vjp={"x": "rt.unattribute(d_out, name, like=x)"}, batch=lambda x, name, over=(): getattr(x, name))
+def attribute(x, name):
+    """Return an attribute of a value: a field of a named tuple, or whatever an object holds."""
+    return getattr(x, name)
+
+
+@op(linear="d", vjp={"d": "rt.attribute(d_out, name)"}, batch=lambda d, name, like, over=(): unattribute(d, name, like))
+def unattribute(d, name, like):
+    """Return the cotangent of ``like`` when only its field ``name`` has one. TypeError for objects without fields."""
+    fields = getattr(like, "_fields", None)
+    if fields is None:
+        raise TypeError(f"cannot differentiate the attribute .{name} of a {type(like).__name__}: only arrays, containers and named "
+                        "tuples carry derivatives; pass the value as an argument")
+    return type(like)(*[d if field == name else ZERO for field in fields])
+
+
+@op(jvp="rt.construct(kind, rt.instantiate_shell(items_dot, items))", vjp={"items": "rt.parts(d_out, len(items))"},
+    batch=lambda kind, items, over=(): construct(kind, items))
+def construct(kind, items):
+    """Make a named tuple of the given kind from its fields' values."""
+    return kind(*items)
+
+
+@op(constant=True, unbatched=True, batch=lambda items, item, over=(): contains(items, item))
+def contains(items, item):
+    """Say whether a container has an item (a dict, a key)."""
+    if _is_array(items):
+        raise TypeError("`in` an array depends on the values of the examples, which cannot be batched; use np.any(x == item)")
+    return item in items
+
+
 # -- packing, iterating ---------------------------------------------------------------------------------------------
 
 def parts_batched(d, count, over=()):
@@ -270,7 +301,7 @@ def uniter(items, like):
 
 def fit(d, like):
     """Give a cotangent that was put together as a tuple of parts the kind of ``like``."""
-    if isinstance(d, tuple) and not isinstance(like, dict) and like is not None:
+    if isinstance(d, tuple) and not hasattr(d, "_fields") and not isinstance(like, dict) and like is not None:
         if isinstance(like, (list, tuple)):
             return _rebuild(like, [fit(item, one) for item, one in zip(d, like, strict=True)])
         if _is_array(like):

@@ -53,6 +53,10 @@ REFUSED = {
 }
 
 
+MAKES_LISTS = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.builtins.list", "rt.builtins.sorted", "rt.builtins.zip",
+                         "rt.builtins.enumerate", "rt.builtins.map"})
+
+
 class Lowering:
     """Lowers one function definition; ``scope`` finds names that are not its own locals."""
 
@@ -65,6 +69,7 @@ class Lowering:
         self.names.used |= functions.names_in(tree)
         self.temps = unit.temps
         self.out = []
+        self.lists = set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
 
     # -- the whole function -------------------------------------------------------------------------------------
@@ -264,6 +269,8 @@ class Lowering:
         return made
 
     def emit(self, target, value, node):
+        if isinstance(value, gast.List) or isinstance(value, gast.Call) and dotted(value.func) in MAKES_LISTS:
+            self.lists.add(target)
         self.out.append(assign(target, value, node))
 
     def store_temp(self, value, wanted, node):
@@ -414,7 +421,13 @@ class Lowering:
 
     def on_BinOp(self, node):
         left = self.atom(node.left)
-        return at(gast.BinOp(left, node.op, self.atom(node.right)), node)
+        right = self.atom(node.right)
+        if isinstance(node.op, gast.Add) and (self.is_list(left) or self.is_list(right)):
+            return call("rt.extend", [left, right], node=node)
+        return at(gast.BinOp(left, node.op, right), node)
+
+    def is_list(self, atom):
+        return isinstance(atom, gast.Name) and atom.id in self.lists
 
     def on_UnaryOp(self, node):
         operand = self.atom(node.operand)

@@ -105,7 +105,7 @@ def classify(value, unit):
             return Copy(value)
         if value.attr in STATIC_ATTRIBUTES:
             return Static(value)
-        return Opaque(value, f"attribute .{value.attr}", operands=[value.value])
+        return _rule_call("rt.attribute", [value.value, const(value.attr)], {}, value)
     if isinstance(value, gast.Call):
         return _call(value, unit)
     if isinstance(value, (gast.JoinedStr, gast.Set)):

@@ -27,7 +27,7 @@ from xform import resolve
 from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
-from xform.syntax import at, call, const, name, reference
+from xform.syntax import at, call, clone, const, name, reference
 from xform.unit import Unit
 
 # -- compile-time values made by calls ------------------------------------------------------------------------------
@@ -183,6 +183,9 @@ def _bind_statics(lowering, inner, args, keywords, node):
 def lower(lowering, node):
     """Lower a call to a core value."""
     from xform.desugar.methods import at_update, method
+    if isinstance(node.func, gast.IfExp):       # (f if test else g)(x): a call on either side
+        sides = [at(gast.Call(f, node.args, node.keywords), node) for f in (node.func.body, node.func.orelse)]
+        return lowering.value(at(gast.IfExp(node.func.test, *map(clone, sides)), node))
     if isinstance(node.func, gast.Attribute):
         found = at_update(lowering, node)
         if found is not None:
@@ -324,6 +327,15 @@ def call_object(lowering, callee, args, keywords, node):
         key = lowering.refer(wanted, callee)
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         return call(name(key, node), own, node=node)
+    if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        try:
+            bound = inspect.signature(value).bind(*args, **keywords)
+        except TypeError as error:
+            refuse(node, lowering.unit, f"{value.__name__}() {error}")
+        bound.apply_defaults()
+        items = [v if isinstance(v, gast.AST) else atom_of(lowering, Object(v), node) for v in bound.arguments.values()]
+        kind = name(lowering.refer(value.__name__, callee), node)
+        return call("rt.construct", [kind, lowering.atom_value(at(gast.Tuple(items, gast.Load()), node))], node=node)
     if isinstance(value, type) and isinstance(getattr(builtins, value.__name__, None), type):
         return call(name(value.__name__, node), args, keywords, node)
     if hasattr(type(value), "_xform_custom"):

@@ -113,8 +113,8 @@ def augmented(lowering, node):
     if isinstance(target, gast.Name):
         if target.id not in lowering.counts:
             refuse(target, lowering.unit, f"{target.id!r} is not a local variable")
-        value = lowering.atom(node.value)
-        lowering.emit(target.id, at(gast.BinOp(name(target.id, node), node.op, value), node), node)
+        value = lowering.value(at(gast.BinOp(name(target.id, node), node.op, node.value), node))
+        lowering.emit(target.id, value, node)
         return
     if not isinstance(target, gast.Subscript):
         refuse(target, lowering.unit, "augmented assignment to an attribute is not supported in a transformed function",

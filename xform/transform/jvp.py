@@ -227,6 +227,9 @@ class _Forward:
             node.left, node.right = replaced.get(first, node.left), replaced.get(second, node.right)
         elif isinstance(node, gast.UnaryOp):
             node.operand = replaced.get(operation.rule.params[0], node.operand)
+        elif isinstance(node, gast.Attribute):
+            return call("rt.attribute", [replaced.get(operation.rule.params[0], node.value), gast.Constant(node.attr, None)],
+                        node=node)
         elif isinstance(node, gast.Subscript):
             node.value = replaced.get(operation.rule.params[0], node.value)
         return node

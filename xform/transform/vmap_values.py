@@ -82,6 +82,10 @@ def static(run, operation, node, statement):
         return node, False
     if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.Is, gast.IsNot)):
         return node, False
+    if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.In, gast.NotIn)) and not is_batched(
+            run.flags.of(node.left)):
+        found = call("rt.contains", [node.comparators[0], node.left], node=statement)
+        return (found if isinstance(node.ops[0], gast.In) else call("rt.logical_not", [found], node=statement)), False
     if isinstance(node, gast.Call) and dotted(node.func) == "bool":
         return node.args[0], True
     if isinstance(node, gast.Call) and dotted(node.func) == "slice":
@@ -248,9 +252,14 @@ def special(run, operation, node, statement, target):
             return None
         if flag[:1] == (LIST,):
             return node, flag if isinstance(index, gast.Call) else flag[1]
-        if isinstance(index, gast.Constant) and isinstance(index.value, int):
+        if isinstance(index, gast.Constant) and isinstance(index.value, int) and -len(flag) <= index.value < len(flag):
             return node, flag[index.value]
         return None
+    if path == "rt.attribute":
+        return (node, True) if flag is True else None
+    if path == "rt.construct":
+        kinds = run.flags.of(args["items"])
+        return (node, kinds) if is_batched(kinds) else None
     if path in SAME and isinstance(flag, tuple):
         return node, flag
     if path == "rt.builtins.zip" and any(isinstance(run.flags.of(a), tuple) or is_batched(run.flags.of(a))
