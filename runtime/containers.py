@@ -325,7 +325,7 @@ def pairs_batched(xs, xs_dot, over=()):
 
 
 @op(jvp="rt.pairs(rt.instantiate_shell(xs_dot, xs), rt.instantiate_shell(xs_dot_dot, xs_dot))",
-    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"})
+    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"}, batch=pairs_batched)
 def pairs(xs, xs_dot):
     """Iterate over values and their tangents together."""
     if xs_dot is ZERO:

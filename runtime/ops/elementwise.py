@@ -175,9 +175,9 @@ isinf = _unary("isinf", _parts(_infinite, "or"), "Test for infinity, elementwise
 isfinite = _unary("isfinite", _parts(_finite, "and"), "Test for neither NaN nor infinity, elementwise; returns bools.",
                   compute="same", result="bool")
 isposinf = _unary("isposinf", _parts(_signed_infinite(math.inf), "or"), "Test for +infinity, elementwise; returns bools.",
-                  "biuf", compute="same", result="bool", constant=True, elementwise=True)
+                  accepts="biuf", compute="same", result="bool")
 isneginf = _unary("isneginf", _parts(_signed_infinite(-math.inf), "or"), "Test for -infinity, elementwise; returns bools.",
-                  "biuf", compute="same", result="bool", constant=True, elementwise=True)
+                  accepts="biuf", compute="same", result="bool")
 signbit = _unary("signbit", _signbit, "Test whether the sign bit is set, elementwise; returns bools.",
                  accepts="biuf", compute="same", result="bool")
 bitwise_not = _unary("bitwise_not", _not, "Invert every bit (logical not for bools), elementwise.",
