@@ -5,7 +5,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
-from runtime.ops.reduce import INITIAL, LOGICAL, NARROW_FLOATS, example_like, led
+from runtime.ops.reduce import INITIAL, LOGICAL, NARROW_FLOATS, example_like, fitted, led
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import kind, python_dtype
 
@@ -74,6 +74,7 @@ def uncumsum_batched(d, like, axis=None, lead=0, over=()):
 def uncumsum(d, like, axis=None, lead=0):
     """Return the cotangent of ``like`` from that of its cumulative sum: the sums from each element to the end."""
     from runtime.ops.shape import reshape
+    d = fitted(d, like)
     if axis is None:
         return reshape(_cumulative("add", d, lead, None, True), d.shape[:lead] + tuple(like.shape))
     return _cumulative("add", d, inner_axis(axis, d.ndim, lead), None, True)

@@ -205,8 +205,14 @@ def unsum(d, like, axis=None, keepdims=False, where=None, lead=0):
     shape = tuple(numpy.shape(like) if not hasattr(like, "shape") else like.shape)
     axes = axis_tuple(axis, len(shape))
     front = d.shape[:lead]
-    spread = broadcast_to(reshape(d, front + kept_axes(shape, axes)), front + shape)
+    spread = broadcast_to(reshape(fitted(d, like), front + kept_axes(shape, axes)), front + shape)
     return spread if where is None else choose(where, spread, 0)
+
+
+def fitted(d, like):
+    """Return a cotangent in the dtype of ``like``, where that is a floating one."""
+    dtype = getattr(like, "dtype", d.dtype)
+    return d if d.dtype == dtype or kind(dtype) not in "fc" or kind(d.dtype) == "c" else cast(d, dtype)
 
 
 @op(constant=True, unbatched=True)
@@ -255,6 +261,7 @@ def unmean(d, like, axis=None, keepdims=False, where=None, lead=0):
     """Return the cotangent of ``like`` from that of its mean; the first ``lead`` axes of ``d`` are batch axes."""
     shape = tuple(numpy.shape(like) if not hasattr(like, "shape") else like.shape)
     axes = axis_tuple(axis, len(shape))
+    d = fitted(d, like)
     if where is None:
         return unsum(d / max(count_elements(shape, axes), 1), Like(shape, d.dtype), axis, keepdims, None, lead)
     from runtime.ops.shape import broadcast_to, reshape
