@@ -196,6 +196,33 @@ def construct(kind, items):
     return kind(*items)
 
 
+@op(jvp="rt.replace_fields(rt.instantiate_shell(x_dot, x), rt.instantiate_shell(fields_dot, fields))",
+    vjp={"x": "rt.without_fields(d_out, fields)", "fields": "rt.only_fields(d_out, fields)"},
+    batch=lambda x, fields, over=(): replace_fields(x, fields))
+def replace_fields(x, fields):
+    """Return the named tuple with the given fields replaced."""
+    return x._replace(**fields)
+
+
+@op(linear="d", vjp={"d": "rt.without_fields(d_out, fields)"}, batch=lambda d, fields, over=(): without_fields(d, fields))
+def without_fields(d, fields):
+    """Return a named tuple of cotangents with ZERO for the given fields."""
+    return d._replace(**{field: ZERO for field in fields})
+
+
+@op(jvp="rt.only_fields(d_dot, fields)", vjp={"d": "rt.fields_of(d_out, d)"},
+    batch=lambda d, fields, over=(): only_fields(d, fields))
+def only_fields(d, fields):
+    """Return the given fields of a named tuple as a dict."""
+    return {field: ZERO if d is ZERO else getattr(d, field) for field in fields}
+
+
+@op(linear="d", vjp={"d": "rt.only_fields(d_out, d)"}, batch=lambda d, like, over=(): fields_of(d, like))
+def fields_of(d, like):
+    """The transpose of ``only_fields``."""
+    return type(like)(*[d.get(field, ZERO) for field in like._fields])
+
+
 @op(constant=True, unbatched=True, batch=lambda items, item, over=(): contains(items, item))
 def contains(items, item):
     """Say whether a container has an item (a dict, a key)."""
@@ -236,14 +263,14 @@ def pack_batched(items, like, over=()):
     batch=pack_batched)
 def pack(items, like):
     """Put the cotangents of unpacked items together again: a container like ``like``, or a stacked array."""
-    return restore(list(items), like)
+    return restore(items if items is ZERO else list(items), like)
 
 
 @op(jvp="rt.restore(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.listed(d_out, items)"},
     batch=pack_batched)
 def restore(items, like):
     """Give a list of cotangents the kind of ``like``: tuple, list, dict, or an array stacked along axis 0."""
-    if like is ZERO:
+    if like is ZERO or items is ZERO:
         return ZERO
     if isinstance(like, dict):
         return {k: v for k, v in zip(like, items)}
@@ -288,6 +315,8 @@ def uniter(items, like):
 
     Turns that a break left out have none.
     """
+    if items is ZERO:
+        return ZERO
     if hasattr(items, "uniter"):
         return items.uniter(like)
     given = _padded(items, like)
@@ -398,3 +427,20 @@ def _unpairs_batched(d, which, like, over):
 def _repair_batched(d, which, like, over):
     width = next(len(item) for item in like if item is not ZERO)
     return [tuple(x if k == which else ZERO for k in range(width)) for x in listed_batched(d, like)]
+
+
+def lanes_filled(items):
+    """Turn a list of (lanes, cotangent) pairs into cotangents of all lanes, ZERO where a lane took no turn."""
+    from runtime.batch import where
+    return [where(lanes, item, ZERO) for lanes, item in items]
+
+
+@op(linear="x", vjp={"x": "d_out"}, batch=lambda x, over=(): as_arrays(x))
+def as_arrays(x):
+    """Turn the numbers in a cotangent into arrays."""
+    if isinstance(x, CONTAINERS):
+        return _rebuild(x, [as_arrays(item) for item in _items(x)])
+    if isinstance(x, (bool, int, float, complex)):
+        from runtime import numpy as np
+        return np.asarray(x)
+    return x

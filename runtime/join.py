@@ -31,6 +31,14 @@ class Undefined:
         raise UnboundLocalError("a variable is used on a path that has not assigned it")
 
 
+    def _undefined(self, other=None):
+        return self     # only a path that is traced and never taken computes with it
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _undefined
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __getitem__ = _undefined
+    __lt__ = __le__ = __gt__ = __ge__ = _undefined
+
+
 UNDEFINED = Undefined()
 register_static(Undefined)
 

@@ -80,8 +80,10 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
         raise TypeError("an op states exactly one of partials, linear, bilinear, jvp, constant, nondifferentiable")
 
     def register(function):
+        batching = batch
         if bilinear or linear and len(linear) == 1:
             function = _zero_preserving(function)
+            batching = batch and _zero_preserving(batch)
         params, defaults, variadic = [], {}, None
         for p in inspect.signature(function).parameters.values():
             if p.kind is p.VAR_POSITIONAL:
@@ -93,7 +95,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
                 defaults[p.name] = p.default
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, elementwise or partials is not None,
-                    absorbs or partials is not None, unbatched, batch)
+                    absorbs or partials is not None, unbatched, batching)
         needs = rule.differentiable() if partials is None else ()
         missing = [p for p in needs if p not in rule.vjp]
         if missing:
@@ -110,6 +112,7 @@ def _zero_preserving(function):
             if arg is ZERO:
                 return ZERO
         return function(*args, **kwargs)
+    op.reads_as = function      # the source that the compiler reads
     return op
 
 

@@ -298,7 +298,7 @@ def halves(unit, options, prefix):
     likes = [names.fresh(p + "_like") for p in wrt]
     ds = [names.fresh("d_" + p) for p in wrt]
     d_out = names.fresh("d_out")
-    backward = call(made.bwd.name, [name(kept), name(d_out)])
+    backward = call(made.bwd.name, [name(kept), call("rt.as_arrays", [name(d_out)])])
     body = [assign([kept, *likes], "saved")]
     body.append(assign(ds, backward) if len(ds) > 1 else assign(ds[0], backward))
     body.append(returns(pack([call("rt.instantiate", [name(d)], {"like": name(k)}) for d, k in zip(ds, likes)])))

@@ -30,7 +30,7 @@ import gast
 
 from xform.flow import liveness
 from xform.names import Names, stem
-from xform.syntax import (assign, assigned, at, branch, clone, head_length, is_exit, name, params_of, reads, rename,
+from xform.syntax import (assign, assigned, at, branch, clone, head_length, is_exit, params_of, reads, reference, rename,
                           target_names)
 from xform.unit import Unit
 
@@ -102,8 +102,7 @@ class _Versions:
                 continue
             joined = self.new(variable)
             for side, source in ((body, one), (orelse, two)):
-                if source is not None:
-                    side.append(assign(joined, source, statement))
+                side.append(assign(joined, source if source is not None else reference("rt.UNDEFINED"), statement))
             env[variable] = joined
         return branch(test, body or [gast.Pass()], orelse, statement)
 
@@ -120,6 +119,8 @@ class _Versions:
                 self.seen.add(variable)
                 if variable in env:
                     made.append(assign(carried[variable], env[variable], statement))
+                elif not _surely_assigned(statement.body, variable):
+                    made.append(assign(carried[variable], reference("rt.UNDEFINED")))   # a branch may pass it on unset
                 env[variable] = carried[variable]
         inner = dict(env)
         for variable in targets:
@@ -145,4 +146,6 @@ class _Versions:
         made.append(statement)
 
 
-__all__ = ["version", "name"]
+def _surely_assigned(body, variable):
+    """Whether the top level of a loop's body assigns the variable."""
+    return any(isinstance(s, gast.Assign) and variable in target_names(s.targets[0]) for s in body)

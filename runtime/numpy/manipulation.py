@@ -476,8 +476,16 @@ def trim_zeros(filt, trim="fb"):
 
 
 def block(arrays):
-    """Return an array assembled from nested lists of blocks."""
-    return join_blocks(arrays, block_depth(arrays), block_depth(arrays))
+    """Return an array assembled from nested lists of blocks: the innermost lists are joined along the last axis."""
+    from runtime import numpy as np
+    depth = block_depth(arrays)
+    if depth == 0:
+        return np.asarray(arrays)
+    if depth == 1:
+        return join_blocks(arrays, 1, 1)
+    if depth == 2:
+        return join_blocks([join_blocks(row, 1, 2) for row in arrays], 2, 2)
+    raise NotImplementedError(f"block: lists nested {depth} deep are not supported; call block on the inner levels first")
 
 
 @about_types
@@ -486,15 +494,12 @@ def block_depth(arrays):
     return 1 + max([block_depth(a) for a in arrays]) if isinstance(arrays, list) else 0
 
 
-def join_blocks(arrays, depth, left):
-    """Join the blocks of one level of nesting."""
+def join_blocks(arrays, axis, depth):
+    """Join the blocks of one level of nesting along an axis counted from the end."""
     from runtime import numpy as np
-    if isinstance(arrays, list):
-        parts = [join_blocks(a, depth, left - 1) for a in arrays]
-        rank = max([depth] + [p.ndim for p in parts])
-        parts = [np.reshape(p, (1,) * (rank - p.ndim) + p.shape) for p in parts]
-        return np.concatenate(parts, -left)
-    return np.asarray(arrays)
+    parts = [np.asarray(a) for a in arrays]
+    rank = max([depth] + [p.ndim for p in parts])
+    return np.concatenate([np.reshape(p, (1,) * (rank - p.ndim) + p.shape) for p in parts], -axis)
 
 
 def choose(a, choices, out=None, mode="raise"):

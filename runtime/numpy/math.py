@@ -5,7 +5,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.kernel import about_types
-from runtime.ops.elementwise import kernel
+from runtime.ops.elementwise import kernel, make_complex
 from runtime.primitive import as_operand
 from runtime.types import kind
 
@@ -77,8 +77,13 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """Return the array with NaN and infinities replaced by numbers (the largest ones by default)."""
     from runtime import numpy as np
     if np.iscomplexobj(x):
-        return np.real(x) * 0 + nan_to_num(np.real(x), copy, nan, posinf, neginf) + 1j * nan_to_num(
-            np.imag(x), copy, nan, posinf, neginf)
+        return make_complex(real_nan_to_num(np.real(x), nan, posinf, neginf), real_nan_to_num(np.imag(x), nan, posinf, neginf))
+    return real_nan_to_num(x, nan, posinf, neginf)
+
+
+def real_nan_to_num(x, nan, posinf, neginf):
+    """Replace NaN and infinities in a real array."""
+    from runtime import numpy as np
     limits = float_limits(x)
     x = np.where(np.isnan(x), nan, x)
     x = np.where(np.isposinf(x), limits[1] if posinf is None else posinf, x)

@@ -13,6 +13,7 @@ import string
 from runtime.config import config
 from runtime.op import op
 from runtime.ops.axes import axis_index
+from runtime.ops.kernel import about_types
 from runtime.ops.reduce import emit_reduce, example_like
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
@@ -314,7 +315,15 @@ def unproduct_batched(name, d, other, like, left, precision, over):
     other = np.reshape(other, (other.shape[:1] if "other" in over else ()) + (plan[2] if left else plan[1]))
     spec = turned_left(plan[0]) if left else turned_right(plan[0])
     made = contract(d, other, batched_spec(spec, "d" in over, "other" in over), precision)
+    if drops_imaginary(made, inner):
+        made = np.real(made)
     return np.reshape(made, made.shape[:1] + inner.shape)
+
+
+@about_types
+def drops_imaginary(x, like):
+    """Tell whether the cotangent of a real array is complex and keeps its real part only."""
+    return kind(x.dtype) == "c" and kind(like.dtype) == "f"
 
 
 def undot_left_batched(d, b, like, precision=None, over=()):

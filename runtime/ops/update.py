@@ -410,6 +410,11 @@ def update_examples(x, index, values, how, over_):
 
     ``over_`` names which of "x", "index" and "values" carry the batch axis. Only "set" and "add" have derivatives.
     """
+    if is_mask(index) and how == "set" and numpy.ndim(values) == ("values" in over_):
+        mask = as_operand(index)
+        mask = mask if "index" in over_ else reshape(mask, (1, *mask.shape))
+        return set_masked(x if "x" in over_ else reshape(as_operand(x), (1, *x.shape)), mask, values,
+                          ("x", "index", *[name for name in over_ if name == "values"]))
     sized = [(x, "x"), (values, "values")] + [(i, "index") for i in _arrays_of(index)]
     size = next(v.shape[0] for v, name in sized if name in over_)
     x = as_operand(x)

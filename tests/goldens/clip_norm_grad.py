@@ -9,7 +9,7 @@ def clip_norm_grad(v, limit):
 
 
 def clip_norm_fwd(v, limit):
-    ratio = None
+    ratio = rt.UNDEFINED
     total = np.sum(v * v)
     norm = np.sqrt(total)
     above = norm > limit

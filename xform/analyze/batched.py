@@ -94,7 +94,7 @@ class Flags:
             atom = atom.value
         if isinstance(atom, gast.Name):
             return self.names.get(atom.id, False)
-        if isinstance(atom, gast.Attribute) and atom.attr == "ZERO":
+        if isinstance(atom, gast.Attribute) and atom.attr in ("ZERO", "UNDEFINED"):
             return BOTTOM
         if isinstance(atom, gast.Constant) and atom.value is None:
             return BOTTOM

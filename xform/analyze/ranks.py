@@ -26,7 +26,7 @@ class Ranks:
             return 0 if isinstance(atom.value, (bool, int, float, complex)) else None
         if isinstance(atom, gast.Name):
             return self.names.get(atom.id)
-        if isinstance(atom, gast.Attribute) and atom.attr == "ZERO":
+        if isinstance(atom, gast.Attribute) and atom.attr in ("ZERO", "UNDEFINED"):
             return "ZERO"
         return None
 

@@ -93,7 +93,11 @@ def jumps_of(statements) -> Jumps:
             if body.always and orelse.always:
                 return Jumps(frozenset(may), True)
         elif isinstance(statement, (gast.For, gast.While)):
-            may |= jumps_of(statement.body).may & {"return"}
+            inside = jumps_of(statement.body).may
+            may |= inside & {"return"}
+            endless = isinstance(statement, gast.While) and isinstance(statement.test, gast.Constant) and statement.test.value
+            if endless and "break" not in inside:
+                return Jumps(frozenset(may), True)      # it is left by a return only
             may |= jumps_of(statement.orelse).may
     return Jumps(frozenset(may), False)
 

@@ -295,6 +295,7 @@ _units: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 def unit_of(function) -> Unit:
     """The unit of a Python function object; read once per code object."""
+    function = getattr(function, "reads_as", function)
     found = _units.get(function)
     if found is not None and found[0] is function.__code__ and _fresh(found[1]):
         return found[1]

@@ -54,6 +54,9 @@ def method(lowering, node):
     if attr in MUTATIONS or attr in REFUSED_MUTATIONS:
         refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
                REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
+    if attr == "_replace" and not args:
+        fields = gast.Dict([gast.Constant(k, None) for k in keywords], list(keywords.values()))
+        return call("rt.replace_fields", [base, lowering.atom_value(at(fields, node))], node=node)
     if attr in ("copy", "block_until_ready"):
         return call(f"rt.builtins.{attr}", [base], node=node)
     return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)

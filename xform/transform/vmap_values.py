@@ -102,7 +102,7 @@ def rule(run, operation, node, statement, made):
     target = statement.targets[0].id if isinstance(statement, gast.Assign) else None
     if not any(is_batched(run.flags.of(a)) for a in flat):
         run.ranks.add(target, run.ranks.result(operation))
-        found = special(run, operation, node, statement, target)
+        found = special(run, operation, node, statement, target, made)
         if found is not None:
             return found
         if run.axis_name is not None:
@@ -116,19 +116,16 @@ def rule(run, operation, node, statement, made):
         if found is not None:
             return found
     run.ranks.add(target, run.ranks.result(operation))
-    found = special(run, operation, node, statement, target)
+    found = special(run, operation, node, statement, target, made)
     if found is not None:
         return found
     if rule.elementwise:
         return elementwise(run, operation, node, statement, made)
-    if rule.batch is None:
-        refuse(node if hasattr(node, "lineno") else statement, run.unit, f"{path} has no batching rule",
-               "Write it with other xform.numpy functions.")
     over, given = [], {}
     for param, atom in args.items():
         atoms = atom if isinstance(atom, list) else [atom]
         batched = any(is_batched(run.flags.of(a)) for a in atoms)
-        if param == "like":
+        if param == "like" or batched and rule.unbatched and rule.batch is None:
             given[param] = example(run, atom, statement)
             continue
         if batched:
@@ -137,6 +134,9 @@ def rule(run, operation, node, statement, made):
         given[param] = atoms if isinstance(atom, list) else atoms[0]
     if not over:
         return substituted(run, operation, given, statement), False
+    if rule.batch is None:
+        refuse(node if hasattr(node, "lineno") else statement, run.unit, f"{path} has no batching rule",
+               "Write it with other xform.numpy functions.")
     value = batch_call(run, path, rule, given, over, statement)
     return value, False if rule.unbatched else True
 
@@ -230,7 +230,7 @@ def agree(run, operands):
     return all(r == 0 or r == rank or isinstance(r, int) and isinstance(rank, int) and r <= rank for r in shared)
 
 
-def special(run, operation, node, statement, target):
+def special(run, operation, node, statement, target, made):
     """Ops on containers, whose batching follows the structure."""
     path, args = operation.path, operation.args
     first = next(iter(args.values()), None)
@@ -290,8 +290,12 @@ def special(run, operation, node, statement, target):
             return call("rt.like", [first, const(1)], node=statement), False
         return call("rt.like_parts", [first, expression_of(literal(flag))], node=statement), False
     if path == "rt.uniter" and is_ragged(flag):
-        refuse(statement, run.unit, "the items of this loop differ in number from example to example",
-               "Iterate a fixed number of times.")
+        # lanes that a turn left out have no cotangent there
+        filled = run.temp("items")
+        made.append(assign(filled, call("rt.lanes_filled", [first], node=statement), statement))
+        run.flags.names[filled] = (LIST, True)
+        given = {"items": run.coerced(name(filled), True, statement), "like": example(run, args["like"], statement)}
+        return batch_call(run, path, operation.rule, given, ["items"], statement), True
     return None
 
 
