@@ -76,7 +76,7 @@ def like(x, lead=0):
         return _rebuild(x, [like(item, lead) for item in _items(x)])
     if hasattr(x, "stacked_like"):
         return x.stacked_like(lead)
-    if not hasattr(x, "shape") and not isinstance(x, (bool, int, float, complex)):
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")) and not isinstance(x, (bool, int, float, complex)):
         return x
     return Like(shape_of(x)[lead:], dtype_of(x), getattr(x, "weak_type", isinstance(x, (bool, int, float, complex))))
 
@@ -139,7 +139,7 @@ def instantiate(d, like, lead=0, size=None):
     if like is None:
         return None
     if d is ZERO:
-        if not hasattr(like, "shape") and not isinstance(like, (bool, int, float, complex)):
+        if not (hasattr(like, "shape") and hasattr(like, "dtype")) and not isinstance(like, (bool, int, float, complex)):
             return like     # static data: an object that holds no derivative
         shape, dtype = shape_of(like), dtype_of(like)
         if numpy.dtype(dtype).kind in "biu":

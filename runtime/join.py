@@ -30,13 +30,13 @@ class Undefined:
     def __bool__(self):
         raise UnboundLocalError("a variable is used on a path that has not assigned it")
 
-
     def _undefined(self, other=None):
         return self     # only a path that is traced and never taken computes with it
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _undefined
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __getitem__ = _undefined
     __lt__ = __le__ = __gt__ = __ge__ = _undefined
+    __iter__ = None     # it has no length: iterating would never end
 
 
 UNDEFINED = Undefined()

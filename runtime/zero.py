@@ -21,6 +21,7 @@ class Zero:
 
     __mul__ = __rmul__ = __truediv__ = __matmul__ = __rmatmul__ = __neg__ = __pos__ = _vanish
     __getitem__ = _vanish
+    __iter__ = None     # it has no length: iterating would never end
 
     def __add__(self, other):
         return other
