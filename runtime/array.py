@@ -198,6 +198,8 @@ class Array:
         if kwargs.pop("out", None) is not None:
             raise TypeError(f"numpy.{ufunc.__name__}: out= cannot be an immutable Array, nor take its results; drop it")
         name = _REDUCTIONS.get(ufunc.__name__) if method == "reduce" else ufunc.__name__
+        if method == "reduce":
+            kwargs.setdefault("axis", 0)    # NumPy's default for a ufunc's reduce
         function = getattr(_library(), name or "", None) if method in ("__call__", "reduce") else None
         if function is None or not all(_known(x) for x in inputs):
             return NotImplemented

@@ -72,7 +72,7 @@ def _spread_batched(x, size, known=False, over=()):
 @op(jvp="rt.spread(x_dot, size, known)", vjp={"x": "rt.unspread(d_out, known)"}, batch=_spread_batched)
 def spread(x, size, known=False):
     """Give every array in ``x`` a batch axis of the given size; ``known`` says which parts have one already."""
-    if known is True or x is None or x is ZERO or isinstance(x, Like):
+    if known is True or x is None or x is ZERO or x is UNDEFINED or isinstance(x, Like):
         return x
     if isinstance(x, CONTAINERS):
         inner = _items(x)
@@ -255,8 +255,8 @@ def logical_not(x):
 def like_parts(x, over_):
     """Describe one example of a value of which only some parts carry the batch."""
     from runtime.cotangent import like
-    if isinstance(over_, bool):
-        return like(x, 1 if over_ else 0)
+    if isinstance(over_, bool) or x is ZERO or x is None or x is UNDEFINED:
+        return like(x, 1 if over_ is True else 0)
     kinds = over_ if isinstance(over_, tuple) else [over_[0]] * len(x)
     return _rebuild(x, [like_parts(item, kind) for item, kind in zip(_items(x), kinds)])
 
@@ -265,6 +265,8 @@ def parts_batched(x, count):
     """Unpack a batched value into ``count`` batched items: containers as they are, arrays along axis 1."""
     if isinstance(x, CONTAINERS):
         return tuple(x)
+    if x is UNDEFINED or x is ZERO:
+        return (x,) * count
     return tuple([x[:, i] for i in range(count)])
 
 

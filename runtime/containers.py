@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
+from runtime.join import UNDEFINED
 from runtime.op import op
 from runtime.zero import ZERO, Like, Static
 
@@ -242,8 +243,8 @@ def parts_batched(d, count, over=()):
 @op(jvp="rt.parts(d_dot, count)", vjp={"d": "rt.pack(d_out, like=d)"}, batch=parts_batched)
 def parts(d, count):
     """Return the tangents of the ``count`` items that a value unpacks into."""
-    if d is ZERO:
-        return (ZERO,) * count
+    if d is ZERO or d is UNDEFINED:
+        return (d,) * count
     return d if isinstance(d, tuple) else tuple(d[i] for i in range(count))
 
 

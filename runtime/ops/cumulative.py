@@ -23,16 +23,13 @@ def _cumulate_emit(block, operands, out_avals, *, how, axis, backwards):
         return x
     wide = of.with_dtype(numpy.dtype("float32")) if of.dtype.name in NARROW_FLOATS and how == "add" else of
     value = block.convert(x, wide)
-    initial = block.constant(INITIAL[how](wide.dtype), wide.dtype)
-    shift, zeros = 1, (0,) * of.ndim
-    while shift < n:  # each round joins every element with the one `shift` before it
-        low = tuple(shift if i == axis else 0 for i in range(of.ndim))
-        cut = tuple(-shift if i == axis else 0 for i in range(of.ndim))
-        moved = block.op("pad", [value, initial], wide, {
-            "edge_padding_low": cut if backwards else low, "edge_padding_high": low if backwards else cut,
-            "interior_padding": zeros})
-        value = block.op(how, [value, moved], wide)
-        shift *= 2
+    around = [[0, 0] for _ in of.shape]
+    around[axis] = [0, n - 1] if backwards else [n - 1, 0]
+    ones = (1,) * of.ndim
+    value = block.op("reduce_window", [value, block.constant(INITIAL[how](wide.dtype), wide.dtype)], wide, {
+        "window_dimensions": ones[:axis] + (n,) + ones[axis + 1:], "window_strides": ones, "base_dilations": ones,
+        "window_dilations": ones, "padding": f"dense<{around}> : tensor<{of.ndim}x2xi64>"},
+        [block.binary_region(how, wide.dtype)])
     return block.convert(value, of)
 
 

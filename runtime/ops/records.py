@@ -1,10 +1,15 @@
 """Records of loops as stacked arrays: what scan and map return."""
 from __future__ import annotations
 
+import operator
+
 from runtime.op import op
-from runtime.tree import tree_flatten, tree_unflatten
+from runtime.ops.kernel import any_staged
+from runtime.tree import register_pytree_node, tree_flatten, tree_unflatten
 from runtime.trees import leaves_of, tree_build, tree_map_1
 from runtime.zero import ZERO
+
+UNROLLED = 8  # records up to which a staged loop is unrolled anyway
 
 
 def _records(ys):
@@ -25,6 +30,8 @@ def stack_records_batched(ys, over=()):
 def stack_records(ys):
     """Return a list of equal pytrees as one pytree whose arrays are stacked along a new first axis."""
     from runtime import numpy as np
+    if isinstance(ys, Tail):
+        return ys.tree
     if hasattr(ys, "stacked") and ys.count is None:
         return ys._at(lambda leaf: np.flip(leaf, 0) if ys.backwards else leaf) if all(
             [how == "row" for how, _ in ys.plan]) else _stack_list(list(ys))
@@ -58,11 +65,74 @@ def unstack_records_batched(d, ys, over=()):
     return [tree_map_1(lambda leaf: leaf[:, i] if np.ndim(leaf) else leaf, d) for i in range(len(records))]
 
 
+class Tail:
+    """A list of records that a staged loop shortens from its end: the stacked records, and how many of them remain.
+
+    Its pytree has the same types whatever the length, so that it can be carried through a loop.
+    """
+    __slots__ = ("tree", "count")
+
+    def __init__(self, tree, count):
+        self.tree, self.count = tree, count
+
+    def _map(self, function):
+        leaves, structure = tree_flatten(self.tree, _is_zero)
+        return tree_unflatten(structure, [leaf if leaf is ZERO else function(leaf) for leaf in leaves])
+
+    def __getitem__(self, index):
+        if isinstance(index, slice) and (index.start, index.stop, index.step) == (None, -1, None):
+            return Tail(self.tree, self.count - 1)
+        if isinstance(index, slice):
+            return list(self)[index]
+        place = self.count + index if type(index) is int and index < 0 else index
+        return self._map(lambda leaf: leaf[place])
+
+    def __len__(self):
+        return operator.index(self.count)
+
+    def __iter__(self):
+        return iter([self[i] for i in range(len(self))])
+
+    def __add__(self, other):
+        if not isinstance(other, Tail):
+            return NotImplemented
+        from runtime.cotangent import add
+        return Tail(add(self.tree, other.tree), self.count)
+
+    def unindex(self, d, index):
+        """Return the cotangent of this list when only one of its records, or all but the last, have one."""
+        from runtime import numpy as np
+        if isinstance(d, Tail):
+            return Tail(d.tree, self.count)
+        place = self.count + index if index < 0 else index
+        leaves, structure = tree_flatten(self.tree, _is_zero)
+        parts = structure.flatten_up_to(d)
+        made = [ZERO if part is ZERO else np.zeros_like(leaf).at[place].set(part) for leaf, part in zip(leaves, parts)]
+        return Tail(tree_unflatten(structure, made), self.count)
+
+    def restore(self, items):
+        """Return a list of cotangents in the form of this one."""
+        return Tail(_stack_list(list(items)), len(items))
+
+    def stacked_like(self, lead):
+        """Return this list itself: what its cotangent is built after."""
+        return self
+
+
+def _is_zero(leaf):
+    return leaf is ZERO
+
+
+register_pytree_node(Tail, lambda t: ((t.tree, t.count), None), lambda _, parts: Tail(*parts))
+
+
 @op(jvp="rt.unstack_records(d_dot, ys)", vjp={"d": "rt.stack_records(d_out)"}, batch=unstack_records_batched)
 def unstack_records(d, ys):
     """Return the cotangents of records from that of their stack."""
     if d is ZERO:
         return ZERO
-    leaves, structure = tree_flatten(d, lambda leaf: leaf is ZERO)
+    leaves, structure = tree_flatten(d, _is_zero)
     count = len(ys)
+    if count > UNROLLED and any_staged([leaf for leaf in leaves if leaf is not ZERO]):
+        return Tail(d, count)
     return [tree_unflatten(structure, [leaf if leaf is ZERO else leaf[i] for leaf in leaves]) for i in range(count)]

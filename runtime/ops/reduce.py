@@ -200,13 +200,34 @@ def unsum(d, like, axis=None, keepdims=False, where=None, lead=0):
 
     The first ``lead`` axes of ``d`` are batch axes, which ``like`` does not have.
     """
-    from runtime.ops.binary import where as choose
-    from runtime.ops.shape import broadcast_to, reshape
     shape = tuple(numpy.shape(like) if not hasattr(like, "shape") else like.shape)
-    axes = axis_tuple(axis, len(shape))
-    front = d.shape[:lead]
-    spread = broadcast_to(reshape(fitted(d, like), front + kept_axes(shape, axes)), front + shape)
-    return spread if where is None else choose(where, spread, 0)
+    spread = _spread(d, shape=shape, axes=axis_tuple(axis, len(shape)), lead=lead, count=1, dtype=_spread_dtype(d, like))
+    if where is None:
+        return spread
+    from runtime.ops.binary import where as choose
+    return choose(where, spread, 0)
+
+
+def _spread_dtype(d, like):
+    dtype = getattr(like, "dtype", d.dtype)
+    return d.dtype if kind(dtype) not in "fc" or kind(d.dtype) == "c" else dtype
+
+
+def _spread_infer(d, *, shape, axes, lead, count, dtype):
+    return aval(d.shape[:lead] + shape, dtype)
+
+
+def _spread_emit(block, operands, out_avals, *, shape, axes, lead, count, dtype):
+    d = block.convert(operands[0], operands[0].aval.with_dtype(dtype))
+    if count != 1:
+        d = block.op("divide", [d, full(block, count, d.aval)], d.aval)
+    front = d.aval.shape[:lead]
+    d = block.reshape(d, front + without_axes(shape, axes))
+    places = tuple(range(lead)) + tuple([lead + i for i in range(len(shape)) if i not in axes])
+    return block.broadcast(d, front + shape, places)
+
+
+_spread = Primitive("unsum", _spread_infer, _spread_emit)
 
 
 def fitted(d, like):
@@ -261,9 +282,9 @@ def unmean(d, like, axis=None, keepdims=False, where=None, lead=0):
     """Return the cotangent of ``like`` from that of its mean; the first ``lead`` axes of ``d`` are batch axes."""
     shape = tuple(numpy.shape(like) if not hasattr(like, "shape") else like.shape)
     axes = axis_tuple(axis, len(shape))
-    d = fitted(d, like)
     if where is None:
-        return unsum(d / max(count_elements(shape, axes), 1), Like(shape, d.dtype), axis, keepdims, None, lead)
+        return _spread(d, shape=shape, axes=axes, lead=lead, count=max(count_elements(shape, axes), 1),
+                       dtype=_spread_dtype(d, like))
     from runtime.ops.shape import broadcast_to, reshape
     spread = broadcast_to(where, d.shape[:lead] + shape)
     count = reshape(sum(spread, led(axis, lead, spread), None, None, keepdims), d.shape)

@@ -38,6 +38,7 @@ DEEPEST = 24
 
 _memo: dict = {}
 out_ranks: dict = {}   # rank structure of a batched unit's result
+_touched: set = set()   # assumptions that the current unit's batching rests on
 _assumed: dict = {}     # results of units whose batching is being worked out (recursion)
 
 
@@ -52,11 +53,14 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
     if key in _memo:
         return _memo[key]
     if key in _assumed:
+        _touched.add(key)
         return _assumed[key]
     _check_depth(unit, flags)
     made = Unit(f"{unit.name}_vmap", None, dict(unit.env), set(), unit.file, unit.origin)
     made.signature = unit.signature
     _assumed[key] = (made, BOTTOM)
+    outer = set(_touched)
+    _touched.clear()
     try:
         while True:
             run = _Batch(unit, flags, made, axis_name, ranks, final)
@@ -67,9 +71,14 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
             _assumed[key] = (made, out)
     finally:
         _assumed.pop(key)
-    _memo[key] = (made, out)
+        # what was worked out under an assumption about a caller that is still in progress holds for this round only
+        pending = _touched & set(_assumed)
+        _touched.clear()
+        _touched.update(outer | pending)
     out_ranks[made] = run.out_rank
-    return _memo[key]
+    if not pending:
+        _memo[key] = (made, out)
+    return made, out
 
 
 def _check_depth(unit, flags):
