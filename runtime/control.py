@@ -7,7 +7,8 @@ import numpy as np
 
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
-from runtime.join import (JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
+from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
+                          UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
 from runtime.sequence import (INDEX, Chain, Replayable, Stacked, SymbolicRange, as_sequence, index_value, reversed,
@@ -38,10 +39,10 @@ def cond(pred, then, orelse):
     block = tracing.block
     test = truth(block, pred, "if")
     yes, no = block.region(), block.region()
-    with into(yes):
-        out_yes = then()
-    with into(no):
-        out_no = orelse()
+    out_yes, missing = _traced(yes, then)
+    out_no, also = _traced(no, orelse)
+    if missing is not None and also is not None:
+        raise missing
     out_yes, out_no = _align_results(out_yes, out_no)
     leaves_yes, tree = flatten(out_yes)
     leaves_no, _ = flatten(out_no)
@@ -51,6 +52,16 @@ def cond(pred, then, orelse):
     no.ret([materialise(no, b, j) for b, j in zip(leaves_no, joins) if type(j) is Aval])
     results = iter(block.op("if", [test], types, regions=[yes, no]))
     return tree.unflatten([Array(next(results)) if type(j) is Aval else j.value for j in joins])
+
+
+def _traced(region, branch):
+    """Trace one side of a branch: (result, None), or (UNDEFINED, error) for a side that uses what its path never assigned,
+    which is therefore never taken."""
+    try:
+        with into(region):
+            return branch(), None
+    except UndefinedError as error:
+        return UNDEFINED, error
 
 
 def _align_results(a, b):

@@ -17,6 +17,10 @@ from runtime.types import Aval, TypePromotionError, aval, aval_of, promote_avals
 from runtime.zero import ZERO
 
 
+class UndefinedError(UnboundLocalError):
+    """A path computes with a variable that it has not assigned; tracing may meet such a path, running never does."""
+
+
 class Undefined:
     """The value of a variable on a path that does not assign it."""
     __slots__ = ()
@@ -27,8 +31,13 @@ class Undefined:
     def __reduce__(self):
         return "UNDEFINED"
 
+    def __array__(self, dtype=None, copy=None):
+        raise UndefinedError("a variable is used on a path that has not assigned it")
+
     def __bool__(self):
-        raise UnboundLocalError("a variable is used on a path that has not assigned it")
+        raise UndefinedError("a variable is used on a path that has not assigned it")
+
+    __iter__ = __len__ = __bool__
 
     def _undefined(self, other=None):
         return self     # only a path that is traced and never taken computes with it
@@ -36,7 +45,6 @@ class Undefined:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _undefined
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __getitem__ = _undefined
     __lt__ = __le__ = __gt__ = __ge__ = _undefined
-    __iter__ = None     # it has no length: iterating would never end
 
 
 UNDEFINED = Undefined()

@@ -1,11 +1,35 @@
 """Eight virtual CPU devices for the tests, ours and jax's: set before either has started."""
 import os
+import sys
 import zlib
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from known_gaps import GAPS
 
 os.environ.setdefault("XFORM_CPU_DEVICES", "8")
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Hold what is refused today to its refusal (tests/known_gaps.py)."""
+    wanted = GAPS.get(pyfuncitem.name)
+    outcome = yield
+    if wanted is None:
+        return
+    try:
+        outcome.get_result()
+    except BaseException as error:
+        if type(error).__name__ != wanted:
+            raise
+        outcome.force_result(True)
+    else:
+        outcome.force_exception(AssertionError(f"{pyfuncitem.name} works now: take it out of tests/known_gaps.py"))
 
 
 def pytest_configure(config):

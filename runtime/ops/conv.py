@@ -10,6 +10,7 @@ from runtime.ops.dot import precision_name
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive
 from runtime.types import aval, canonical_dtype, promote_avals
+from runtime.zero import ZERO
 
 
 @op(constant=True, unbatched=True)
@@ -126,6 +127,8 @@ def right_padding(lhs, rhs, out, strides, padding, lhs_dilation, rhs_dilation):
 def unconvolve_left(d, rhs, strides, padding, lhs_dilation, rhs_dilation, groups, batch_groups, precision, like):
     """Return the cotangent of ``lhs`` (= like) in ``convolve(lhs, rhs, ...)``."""
     from runtime import numpy as np
+    if d is ZERO or rhs is ZERO:
+        return ZERO
     shape, kernel = like_shape(like), rhs.shape
     space = tuple(range(2, len(kernel)))
     parts = max(groups, batch_groups)
@@ -144,6 +147,8 @@ def unconvolve_left(d, rhs, strides, padding, lhs_dilation, rhs_dilation, groups
 def unconvolve_right(d, lhs, strides, padding, lhs_dilation, rhs_dilation, groups, batch_groups, precision, like):
     """Return the cotangent of ``rhs`` (= like) in ``convolve(lhs, rhs, ...)``."""
     from runtime import numpy as np
+    if d is ZERO or lhs is ZERO:
+        return ZERO
     shape = like_shape(like)
     pads = right_padding(lhs.shape[2:], shape[2:], d.shape[2:], strides, padding, lhs_dilation, rhs_dilation)
     made = convolve(np.swapaxes(lhs, 0, 1), np.swapaxes(d, 0, 1), rhs_dilation, pads, lhs_dilation, strides, batch_groups,

@@ -11,6 +11,7 @@ from runtime.device import put
 from runtime.hlo import tracing
 from runtime.op import op
 from runtime.ops.kernel import about_types
+from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
@@ -223,6 +224,9 @@ def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
 def _array(object, dtype):
     if type(object) is Array:
         return object if dtype is None else cast(object, dtype)
+    if not isinstance(object, (list, tuple, Array)) and staged_records(object):
+        made = stack_records(object)
+        return made if dtype is None else cast(made, dtype)
     if isinstance(object, (list, tuple)):
         if any([isinstance(leaf, Array) for leaf in _leaves(object)]):
             from runtime.ops.joining import stack
@@ -268,6 +272,8 @@ def unarray(d, like, lead=0, dtype=None):
     """Return the cotangents of nested lists that an array of some dtype was made of; ``lead`` batch axes are in front."""
     if d is ZERO or not differentiable(dtype):
         return ZERO
+    if lead == 0 and staged_records(like, d):
+        return Tail(d, d.shape[0])
     if isinstance(like, (list, tuple)):
         parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
         return type(like)(parts)

@@ -8,6 +8,7 @@ import numpy
 from runtime.array import Array
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
+from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import like_shape, make_shape, reshape
 from runtime.ops.slices import slice_in_dim
@@ -140,6 +141,10 @@ def stack_batched(arrays, axis=0, out=None, dtype=None, over=()):
 @op(linear="arrays", vjp={"arrays": "rt.unstack_like(d_out, like=arrays, axis=axis)"}, batch=stack_batched)
 def stack(arrays, axis=0, out=None, dtype=None):
     """Return arrays of one shape joined along a new axis."""
+    if staged_records(arrays):
+        from runtime.ops.permute import moveaxis
+        made = moveaxis(stack_records(arrays), 0, axis)
+        return made if dtype is None else cast(made, dtype)
     items = _sequence(arrays, "stack")
     shape = items[0].shape
     if any([a.shape != shape for a in items]):
@@ -177,6 +182,9 @@ def unstack_like(d, like, axis=0, lead=0):
     """Return the cotangents of the arrays that were stacked; the first ``lead`` axes of ``d`` are batch axes."""
     from runtime.cotangent import unbroadcast
     place = axis_index(axis, d.ndim - lead) + lead
+    if lead == 0 and staged_records(like, d):
+        from runtime.ops.permute import moveaxis
+        return Tail(moveaxis(d, place, 0), d.shape[place])
     shape = without_axes(d.shape, (place,))
     parts = [unbroadcast(make_shape(slice_in_dim(d, i, i + 1, axis=place), shape=shape), part, lead)
              for i, part in enumerate(items_like(like))]

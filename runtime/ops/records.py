@@ -5,6 +5,7 @@ import operator
 
 from runtime.op import op
 from runtime.ops.kernel import any_staged
+from runtime.sequence import Chain, Stacked
 from runtime.tree import register_pytree_node, tree_flatten, tree_unflatten
 from runtime.trees import leaves_of, tree_build, tree_map_1
 from runtime.zero import ZERO
@@ -32,10 +33,19 @@ def stack_records(ys):
     from runtime import numpy as np
     if isinstance(ys, Tail):
         return ys.tree
-    if hasattr(ys, "stacked") and ys.count is None:
-        return ys._at(lambda leaf: np.flip(leaf, 0) if ys.backwards else leaf) if all(
-            [how == "row" for how, _ in ys.plan]) else _stack_list(list(ys))
+    if isinstance(ys, Chain):
+        parts = [stack_records(part) for part in ys.parts]
+        columns = zip(*[tree_flatten(part)[0] for part in parts])
+        return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
+    if isinstance(ys, Stacked) and ys.count is None and all([how == "row" for how, _ in ys.plan]):
+        return ys._at(lambda leaf: np.flip(leaf, 0) if ys.backwards else leaf)
     return _stack_list(_records(ys))
+
+
+def staged_records(ys, d=None) -> bool:
+    """Tell whether a sequence is the records of a staged loop, or long enough for its cotangent ``d`` to be kept stacked."""
+    return isinstance(ys, (Stacked, Chain, Tail)) or (
+        d is not None and isinstance(ys, list) and len(ys) > UNROLLED and any_staged([d]))
 
 
 def _stack_list(records):
@@ -94,10 +104,12 @@ class Tail:
         return iter([self[i] for i in range(len(self))])
 
     def __add__(self, other):
-        if not isinstance(other, Tail):
-            return NotImplemented
         from runtime.cotangent import add
-        return Tail(add(self.tree, other.tree), self.count)
+        if isinstance(other, Tail):
+            return Tail(add(self.tree, other.tree), self.count)
+        return add(list(self), list(other)) if isinstance(other, (list, tuple)) else NotImplemented
+
+    __radd__ = __add__
 
     def unindex(self, d, index):
         """Return the cotangent of this list when only one of its records, or all but the last, have one."""

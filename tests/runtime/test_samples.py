@@ -69,6 +69,11 @@ NUMBERS = range(len(CASES))
 IDS = [f"{group}:{expression}" for group, expression in CASES]
 
 
+def _every(step, numbers):
+    """Every ``step``-th sample; the others are left to an exhaustive run (pytest -m exhaustive)."""
+    return [pytest.param(n, id=IDS[n], marks=[pytest.mark.exhaustive] if k % step else []) for k, n in enumerate(numbers)]
+
+
 @pytest.mark.parametrize("number", NUMBERS, ids=IDS)
 def test_value(modules, number):
     ours, theirs = _pair(modules, number)
@@ -78,7 +83,7 @@ def test_value(modules, number):
     assert result.weak_type == expected.weak_type
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+@pytest.mark.parametrize("number", _every(2, NUMBERS))
 def test_derivatives(modules, number):
     ours, theirs = _pair(modules, number)
     expression = CASES[number][1]
@@ -130,7 +135,7 @@ def _bind(function, values, statics):
     raise NotImplementedError(f"{len(values)} arguments")
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+@pytest.mark.parametrize("number", _every(3, NUMBERS))
 def test_vmap(modules, number):
     ours, _ = _pair(modules, number)
     names = arguments(CASES[number][1])
@@ -152,7 +157,7 @@ def test_vmap(modules, number):
         _close(got, expected, f"vmap over {axes}", 1e-4, 1e-4)
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=IDS)
+@pytest.mark.parametrize("number", _every(4, NUMBERS))
 def test_jit(modules, number):
     ours, _ = _pair(modules, number)
     values = [xform.numpy.asarray(v) for v in _values(arguments(CASES[number][1]))]
@@ -175,7 +180,7 @@ def _differentiable(number):
 SECOND = [n for n in NUMBERS if _differentiable(n)]
 
 
-@pytest.mark.parametrize("number", SECOND, ids=[IDS[n] for n in SECOND])
+@pytest.mark.parametrize("number", _every(8, SECOND))
 def test_second_order(modules, number):
     """Forward over reverse: the gradient's tangent, which runs every helper of the derivative under jvp."""
     ours, theirs = _scalar(modules, number)
@@ -203,7 +208,7 @@ def test_second_order(modules, number):
         _close(one, other, f"tangent of the gradient for {name}", 2e-3, 2e-3)
 
 
-@pytest.mark.parametrize("number", SECOND, ids=[IDS[n] for n in SECOND])
+@pytest.mark.parametrize("number", _every(8, SECOND))
 def test_batched_gradient(modules, number):
     """The gradient of every example at once, under jit: every helper of the derivative batched and staged."""
     ours, _ = _scalar(modules, number)

@@ -27,7 +27,7 @@ from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
 from xform.names import Names
 from xform.simplify import simplify
-from xform.syntax import assign, assigned, at, call, clone, const, function, is_exit, name, pack, returns, target_names
+from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
 from xform.transform import vmap_flow
 from xform.transform.vmap_values import value
 from xform.unit import Unit
@@ -219,6 +219,7 @@ class _Batch:
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births = {}
+        self.heads = _assigned_twice(self.unit.tree.body)
 
     def run(self):
         unit = self.unit
@@ -353,6 +354,21 @@ class _Batch:
         self.flags.names[made] = self.flags.names.get(like, BOTTOM)
         self.ranks.add(made, self.ranks.of(name(like)))
         return made
+
+
+def _assigned_twice(body):
+    """Names with more than one assignment: in single-assignment form, those that join branches or head loops."""
+    seen, twice = set(), set()
+
+    def walk(statements):
+        for statement in statements:
+            if isinstance(statement, gast.Assign):
+                for target in target_names(statement.targets[0]):
+                    (twice if target in seen else seen).add(target)
+            for block in blocks(statement):
+                walk(block)
+    walk(body)
+    return twice
 
 
 def literal_true(flag):

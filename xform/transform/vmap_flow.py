@@ -105,7 +105,7 @@ def while_loop(run, statement, made):
             run.made.temps.discard(live)
             run.flags.names[live] = True
             outer, run.mask = run.mask, live
-            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement)
+            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing)
             run.mask = outer
         if run.flags.same(flags_before):
             break
@@ -170,7 +170,7 @@ def for_loop(run, statement, made):
                 value = call("np.logical_and", [value, part], node=statement)
             inner.append(assign(live, value, statement))
             outer, run.mask = run.mask, live
-            inner += masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement)
+            inner += masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing)
             run.mask = outer
         else:
             if broke is not None:
@@ -198,7 +198,7 @@ def _missing(run, statement):
     return [n for n in assigned(statement.body) if n not in run.seen]
 
 
-def masked(run, body, live, statement):
+def masked(run, body, live, statement, missing):
     """Lanes that are done keep what they carry: the copies to the loop's head names become choices."""
     tails = []
     while body and isinstance(body[-1], gast.Assign) and isinstance(body[-1].targets[0], gast.Name) and isinstance(
@@ -206,6 +206,8 @@ def masked(run, body, live, statement):
         tails.insert(0, body.pop())
     for tail in tails:
         head = tail.targets[0].id
+        if head not in run.heads and head not in missing:
+            continue
         flag = _merged(run.flags.names.get(head, BOTTOM))
         if isinstance(flag, tuple) and flag[:1] == (LIST,):
             continue        # a list that grew under the mask holds its lanes with its items
