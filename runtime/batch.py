@@ -11,31 +11,31 @@ def is_array(x):
     return hasattr(x, "shape") and hasattr(x, "dtype")
 
 
-def _leaf_size(value, over):
+def _leaf_size(value, over, lead=0):
     if over is True:
         if isinstance(value, CONTAINERS):
             for item in _items(value):
-                found = _leaf_size(item, True)
+                found = _leaf_size(item, True, lead)
                 if found is not None:
                     return found
             return None
-        return value.shape[0] if is_array(value) and not isinstance(value, Like) and value.shape else None
+        return value.shape[lead] if is_array(value) and not isinstance(value, Like) and len(value.shape) > lead else None
     if not over or value is ZERO:
         return None
     inner = _items(value) if isinstance(value, CONTAINERS) else ()
     kinds = over if isinstance(over, tuple) else [over[0]] * len(inner)
     for item, kind in zip(inner, kinds):
-        found = _leaf_size(item, kind)
+        found = _leaf_size(item, kind, lead)
         if found is not None:
             return found
     return None
 
 
 
-@op(constant=True, unbatched=True, batch=lambda x, over_=True, over=(): batch_size(x[0], over_))
-def batch_size(x, over_=True):
-    """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it."""
-    found = _leaf_size(x, over_)
+@op(constant=True, unbatched=True, batch=lambda x, over_=True, lead=0, over=(): batch_size(x, over_, lead + 1))
+def batch_size(x, over_=True, lead=0):
+    """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it, behind ``lead`` other batch axes."""
+    found = _leaf_size(x, over_, lead)
     if found is None:
         raise ValueError("vmap must have at least one array with a mapped axis to find the batch size from")
     return found
@@ -64,28 +64,26 @@ def check_sizes(name, values, axes):
     return next(iter(sizes), None)
 
 
-def _spread_batched(x, size, known=False, over=()):
-    from runtime import numpy as np
-    return np.moveaxis(spread(np.moveaxis(x, 0, -1), size, known), -1, 0) if is_array(x) else spread(x, size, known)
-
-
-@op(jvp="rt.spread(x_dot, size, known)", vjp={"x": "rt.unspread(d_out, known)"}, batch=_spread_batched)
-def spread(x, size, known=False):
-    """Give every array in ``x`` a batch axis of the given size; ``known`` says which parts have one already."""
+@op(jvp="rt.spread(x_dot, size, known, lead)", vjp={"x": "rt.unspread(d_out, known, lead)"},
+    batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, lead + 1))
+def spread(x, size, known=False, lead=0):
+    """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one."""
     if known is True or x is None or x is ZERO or x is UNDEFINED or isinstance(x, Like):
         return x
     if isinstance(x, CONTAINERS):
         inner = _items(x)
         kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)
-        return _rebuild(x, [spread(item, size, kind) for item, kind in zip(inner, kinds)])
+        return _rebuild(x, [spread(item, size, kind, lead) for item, kind in zip(inner, kinds)])
     if is_array(x) or isinstance(x, (bool, int, float, complex)):
         from runtime import numpy as np
-        return np.broadcast_to(x, (size,) + shape_of(x))
+        shape = shape_of(x)
+        one = np.expand_dims(x, lead) if lead else x
+        return np.broadcast_to(one, shape[:lead] + (size,) + shape[lead:])
     return x
 
 
-@op(jvp="rt.unspread(d_dot, known)", vjp={"d": "rt.spread(d_out, rt.batch_size(d), known)"},
-    batch=lambda d, known=False, over=(): unspread(d, known, 1))
+@op(jvp="rt.unspread(d_dot, known, lead)", vjp={"d": "rt.spread(d_out, rt.batch_size(d, True, lead), known, lead)"},
+    batch=lambda d, known=False, lead=0, over=(): unspread(d, known, lead + 1))
 def unspread(d, known=False, lead=0):
     """The transpose of ``spread``: sum over the batch axis where one was added."""
     if known is True or d is ZERO or d is None:
@@ -182,42 +180,36 @@ def align_like(xs, like, lead, own=None):
     return tuple([x if x is ZERO else pad_axes(x, rank, n) for x, n in zip(xs, lead)])
 
 
-@op(jvp="rt.unalign(d_dot, like=like)", vjp={"d": "rt.align_back(d_out, d)"},
-    batch=lambda d, like, over=(): unalign(d, like, _leading(d)))
-def unalign(d, like, batch=None):
-    """Take the axes that ``align`` inserted out of cotangents again."""
+@op(jvp="rt.unalign(d_dot, like=like, sizes=sizes)", vjp={"d": "rt.align_back(d_out, like=d)"},
+    batch=lambda d, like, sizes=(), over=(): unalign(d, like, (_leading(d), *sizes)))
+def unalign(d, like, sizes=()):
+    """Take the axes that ``align`` inserted out of cotangents again; ``sizes`` are those of batch axes that ``like`` lacks."""
     if d is ZERO:
         return ZERO
     from runtime import numpy as np
-    front = () if batch is None else (batch,)
-    return tuple([x if x is ZERO else np.reshape(x, front + shape_of(one)) for x, one in zip(d, like)])
+    return tuple([x if x is ZERO else np.reshape(x, sizes + shape_of(one)) for x, one in zip(d, like)])
 
 
-def _leading(d):
-    return next(x.shape[0] for x in d if x is not ZERO)
+@op(constant=True, unbatched=True, batch=lambda d, lead=0, over=(): _leading(d, lead + 1))
+def _leading(d, lead=0):
+    return next(x.shape[lead] for x in d if x is not ZERO)
 
 
-@op(linear="d", vjp={"d": "rt.unalign(d_out, like=d)"}, batch=lambda d, like, over=(): d)
-def align_back(d, like):
+@op(linear="d", vjp={"d": "rt.unalign(d_out, like=d)"},
+    batch=lambda d, like, sizes=(), over=(): align_back(d, like, (_leading(d), *sizes)))
+def align_back(d, like, sizes=()):
     """The transpose of ``unalign``."""
     from runtime import numpy as np
-    return tuple([x if x is ZERO or one is ZERO else np.reshape(x, shape_of(one)) for x, one in zip(d, like)])
+    return tuple([x if x is ZERO or one is ZERO else np.reshape(x, sizes + shape_of(one)) for x, one in zip(d, like)])
 
 
-@op(linear="x", vjp={"x": "rt.rows(d_out)"}, batch=lambda x, over=(): _rows_batched(x))
-def rows(x):
+@op(linear="x", vjp={"x": "rt.rows(d_out, lead)"}, batch=lambda x, lead=0, over=(): rows(x, lead + 1))
+def rows(x, lead=0):
     """Iterate over a batched value as its examples are iterated over: arrays along axis 1, containers as they are."""
     if isinstance(x, CONTAINERS) or not is_array(x):
         return x
     from runtime import numpy as np
-    return np.swapaxes(x, 0, 1)
-
-
-def _rows_batched(x):
-    if isinstance(x, CONTAINERS) or not is_array(x):
-        return x
-    from runtime import numpy as np
-    return np.swapaxes(x, 1, 2)
+    return np.swapaxes(x, lead, lead + 1)
 
 
 @op(constant=True, unbatched=True, batch=lambda x, lead=0, over=(): length(x, lead + 1))

@@ -6,8 +6,7 @@ import numpy
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.ops.elementwise import kernel, make_complex
-from runtime.primitive import as_operand
-from runtime.types import kind
+from runtime.types import aval_of, kind
 
 
 # ---- tests ----
@@ -94,7 +93,7 @@ def real_nan_to_num(x, nan, posinf, neginf):
 def float_limits(x):
     """Return the smallest and largest finite number of an array's dtype."""
     from runtime.numpy.types import finfo, iinfo
-    dtype = as_operand(x).dtype
+    dtype = aval_of(x).dtype
     found = iinfo(dtype) if kind(dtype) in "iu" else None if kind(dtype) == "b" else finfo(dtype)
     return (0, 1) if found is None else (found.min.item(), found.max.item()) if hasattr(found.min, "item") else (
         found.min, found.max)

@@ -4,7 +4,6 @@ from __future__ import annotations
 from runtime.ops.axes import axis_tuple
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact
-from runtime.primitive import as_operand
 from runtime.types import result_type
 
 
@@ -48,7 +47,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
 @about_types
 def quantile_dtype(a, q):
     """Return the floating dtype in which quantiles are computed."""
-    return inexact(result_type(as_operand(a), as_operand(q)))
+    return inexact(result_type(a, q))
 
 
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):

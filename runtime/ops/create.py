@@ -45,6 +45,7 @@ def _fill_emit(block, operands, out_avals, *, shape, dtype, weak_type):
 _fill = Primitive("full", _fill_infer, _fill_emit)
 
 
+@op(constant=True, unbatched=True)
 def shape_tuple(shape, name: str = "shape") -> tuple[int, ...]:
     """Return a shape argument as a tuple of ints; TypeError for sizes that are not known integers."""
     if type(shape) is tuple and all([type(n) is int for n in shape]):

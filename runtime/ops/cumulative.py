@@ -8,6 +8,7 @@ from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.reduce import INITIAL, LOGICAL, NARROW_FLOATS, example_like, fitted, led
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import kind, python_dtype
+from runtime.zero import ZERO
 
 
 def _cumulate_infer(x, *, how, axis, backwards):
@@ -79,6 +80,8 @@ def uncumsum(d, like, axis=None, lead=0):
 
 def recumsum(d, like, axis=None, lead=0):
     """The transpose of ``uncumsum``."""
+    if d is ZERO:
+        return ZERO
     from runtime.ops.shape import reshape
     if axis is None:
         return cumsum(reshape(d, like.shape), lead)

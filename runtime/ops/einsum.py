@@ -12,6 +12,7 @@ from runtime.ops.reduce import emit_reduce, example_like
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
 from runtime.types import aval
+from runtime.zero import ZERO
 
 
 def _expand(subscripts, shapes):
@@ -186,6 +187,8 @@ def unrearranged(d, spec, like, lead=0):
 
 def rearranged_again(d, spec, lead=0):
     """The transpose of ``unrearranged``."""
+    if d is ZERO:
+        return ZERO
     return rearranged(d, led_spec(spec, lead))
 
 

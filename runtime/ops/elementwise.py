@@ -9,6 +9,7 @@ from runtime.op import op
 from runtime.ops.kernel import elementwise, named, real_dtype
 from runtime.primitive import cast
 from runtime.types import aval, kind
+from runtime.zero import ZERO
 
 
 def full(block, value, of):
@@ -217,6 +218,8 @@ def direction(x):
 
 def absolute_dot(x_dot, x):
     """Return the tangent of the absolute value."""
+    if x_dot is ZERO:
+        return ZERO
     return real(x_dot * direction(x))
 
 

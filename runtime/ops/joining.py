@@ -14,7 +14,7 @@ from runtime.ops.shape import like_shape, make_shape, reshape
 from runtime.ops.slices import slice_in_dim
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, promote_avals
-from runtime.zero import Like
+from runtime.zero import ZERO, Like
 
 
 def _join_infer(*avals, axis):
@@ -120,6 +120,8 @@ def unconcatenate(d, like, axis=0, lead=0):
 
 def concatenate_again(d, like, parts, axis=0, lead=0):
     """The transpose of ``unconcatenate``: ``d`` holds cotangents of its results."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     from runtime.containers import listed
     from runtime.cotangent import instantiate
@@ -195,6 +197,8 @@ def unstack_like(d, like, axis=0, lead=0):
 
 def stack_again(d, like, parts, axis=0, lead=0):
     """The transpose of ``unstack_like``."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     from runtime.containers import listed
     from runtime.cotangent import instantiate

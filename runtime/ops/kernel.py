@@ -119,8 +119,8 @@ def fused(function: Callable) -> Callable:
 
 
 def about_types(function: Callable) -> Callable:
-    """Register a question about dtypes or structure, whose answer is the same for a batch as for one example."""
-    return op(constant=True, unbatched=True, batch=lambda *args, over=(), **options: function(*args, **options))(function)
+    """Register a question about shapes, dtypes or structure; under batching its operands are tokens of one example."""
+    return op(constant=True, unbatched=True)(function)
 
 
 def named(function: Callable, name: str, module: str, doc: str) -> Callable:

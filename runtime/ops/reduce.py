@@ -293,6 +293,8 @@ def unmean(d, like, axis=None, keepdims=False, where=None, lead=0):
 
 def averaged(a, axis=None, keepdims=False, where=None, lead=0):
     """Return the mean within each example, the first ``lead`` axes being batch axes."""
+    if a is ZERO:
+        return ZERO
     return mean(a, led(axis, lead, a), None, None, keepdims, where)
 
 

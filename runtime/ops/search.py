@@ -9,6 +9,7 @@ from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.shape import reshape
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, canonical_dtype, kind
+from runtime.zero import ZERO
 
 
 def _sort_infer(*avals, axis, keys, stable, backwards, places):
@@ -100,6 +101,8 @@ def sort(a, axis=-1, kind=None, order=None, *, stable=True, descending=False):
 
 def unsort(d, order, axis, like):
     """Return the cotangent of ``like`` from that of its elements in sorted order."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     if axis is None:
         return np.reshape(np.take_along_axis(d, np.argsort(order, 0), 0), np.shape(like))

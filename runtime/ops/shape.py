@@ -11,7 +11,7 @@ from runtime.ops.axes import axis_index, axis_tuple, without_axes
 from runtime.ops.create import shape_tuple
 from runtime.ops.reduce import example_like
 from runtime.primitive import Primitive, as_operand
-from runtime.zero import Like
+from runtime.zero import ZERO, Like
 
 make_shape = Primitive("reshape", lambda x, *, shape: x.with_shape(shape),
                      lambda block, operands, out_avals, *, shape: block.reshape(operands[0], shape))
@@ -20,7 +20,7 @@ _broadcast = Primitive("broadcast_in_dim", lambda x, *, shape, dims: x.with_shap
                            "broadcast_in_dim", operands, out_avals[0], {"broadcast_dimensions": dims}))
 
 
-@op(constant=True, unbatched=True, batch=lambda like, over=(): like_shape(like)[1:])
+@op(constant=True, unbatched=True)
 def like_shape(like) -> tuple:
     """Return the shape of an array, a number or a token."""
     shape = getattr(like, "shape", None)
@@ -105,6 +105,8 @@ def reshape_like(d, like, order="C", lead=0):
 
 def reshape_again(d, like, order="C", lead=0):
     """The transpose of ``reshape_like``: ``like`` has the batch axes too."""
+    if d is ZERO:
+        return ZERO
     return reshape_like(d, Like(like_shape(like)[lead:], like.dtype), order, lead)
 
 

@@ -10,6 +10,7 @@ from runtime.ops.reduce import example_like
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
 from runtime.types import aval
+from runtime.zero import ZERO
 
 
 def _slice_infer(x, *, start, limit, stride):
@@ -76,6 +77,8 @@ def unslice(d, start_indices, strides, like, lead=0):
 
 def slice_again(d, start_indices, strides, like, lead=0):
     """The transpose of ``unslice``: take the slice, which has the shape of ``like``."""
+    if d is ZERO:
+        return ZERO
     steps = (1,) * (len(like.shape) - lead) if strides is None else tuple(strides)
     start = (0,) * lead + tuple(start_indices)
     steps = (1,) * lead + steps

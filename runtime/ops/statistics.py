@@ -5,8 +5,7 @@ from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.kernel import about_types, inexact, real_dtype
 from runtime.ops.reduce import chosen, count_elements
-from runtime.primitive import as_operand
-from runtime.types import kind
+from runtime.types import aval_of, kind
 
 
 @op(constant=True, unbatched=True)
@@ -39,19 +38,19 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, 
 @about_types
 def inexact_dtype(a):
     """Return the floating or complex dtype in which statistics of an array are computed."""
-    return inexact(as_operand(a).dtype)
+    return inexact(aval_of(a).dtype)
 
 
 @about_types
 def is_complex(a):
     """Tell whether an array has complex elements."""
-    return kind(as_operand(a).dtype) == "c"
+    return kind(aval_of(a).dtype) == "c"
 
 
 @about_types
 def real_part_dtype(a):
     """Return the dtype of the real part."""
-    return real_dtype(as_operand(a).dtype)
+    return real_dtype(aval_of(a).dtype)
 
 
 def ptp(a, axis=None, out=None, keepdims=False):

@@ -13,7 +13,7 @@ from runtime.ops.reduce import example_like, led
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.ops.update import index_examples, update_examples
 from runtime.primitive import as_operand, cast
-from runtime.types import kind
+from runtime.types import broadcast_shapes, kind
 from runtime.zero import ZERO, Like
 
 _MODES = {None: "fill", "fill": "fill", "clip": "clip", "wrap": "wrap", "promise_in_bounds": None, "zero": "zero"}
@@ -198,6 +198,8 @@ def untake_along_axis(d, indices, axis, like, lead=0):
 
 def take_along_axis_again(d, indices, axis, lead=0):
     """The transpose of ``untake_along_axis``: take again, with ``lead`` batch axes in front."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     if axis is None:
         return np.take_along_axis(np.reshape(d, d.shape[:lead] + (-1,)), indices, lead)
@@ -316,16 +318,37 @@ def blank(x):
     return zeros(x.shape, x.dtype)
 
 
+def along_index_batched(indices, axis, shape, over=()):
+    """Return the coordinates in every example."""
+    from runtime import numpy as np
+    return tuple([np.broadcast_to(i, indices.shape) if k != axis else indices
+                  for k, i in enumerate(along_index(indices[0], axis, shape))])
+
+
+@op(constant=True, batch=along_index_batched)
+def along_index(indices, axis, shape):
+    """Return the index arrays of the elements that take_along_axis reads."""
+    from runtime.ops.create import broadcasted_iota
+    indices = broadcast_to(_index_array(indices, "put_along_axis"), shape)
+    return tuple([indices if i == axis else broadcasted_iota("int32", shape, i) for i in range(len(shape))])
+
+
+@op(constant=True, unbatched=True)
+def along_shape(shape, indices, axis):
+    """Return the shape of what take_along_axis reads from an array of some shape."""
+    joined = broadcast_shapes(shape[:axis] + (1,) + shape[axis + 1:], indices[:axis] + (1,) + indices[axis + 1:])
+    return joined[:axis] + (indices[axis],) + joined[axis + 1:]
+
+
 def put_along_axis(arr, indices, values, axis, inplace=True, *, mode=None):
     """Return ``arr`` with values put at indices along an axis; ``inplace`` must be False, for arrays are immutable."""
+    from runtime import numpy as np
+    from runtime.ops.update import at_set
     if inplace:
         raise ValueError("put_along_axis: arrays are immutable; pass inplace=False to get an updated copy")
-    arr, indices = as_operand(arr, "put_along_axis"), _index_array(indices, "put_along_axis")
-    axis = axis_index(axis, arr.ndim)
-    shape = tuple([max(n, m) for n, m in zip(arr.shape, indices.shape)])
-    shape = shape[:axis] + (indices.shape[axis],) + shape[axis + 1:]
-    return lowering.put_along(arr, broadcast_to(cast(as_operand(values), arr.dtype), shape), broadcast_to(indices, shape),
-                              axis=axis, how="set")
+    place = axis_index(axis, arr.ndim)
+    shape = along_shape(like_shape(arr), like_shape(indices), place)
+    return at_set(arr, along_index(indices, place, shape), np.broadcast_to(values, shape))
 
 
 __all__ = ["dynamic_slice", "dynamic_update_slice", "take", "take_along_axis", "update"]

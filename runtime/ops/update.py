@@ -274,30 +274,78 @@ def _plan(index, shape):
     return first, dims, arrays, place if any([what == ARRAY for what, _ in entries]) else 0
 
 
-def _own_index(index):
-    """Whether an index has a batch axis that an array carries; an index of plain numbers and slices has none."""
-    return _has_arrays(index)
+@op(constant=True, unbatched=True)
+def own_index(index):
+    """Tell whether an index has a batch axis that an array carries; an index of plain numbers and slices has none."""
+    items = index if isinstance(index, tuple) else (index,)
+    return any([len(getattr(item, "shape", ())) > 0 for item in items])
+
+
+@op(constant=True, unbatched=True)
+def merged_sizes(sized, over_, over):
+    """Return the sizes of the new and of the present batch axis, from (operand, name) pairs."""
+    outer = inner = None
+    for value, name in sized:
+        for x in value if isinstance(value, tuple) else (value,):
+            if not getattr(x, "shape", ()):
+                continue
+            if name in over:
+                outer = x.shape[0]
+            if name in over_:
+                inner = x.shape[name in over]
+    return outer, inner
+
+
+@op(constant=True, unbatched=True)
+def either(over_, over):
+    """Return the names that carry one of two batch axes, in the order of an update's operands."""
+    return tuple([name for name in ("x", "index", "values") if name in over or name in over_])
+
+
+def merged_index_batched(index, over_, over_2, sizes, over=()):
+    """Give the arrays of an index both batch axes, joined into one, behind a third."""
+    from runtime import numpy as np
+    has_outer, has_inner = "index" in over_2, "index" in over_
+    if not (has_outer or has_inner):
+        return index
+
+    def join(i):
+        shape = i.shape[1 + has_outer + has_inner:]
+        full = np.reshape(i, (i.shape[0], sizes[0] if has_outer else 1, sizes[1] if has_inner else 1) + shape)
+        return np.reshape(np.broadcast_to(full, i.shape[:1] + sizes + shape), (i.shape[0], sizes[0] * sizes[1]) + shape)
+    return map_index(index, join)
+
+
+@op(constant=True, batch=merged_index_batched)
+def merged_index(index, over_, over_2, sizes):
+    """Give the arrays of an index both batch axes, joined into one."""
+    if "index" not in over_2 and "index" not in over_:
+        return index
+    return map_index(index, lambda i: merged(i, "index" in over_2, "index" in over_, sizes[0], sizes[1]))
+
+
+def merged_operand(x, name, over_, over, sizes):
+    """Give an operand both batch axes, joined into one, if it has either."""
+    if name not in over and name not in over_:
+        return x
+    return merged(x, name in over, name in over_, sizes[0], sizes[1])
 
 
 def index_examples_batched(x, index, over_, mode=None, over=()):
     """Merge the new batch axis with the one there is."""
-    outer = (x if "x" in over else next(i for i in _arrays_of(index))).shape[0]
-    inner = (x.shape[1 if "x" in over else 0] if "x" in over_ else
-             next(i for i in _arrays_of(index)).shape[1 if "index" in over else 0])
-    if "x" in over or "x" in over_:
-        x = merged(x, "x" in over, "x" in over_, outer, inner)
-    if "index" in over or "index" in over_:
-        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
-    kinds = tuple([name for name in ("x", "index") if name in over or name in over_])
-    made = index_examples(x, index, kinds, mode)
-    return reshape(made, (outer, inner) + made.shape[1:])
+    from runtime import numpy as np
+    sizes = merged_sizes(((x, "x"), (index, "index")), over_, over)
+    made = index_examples(merged_operand(x, "x", over_, over, sizes), merged_index(index, over_, over, sizes),
+                          either(over_, over), mode)
+    return np.reshape(made, sizes + made.shape[1:])
 
 
 def merged(x, has_outer, has_inner, outer, inner):
     """Give an array both batch axes, joined into one."""
+    from runtime import numpy as np
     shape = x.shape[has_outer + has_inner:]
-    full = reshape(x, (outer if has_outer else 1, inner if has_inner else 1) + shape)
-    return reshape(broadcast_to(full, (outer, inner) + shape), (outer * inner,) + shape)
+    full = np.reshape(x, (outer if has_outer else 1, inner if has_inner else 1) + shape)
+    return np.reshape(np.broadcast_to(full, (outer, inner) + shape), (outer * inner,) + shape)
 
 
 def _arrays_of(index):
@@ -315,7 +363,7 @@ def map_index(index, function):
 def index_examples(x, index, over_, mode=None):
     """Return ``x[index]`` of every example; ``over_`` names which of "x" and "index" carry the batch axis."""
     x = as_operand(x, "indexing")
-    if "index" not in over_ or not _own_index(index):
+    if "index" not in over_ or not own_index(index):
         items = index if isinstance(index, tuple) else (index,)
         spots = [i for i, item in enumerate(items) if isinstance(item, (int, numpy.integer)) or _is_array(item)]
         if not _has_arrays(index) or all([b - a == 1 for a, b in zip(spots, spots[1:])]):
@@ -333,20 +381,14 @@ def index_examples(x, index, over_, mode=None):
 
 def unindex_examples_batched(d, index, over_, like, over=()):
     """Merge the new batch axis with the one there is."""
-    outer = (d if "d" in over else next(i for i in _arrays_of(index))).shape[0]
-    inner = d.shape["d" in over]
-    own = example_like(like, over)
-    d = merged(d, "d" in over, True, outer, inner)
-    if "index" in over or "index" in over_:
-        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
-    example = own.shape[1:] if "x" in over_ else own.shape
-    kinds = ("x", "index") if "index" in over or "index" in over_ else ("x",)
-    made = unindex_examples(d, index, kinds, Like((outer * inner,) + example, own.dtype))
-    made = reshape(made, (outer, inner) + example)
-    if "x" in over_:
-        return made
     from runtime import numpy as np
-    return np.sum(made, 1)
+    sizes = merged_sizes(((d, "d"), (index, "index")), tuple([*over_, "d"]), over)
+    example = example_like(like, over).shape["x" in over_:]
+    d = merged_operand(d, "d", ("d",), over, sizes)
+    made = unindex_examples(d, merged_index(index, over_, over, sizes), tuple([*either(over_, over), "x"]),
+                            Like((sizes[0] * sizes[1],) + example, d.dtype))
+    made = np.reshape(made, sizes + example)
+    return made if "x" in over_ else np.sum(made, 1)
 
 
 @op(linear="d", vjp={"d": "rt.index_examples(d_out, index, over_)"}, batch=unindex_examples_batched)
@@ -363,7 +405,7 @@ def unindex_examples(d, index, over_, like):
 
 def getitem_batched(x, index, over):
     """Index every example."""
-    if "index" in over and not _own_index(index):
+    if "index" in over and not own_index(index):
         over = ("x",)
     return index_examples(x, index, tuple([name for name in ("x", "index") if name in over]))
 
@@ -375,7 +417,7 @@ def unindex_batched(d, index, like, over):
     size = (d if "d" in over else _arrays_of(index)[0]).shape[0]
     if "d" not in over:
         d = np.broadcast_to(d, (size,) + d.shape)
-    kinds = ("x", "index") if "index" in over and _own_index(index) else ("x",)
+    kinds = ("x", "index") if "index" in over and own_index(index) else ("x",)
     return unindex_examples(d, index, kinds, Like((size,) + own.shape, own.dtype))
 
 
@@ -387,19 +429,11 @@ def setitem_batched(x, index, value, over):
 
 def update_examples_batched(x, index, values, how, over_, over=()):
     """Merge the new batch axis with the one there is."""
-    sized = [(x, "x"), (values, "values")] + [(i, "index") for i in _arrays_of(index)]
-    outer = next(v.shape[0] for v, name in sized if name in over)
-    inner = next(v.shape[name in over] for v, name in sized if name in over_)
-    x = merged(as_operand(x), "x" in over, "x" in over_, outer, inner)
-    kinds = ["x"]
-    if "values" in over or "values" in over_:
-        values = merged(values, "values" in over, "values" in over_, outer, inner)
-        kinds.append("values")
-    if "index" in over or "index" in over_:
-        index = map_index(index, lambda i: merged(i, "index" in over, "index" in over_, outer, inner))
-        kinds.append("index")
-    made = update_examples(x, index, values, how, tuple(kinds))
-    return reshape(made, (outer, inner) + made.shape[1:])
+    from runtime import numpy as np
+    sizes = merged_sizes(((x, "x"), (values, "values"), (index, "index")), over_, over)
+    made = update_examples(merged(x, "x" in over, "x" in over_, sizes[0], sizes[1]), merged_index(index, over_, over, sizes),
+                           merged_operand(values, "values", over_, over, sizes), how, tuple([*either(over_, over), "x"]))
+    return np.reshape(made, sizes + made.shape[1:])
 
 
 @op(jvp="rt.update_examples_dot(x_dot, index, values_dot, how, over_, like=x)",
@@ -421,7 +455,7 @@ def update_examples(x, index, values, how, over_):
     if "x" not in over_:
         x = broadcast_to(x, (size, *x.shape))
     shape = x.shape[1:]
-    if "index" in over_ and _own_index(index):
+    if "index" in over_ and own_index(index):
         first, dims, arrays, place = _plan(index, shape)
         spots = lowering.gather(getitem(_positions(shape), first), *arrays, dims=dims, place=place, lead=1, mode="fill")
     else:

@@ -11,6 +11,7 @@ from runtime.ops.reduce import INITIAL, LOGICAL
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
 from runtime.types import aval, kind
+from runtime.zero import ZERO
 
 
 @op(constant=True, unbatched=True)
@@ -99,6 +100,8 @@ def spread_padding(shape, out, window, strides, padding, base, dilation):
 
 def unwindow_sum(d, window, strides, padding, base, dilation, like):
     """Return the cotangent of ``like`` from that of its windowed sums."""
+    if d is ZERO:
+        return ZERO
     pads = spread_padding(like_shape(like), d.shape, window, strides, padding, base, dilation)
     return window_sum(d, window, base, pads, strides, dilation)
 
@@ -133,6 +136,8 @@ def window_places(x, how, window, strides, padding, base, dilation):
 
 def pick_places(x, places):
     """Return the elements at flat indices."""
+    if x is ZERO:
+        return ZERO
     from runtime import numpy as np
     return np.take(x, places, None, None, "clip")
 

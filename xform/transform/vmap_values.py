@@ -173,7 +173,7 @@ def batch_call(run, path, rule, given, over, statement):
         else:
             break
     signature = inspect.signature(batch).parameters
-    if "size" in signature and "size" not in keywords:
+    if "size" in signature and "size" not in keywords and "size" not in rule.params[:len(args)]:
         keywords["size"] = run.size()
     keywords["over"] = pack([const(p) for p in over])
     return call(function, args, keywords, statement)
@@ -286,9 +286,11 @@ def special(run, operation, node, statement, target, made):
         return call("rt.add", [run.coerced(args["a"], both, statement), run.coerced(args["b"], both, statement)],
                     node=statement), both
     if path == "rt.like" and is_batched(flag):
+        lead = args.get("lead", const(0))       # the axes of earlier batches go too
         if flag is True:
-            return call("rt.like", [first, const(1)], node=statement), False
-        return call("rt.like_parts", [first, expression_of(literal(flag))], node=statement), False
+            return call("rt.like", [first, const(lead.value + 1)], node=statement), False
+        parts = call("rt.like_parts", [first, expression_of(literal(flag))], node=statement)
+        return call("rt.like", [parts, lead], node=statement) if lead.value else parts, False
     if path == "rt.uniter" and is_ragged(flag):
         # lanes that a turn left out have no cotangent there
         filled = run.temp("items")

@@ -1,0 +1,84 @@
+"""Three batch axes, one inside the other, agree with three Python loops."""
+import numpy as onp
+import pytest
+
+import xform as jax
+import xform.numpy as np
+
+X = onp.linspace(0.5, 1.5, 2 * 3 * 4 * 5, dtype="float32").reshape(2, 3, 4, 5)
+
+
+def squares(x):
+    return (x * x).sum()
+
+
+def picked(x):
+    i = np.array([[0, 1], [4, 2]])
+    return (x[i] * x[i]).sum() + x[1] * x[-1]
+
+
+def updated(x):
+    y = x.at[1].set(x[0] * x[2])
+    return (y * x).sum()
+
+
+def looped(x):
+    total = 0.0
+    for item in x:
+        if item > 1.0:
+            total = total + item * item
+        else:
+            total = total + np.sin(item) * x[0]
+    return total
+
+
+def until(x):
+    y = x.sum()
+    while y < 20.0:
+        y = y * 1.5 + x[0]
+    return y
+
+
+def matrix(x):
+    m = np.outer(x, x) + np.eye(5)
+    return np.linalg.det(m) + (m @ x).mean()
+
+
+def helped(x):
+    pair = (x, x[0])
+    return np.sum(pair[0] * pair[1]) + scaled(pair)
+
+
+def scaled(pair):
+    a, b = pair
+    return (a / (1 + b)).max()
+
+
+PROGRAMS = [squares, picked, updated, helped]
+
+
+def by_loops(function, *arrays):
+    return onp.array([[[onp.asarray(function(*(np.asarray(a[i, j, k]) for a in arrays))) for k in range(4)] for j in range(3)]
+                      for i in range(2)])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("derived", [lambda f: f, jax.grad, lambda f: jax.grad(lambda x: jax.grad(f)(x).sum())],
+                         ids=["value", "grad", "second"])
+def test_three_axes(program, derived):
+    function = derived(program)
+    batched = jax.vmap(jax.vmap(jax.vmap(function)))(X)
+    onp.testing.assert_allclose(batched, by_loops(function, X), rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("derived", [lambda f: f, jax.grad], ids=["value", "grad"])
+def test_axes_of_different_operands(derived):
+    def inner(x, i, y):
+        return (x[i] * y + (x * y).sum()).sum()
+    function = derived(inner)
+    x, y = onp.arange(10, dtype="float32").reshape(2, 5) / 10, onp.arange(4, dtype="float32")
+    i = onp.arange(6).reshape(3, 2) % 5
+    batched = jax.vmap(jax.vmap(jax.vmap(function, (None, 0, None)), (0, None, None)), (None, None, 0))(x, i, y)
+    loops = onp.array([[[onp.asarray(function(np.asarray(x[b]), i[c], y[a])) for c in range(3)] for b in range(2)]
+                       for a in range(4)])
+    onp.testing.assert_allclose(batched, loops, rtol=1e-5)
