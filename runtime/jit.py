@@ -14,6 +14,7 @@ from runtime import xla
 from runtime.array import Array
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
+from runtime.dispatch import kinds, program_key
 from runtime.execute import CHEAP, SMALL, check_nans, compile_options, compile_text, explain
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
@@ -45,6 +46,12 @@ class Program:
         self.captured = move(staged.captured, place)
         away = place is not default_placement()
         self.handlers = [xla.result_handler(of, place.sharding, away, True) for of in staged.out_avals]
+
+    @property
+    def direct(self) -> Callable:
+        """What runs the program on the buffers of its arguments alone, without the captured ones."""
+        execute, captured = self.execute, self.captured
+        return (lambda buffers: execute(captured + buffers)) if captured else execute
 
     def run(self, buffers: list) -> list:
         """Run on buffers of the staged types, all on this program's device."""
@@ -134,6 +141,7 @@ class _Function:
             devices.client(backend).local_devices()[0] if backend is not None else None)
         self.compiler_options = compiler_options
         self.programs: dict = {}
+        self.direct: dict = {}  # what runtime.dispatch runs without further questions
         self.lock = threading.RLock()
 
     def split(self, args, kwargs):
@@ -221,7 +229,21 @@ class _Function:
         program, buffers, fast = self.program(args, kwargs, _concrete)
         results = program.run(buffers)
         fast_path = _fast_path(program, len(buffers)) if fast else None
+        if not kwargs and program.runner is None and not config.debug_nans:
+            self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
+
+    def note(self, program: Program, args: tuple, buffers: list) -> None:
+        """Keep a program for the calls that look like this one, if the dispatcher can tell them from others."""
+        of = kinds(args, self.static_nums)
+        if of is not None and program.place is default_placement() and (not self.static_names or "s" in of):
+            handlers = [handler.wrap(Array) for handler in program.handlers]
+            unflatten = None if program.out_tree == _LEAF else program.out_tree.unflatten
+            self.direct[program_key(of, args, [b.aval for b in buffers])] = (
+                program.place.sharding, program.direct, handlers, unflatten)
+
+
+_LEAF = LEAVES.flatten(0)[1]
 
 
 def _concrete(arrays: list[Array]) -> list:
@@ -257,10 +279,12 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
     made.__wrapped__ = fun
     made.lower = functools.partial(_lower, state)
     made.eval_shape = functools.partial(eval_shape, fun)
+    made.direct, made.static = state.direct, state.static_nums
 
     def clear_cache():
         """Forget all compiled programs of this function."""
         state.programs.clear()
+        state.direct.clear()
         made._clear_cache()
     made.clear_cache = clear_cache
     _functions.add(made)
@@ -278,7 +302,8 @@ def _on_config(option: str) -> None:
         xla.settle_states(config.enable_x64)
     if option in ("enable_x64", "disable_jit", "debug_nans", "default_device"):
         for function in list(_functions):
-            function._clear_cache()  # the compiled programs stay, found again by their key
+            function._clear_cache()
+            function.direct.clear()  # the compiled programs stay, found again by their key
 
 
 config.on_change(_on_config)

@@ -11,6 +11,7 @@ import types
 import runtime
 from runtime.array import Array
 from runtime.batch import check_sizes
+from runtime.dispatch import dispatcher, kinds
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from xform import pipeline, resolve
 from xform.errors import TransformError
@@ -26,6 +27,10 @@ class Target:
 
     def __init__(self, unit, values=(), keywords=None):
         self.unit, self.values, self.keywords = unit, tuple(values), dict(keywords or {})
+
+    def defaults(self, start):
+        """The default values of the parameters from ``start`` on."""
+        return [self.unit.signature.parameters[p].default for p in self.unit.params[start:]]
 
 
 def target_of(fun, given=None) -> Target:
@@ -71,14 +76,19 @@ def target_of_with(fun, args, given=None) -> Target:
 
 
 class Transformed:
-    """A transformed function. Calling it runs the generated code; ``xform.source`` shows it."""
+    """A transformed function. Calling it runs the generated code; ``xform.source`` shows it.
+
+    ``__call__`` is a slot: what each object holds there is called, with nothing in between.
+    """
+    __slots__ = ("__call__", "__dict__", "__weakref__")
 
     def __init__(self, kind, fun, options):
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun}")
         self.kind, self.fun, self.options = kind, fun, dict(options)
         self._entries = {}      # specialisation -> (unit, function, namespace, module)
-        self._calls = {}        # number of positional arguments -> Call
+        self._calls = {}        # number of positional arguments and keywords -> Call
+        self.__call__ = self._call
         functools.update_wrapper(self, fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"), updated=())
 
     # what the compiler sees when this object is called inside a transformed function
@@ -100,9 +110,10 @@ class Transformed:
             found = self._entries[key] = (unit, namespace[module.entry], namespace, module)
         return found
 
-    def __call__(self, *args, **kwargs):
-        call = self._calls.get(len(args)) if not kwargs else None
+    def _call(self, *args, **kwargs):
+        call = self._calls.get((len(args), *kwargs))
         if call is None or not call.fresh():
+            self.__call__ = self._call
             call = self._prepare(args, kwargs)
         return call(args, kwargs)
 
@@ -118,9 +129,15 @@ class Transformed:
             check_argnums(self, inner, values, len(args))
             entry = self._entry(inner.unit, inner)
             call = Call(entry, functools.partial(arguments_to_differentiate, self, inner), inner)
-        if not kwargs and not inner.values and not inner.keywords and plain(inner.unit.signature) \
-                and len(args) == len(values if self.kind not in ("jit", "pmap") else args) and not any(map(callable, args)):
-            self._calls[len(args)] = call
+        boundary = self.kind in ("jit", "pmap")
+        if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
+                map(callable, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
+            if kwargs:
+                call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
+                                    if p in kwargs or not boundary])
+            elif self.kind == "jit" and (of := kinds(args, entry[1].static)) is not None:
+                self.__call__ = dispatcher(entry[1].direct, of, call.guards, self._call)
+            self._calls[len(args), *kwargs] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
         return lambda args, kwargs: run(entry, run_values)
@@ -189,10 +206,11 @@ class Transformed:
 
 class Call:
     """What one kind of call runs: the loaded code, how arguments are converted, and what the code depends on."""
-    __slots__ = ("entry", "convert", "guards")
+    __slots__ = ("entry", "convert", "guards", "names")
 
     def __init__(self, entry, convert, inner):
         self.entry, self.convert = entry, convert
+        self.names = ()     # (parameter, default) of the values that follow the positional ones
         self.guards = _guards(inner.unit) if entry is None else _guards(entry[0])
 
     def fresh(self):
@@ -205,6 +223,8 @@ class Call:
     def __call__(self, args, kwargs):
         if self.entry is None:
             return self.convert(args, kwargs)
+        if self.names:
+            args = [*args, *[kwargs.get(name, default) for name, default in self.names]]
         return run(self.entry, args if self.convert is None else self.convert(list(args)))
 
 

@@ -1,0 +1,142 @@
+"""The direct path from a jitted function to its program gives what the general path gives, and knows when it must not run."""
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+from runtime import dispatch
+
+X = np.arange(4.0)
+
+
+@pytest.fixture
+def general_calls(monkeypatch):
+    """Count the calls that the direct path hands to the general one."""
+    calls = []
+    original = xform.api.Transformed._call
+
+    def counted(self, *args, **kwargs):
+        calls.append(args)
+        return original(self, *args, **kwargs)
+    monkeypatch.setattr(xform.api.Transformed, "_call", counted)
+    return calls
+
+
+def affine(x, y):
+    return x * y + 1
+
+
+def test_known_signatures_take_the_direct_path(general_calls):
+    f = xform.jit(affine)
+    for y in (X, 2.0, 3, True, X, 4.0):
+        onp.testing.assert_allclose(f(X, y), onp.arange(4.0) * onp.asarray(y) + 1)
+    assert len(general_calls) == 5 - 1  # arrays, weak float, weak int, bool: once each
+    before = len(general_calls)
+    f(onp.arange(4.0, dtype="float32"), 2.0)
+    assert len(general_calls) == before + 1
+
+
+def test_containers_are_known_by_their_structure(general_calls):
+    @xform.jit
+    def f(tree, x):
+        return {k: v + x for k, v in tree.items()}
+    for _ in range(3):
+        onp.testing.assert_array_equal(f({"a": X, "b": X[:2].sum()}, X)["b"], onp.arange(4.0) + 1)
+    assert len(general_calls) == 1
+    assert set(f({"a": X, "c": X}, X)) == {"a", "c"}
+    assert f({"a": X.astype(int), "b": X.sum()}, X)["a"].dtype == np.float32
+    assert f({"a": X, "b": X[:2].sum()}, 2.0)["a"].shape == (4,)
+
+
+def test_static_values_are_told_apart_by_type():
+    def scaled(x, n):
+        return x * n if n is True else x - n
+    f = xform.jit(scaled, static_argnums=1)
+    for _ in range(2):
+        assert float(f(X[3], True)) == 3 and float(f(X[3], 1)) == 2 and float(f(X[3], 2)) == 1
+    with pytest.raises(ValueError, match="[Nn]on-hashable"):
+        f(X, [1])
+
+
+def test_keywords_and_defaults():
+    def f(x, y=2.0, z=1.0):
+        return x * y + z
+    g, d = xform.jit(f), xform.grad(f)
+    for _ in range(3):
+        assert float(g(3.0)) == 7 and float(g(3.0, z=0.0)) == 6 and float(g(3.0, z=0.0, y=1.0)) == 3
+        assert float(g(3.0, 5.0, z=2.0)) == 17 and float(g(y=1.0, x=2.0)) == 3
+        assert float(d(3.0)) == 2 and float(d(3.0, y=4.0)) == 4 and float(d(3.0, z=9.0)) == 2
+    with pytest.raises(TypeError, match="w"):
+        g(3.0, w=1)
+
+
+def helper(x):
+    return x + 1
+
+
+def test_a_helper_defined_anew_is_seen(monkeypatch):
+    f = xform.jit(calls_helper)
+    assert float(f(X[0])) == 1 and float(f(X[0])) == 1
+    monkeypatch.setitem(globals(), "helper", doubled)
+    assert float(f(X[1])) == 2 and float(f(X[0])) == 0
+
+
+def doubled(x):
+    return x * 2
+
+
+def calls_helper(x):
+    return helper(x)
+
+
+def test_a_deleted_argument_is_named():
+    f = xform.jit(affine, donate_argnums=0)
+    x = np.ones(1000)
+    f(np.ones(1000), 2.0)
+    f(x, 2.0)
+    with pytest.raises(RuntimeError, match="deleted"):
+        f(x, 2.0)
+
+
+def test_settings_are_looked_at_again():
+    f = xform.jit(affine)
+    f(X, 2.0), f(X, 2.0)
+    with xform.enable_x64():
+        assert f(X, np.ones(4)).dtype == np.float64 and f(2.0, 3.0).dtype == np.float64
+    assert f(2.0, 3.0).dtype == np.float32
+    with xform.disable_jit():
+        assert float(f(2.0, 3.0)) == 7
+    xform.config.update("debug_nans", True)
+    try:
+        with pytest.raises(FloatingPointError):
+            f(X, float("nan"))
+    finally:
+        xform.config.update("debug_nans", False)
+    assert onp.isnan(f(X, float("nan"))).all()
+
+
+def test_other_devices_and_traces_take_the_general_path(general_calls):
+    f = xform.jit(affine)
+    f(X, X), f(X, X)
+    there = xform.device_put(X, xform.devices()[-1])
+    assert f(there, there).devices() == {xform.devices()[-1]}
+    assert f(X, X).devices() == {xform.devices()[0]}
+
+    @xform.jit
+    def outer(x):
+        return f(x, x) + f(X, X)
+    onp.testing.assert_array_equal(outer(X), 2 * (onp.arange(4.0) ** 2 + 1))
+
+
+def test_clear_cache_forgets_the_direct_programs():
+    f = xform.jit(affine)
+    f(X, X)
+    f.clear_cache()
+    onp.testing.assert_array_equal(f(X, X), onp.arange(4.0) ** 2 + 1)
+
+
+def test_the_written_code_is_shared_between_functions():
+    xform.jit(affine)(X, X)
+    before = len(dispatch._codes)
+    xform.jit(lambda a, b: a - b)(X, X)
+    assert len(dispatch._codes) == before
