@@ -152,10 +152,23 @@ def _call(node, unit):
 def _unit_call(target, node, args, keywords, path):
     if keywords or any(isinstance(a, gast.Starred) for a in node.args):
         unit = target if isinstance(target, Unit) else unit_of(target)
+        if _star_among_named(unit, node.args):
+            return Opaque(node, f"{path} with *args", "Call the function by its name, or spell the arguments out.",
+                          args + list(keywords.values()))
         args = _bind(unit, node, keywords)
     elif isinstance(target, types.FunctionType) and is_runtime(target):
         args = _bind(unit_of(target), node, {})
     return UnitCall(target, args, node, path)
+
+
+def _star_among_named(unit, args):
+    """Whether *args stands where parameters with names may still be unbound."""
+    named = 0
+    for param in unit.signature.parameters.values():
+        if param.kind is param.VAR_POSITIONAL:
+            return any(isinstance(a, gast.Starred) for a in args[:named])
+        named += 1
+    return any(isinstance(a, gast.Starred) for a in args)
 
 
 def _bind(unit, node, keywords):
