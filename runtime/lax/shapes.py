@@ -8,6 +8,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.axes import axis_index
+from runtime.ops.barrier import barrier
 from runtime.ops.binary import where
 from runtime.ops.joining import concatenate as join
 from runtime.ops.permute import flip
@@ -16,6 +17,7 @@ from runtime.ops.search import argsort
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, reshape, squeeze
 from runtime.ops.take import dynamic_slice, dynamic_update_slice
 from runtime.primitive import Primitive, as_operand
+from runtime.trees import tree_map_1
 from runtime.types import canonical_dtype
 
 
@@ -214,10 +216,9 @@ def stop_gradient(x):
     return x
 
 
-@op(linear="operand", vjp={"operand": "d_out"}, elementwise=True)
-def optimization_barrier(operand):
-    """Return the value as it is."""
-    return operand
+def optimization_barrier(operand, /):
+    """Return a pytree of arrays as it is, each behind a barrier over which XLA moves no computation."""
+    return tree_map_1(barrier, operand)
 
 
 @op(constant=True, unbatched=True)
