@@ -39,6 +39,7 @@ class Config:
     debug_nans: check the results of eager operations for NaN.
     num_cpu_devices: CPU devices of the first client (None: one, or what XLA_FLAGS says).
     platforms: comma-separated platforms to try, in order (None: an accelerator when there is one, else cpu).
+    threefry_partitionable: draw random streams whose parts can be made apart; off, those of JAX before its version 0.5.
     default_device: the device of new arrays (None: the first one).
     """
 
@@ -49,6 +50,7 @@ class Config:
             "debug_nans": _env_flag(("XFORM_DEBUG_NANS", "JAX_DEBUG_NANS"), False),
             "num_cpu_devices": _env_count("XFORM_CPU_DEVICES"),
             "platforms": os.environ.get("XFORM_PLATFORMS") or os.environ.get("JAX_PLATFORMS") or None,
+            "threefry_partitionable": _env_flag(("XFORM_THREEFRY_PARTITIONABLE", "JAX_THREEFRY_PARTITIONABLE"), True),
             "default_device": None,
             "default_matmul_precision": None,
         }
@@ -115,3 +117,8 @@ def enable_x64(new_val: bool = True):
 def disable_jit(disable: bool = True):
     """Return a context in which jitted functions run as plain Python."""
     return config.override("disable_jit", bool(disable))
+
+
+def threefry_partitionable(new_val: bool = True):
+    """Return a context in which random streams are those that can be made in parts (or, with False, the older ones)."""
+    return config.override("threefry_partitionable", bool(new_val))

@@ -200,7 +200,7 @@ class _Function:
         arrays = [leaf if isinstance(leaf, Array) else self.argument(leaf) for leaf in leaves]
         buffers = buffers_of(arrays)
         place = placement(self.device) if self.device is not None else placement_of(buffers)
-        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64)
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64, config.threefry_partitionable)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
@@ -300,7 +300,7 @@ def clear_caches() -> None:
 def _on_config(option: str) -> None:
     if option == "enable_x64":
         xla.settle_states(config.enable_x64)
-    if option in ("enable_x64", "disable_jit", "debug_nans", "default_device"):
+    if option in ("enable_x64", "disable_jit", "debug_nans", "default_device", "threefry_partitionable"):
         for function in list(_functions):
             function._clear_cache()
             function.direct.clear()  # the compiled programs stay, found again by their key

@@ -100,7 +100,7 @@ class Primitive:
 
 
 def _drop_kernels(option: str) -> None:
-    if option in ("enable_x64", "default_matmul_precision"):
+    if option in ("enable_x64", "default_matmul_precision", "threefry_partitionable"):
         for prim in primitives:
             prim.cache.clear()
 

@@ -1,4 +1,5 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
+from runtime.ops.barrier import barrier
 from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray, unastype
@@ -6,6 +7,7 @@ from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
 from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
+from runtime.ops.gamma import gamma_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
 from runtime.ops.permute import unroll, untranspose
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
@@ -23,9 +25,9 @@ from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window
 
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
-    "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "bessel_i1e_slope",
+    "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
     "blank", "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
-    "direction", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
+    "direction", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
     "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum",
     "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",

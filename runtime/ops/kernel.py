@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 
 import numpy as np
 
 from runtime.array import Array
+from runtime.execute import EXACT
 from runtime.hlo import Module, Value, into
 from runtime.op import op
 from runtime.primitive import Primitive, as_operand, lift_array
@@ -116,6 +118,42 @@ def fused(function: Callable) -> Callable:
         return prim(*operands, **params)
     call.__wrapped__ = function
     return call
+
+
+def one_kernel(*static: str, exact: bool = True) -> Callable:
+    """Decorate a library function: on concrete arrays it runs as one kernel, not as one for each op in it.
+
+    ``static`` names the parameters that are no arrays or numbers; they must be hashable. The compiler reads the
+    function itself. With ``exact``, the last bits do not depend on the size.
+    """
+    def decorate(function):
+        signature = inspect.signature(function)
+        names = tuple(signature.parameters)
+        dynamic = tuple([name for name in names if name not in static])
+
+        def whole(*operands, **params):
+            return function(**dict(zip(dynamic, operands)), **params)
+        whole.__name__ = whole.__qualname__ = function.__name__
+        if exact:
+            EXACT.add(function.__name__)
+        run = fused(whole)
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
+            params = {name: _hashable(given[name]) for name in static}
+            return run(*[given[name] for name in dynamic], **params)
+        del call.__wrapped__
+        call.__signature__ = signature
+        call.reads_as = function
+        return call
+    return decorate
+
+
+def _hashable(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def about_types(function: Callable) -> Callable:

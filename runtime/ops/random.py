@@ -11,6 +11,7 @@ import operator
 import numpy
 
 from runtime.array import Array
+from runtime.config import config
 from runtime.execute import EXACT
 from runtime.op import op
 from runtime.ops.create import shape_tuple
@@ -114,6 +115,57 @@ def _counted(block, keys, shape):
     return encrypt(block, k0, k1, high, low)
 
 
+def _halves(block, keys, count):
+    """Encrypt, under every key, the numbers below ``count``, the first half of them as the words beside the second half's.
+
+    This is how streams are made where ``threefry_partitionable`` is off.
+    """
+    lead = keys.aval.shape[:-1]
+    half = (count + 1) // 2
+    whole = aval(lead + (half,), WORD)
+    k0, k1 = [block.broadcast(word, whole.shape, tuple(range(len(lead)))) for word in _words(block, keys)]
+    first = block.op("iota", [], whole, {"iota_dimension": len(lead)})
+    second = block.op("add", [first, block.constant(half, WORD, whole.shape)], whole)
+    if count % 2:   # the odd place at the end holds a zero
+        inside = block.compare("LT", second, block.constant(count, WORD, whole.shape))
+        second = block.op("select", [inside, second, block.constant(0, WORD, whole.shape)], whole)
+    both = block.op("concatenate", encrypt(block, k0, k1, first, second), aval(lead + (2 * half,), WORD),
+                    {"dimension": len(lead)})
+    return _cut(block, both, 0, count)
+
+
+def _cut(block, x, start, stop):
+    """The part of the last axis from ``start`` to ``stop``."""
+    lead = x.aval.shape[:-1]
+    if (start, stop) == (0, x.aval.shape[-1]):
+        return x
+    return block.op("slice", [x], x.aval.with_shape(lead + (stop - start,)), {
+        "start_indices": (0,) * len(lead) + (start,), "limit_indices": lead + (stop,), "strides": (1,) * (len(lead) + 1)})
+
+
+def _one_stream(block, keys, of, width, shape):
+    """Bits of the undivided stream: 64-bit words from its halves, bytes and 16-bit words from the parts of its words."""
+    lead = keys.aval.shape[:-1]
+    size = math.prod(shape)
+    words = -(-width * size // 32)
+    drawn = _halves(block, keys, words)
+    if width == 32:
+        return block.reshape(drawn, of.shape)
+    if width == 64:
+        wide = aval(lead + (size,), of.dtype)
+        high, low = [block.op("convert", [_cut(block, drawn, n * size, (n + 1) * size)], wide) for n in range(2)]
+        shifted = block.op("shift_left", [high, block.constant(32, of.dtype, wide.shape)], wide)
+        return block.reshape(block.op("or", [shifted, low], wide), of.shape)
+    parts = drawn.aval.with_shape(lead + (words, 32 // width))
+    spread = block.broadcast(drawn, parts.shape, tuple(range(len(lead) + 1)))
+    places = block.op("iota", [], parts, {"iota_dimension": len(lead) + 1})
+    places = block.op("multiply", [places, block.constant(width, WORD, parts.shape)], parts)
+    shifted = block.op("shift_right_logical", [spread, places], parts)
+    masked = block.op("and", [shifted, block.constant((1 << width) - 1, WORD, parts.shape)], parts)
+    narrow = block.op("convert", [masked], parts.with_dtype(of.dtype))
+    return block.reshape(_cut(block, block.reshape(narrow, lead + (words * 32 // width,)), 0, size), of.shape)
+
+
 def _key_lead(name, keys):
     if keys.dtype != WORD or not keys.ndim or keys.shape[-1] != 2:
         raise TypeError(f"{name} needs a key: a uint32 array of shape (2,), as random.key(seed) returns; got "
@@ -126,8 +178,10 @@ def _bits_infer(keys, *, width, shape):
 
 
 def _bits_emit(block, operands, out_avals, *, width, shape):
-    high, low = _counted(block, operands[0], shape)
     of = out_avals[0]
+    if not config.threefry_partitionable:
+        return _one_stream(block, operands[0], of, width, shape)
+    high, low = _counted(block, operands[0], shape)
     if width == 64:
         high, low = block.op("convert", [high], of), block.op("convert", [low], of)
         return block.op("or", [block.op("shift_left", [high, block.constant(32, of.dtype, of.shape)], of), low], of)
@@ -145,6 +199,8 @@ def _paired(block, first, second):
 
 
 def _split_emit(block, operands, out_avals, *, shape):
+    if not config.threefry_partitionable:
+        return block.reshape(_halves(block, operands[0], 2 * math.prod(shape)), out_avals[0].shape)
     return _paired(block, *_counted(block, operands[0], shape))
 
 
@@ -205,7 +261,6 @@ def PRNGKey(seed, *, impl=None):
 
 def _host_key(seed):
     from runtime.array import to_buffer
-    from runtime.config import config
     numpy.int64(seed)  # raises OverflowError for what has no 64 bits, as JAX does
     high = (seed >> 32) & 0xFFFFFFFF if config.enable_x64 else 0
     return to_buffer(numpy.array([high, seed & 0xFFFFFFFF], WORD))

@@ -50,10 +50,8 @@ DRAWS = [
     ("choice", (LOGITS, (2,)), {"axis": 1}),
     ("choice", (6, (4,), True, P), {}),
     ("choice", (6, (4,), False, P), {}),
-    ("truncated_normal", (-2.0, 1.5), {"shape": (50,)}),
     ("poisson", (3.0,), {"shape": (20,)}),
     ("poisson", (numpy.array([0.0, 4.0, 25.0, 300.0], "f"),), {}),
-    ("multivariate_normal", (numpy.ones(3, "f"), numpy.eye(3, dtype="f") * 2), {"shape": (4,)}),
 ]
 
 
@@ -63,18 +61,9 @@ def test_plain_samplers(name, shape):
     same(getattr(random, name)(KEY, shape), getattr(jax.random, name)(OTHER, shape))
 
 
-CLOSE = {"truncated_normal", "multivariate_normal"}  # several kernels here, one there: the last bit may differ
-
-
 @pytest.mark.parametrize("name,args,kwargs", DRAWS, ids=lambda v: v if isinstance(v, str) else None)
 def test_samplers(name, args, kwargs):
-    ours = numpy.asarray(getattr(random, name)(KEY, *args, **kwargs))
-    theirs = numpy.asarray(getattr(jax.random, name)(OTHER, *args, **kwargs))
-    if name in CLOSE:
-        assert ours.dtype == theirs.dtype
-        numpy.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-6)
-    else:
-        same(ours, theirs)
+    same(getattr(random, name)(KEY, *args, **kwargs), getattr(jax.random, name)(OTHER, *args, **kwargs))
 
 
 @pytest.mark.parametrize("seed", [0, 1, -1, 2 ** 31 - 1, -2 ** 31])
