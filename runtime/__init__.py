@@ -20,6 +20,7 @@ from functools import partial
 from runtime import builtins
 from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, unalign, unspread, where)
+from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows
 from runtime.ops.collective import inverse_permutation, sum_devices

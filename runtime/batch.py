@@ -96,27 +96,20 @@ def unspread(d, known=False, lead=0):
     return np.sum(d, axis=lead)
 
 
-def _where_batched(mask, a, b, over=()):
-    if "mask" not in over:
-        mask = mask[None]
-    if "a" not in over:
-        a = _front(a)
-    if "b" not in over:
-        b = _front(b)
-    return where(mask, a, b)
+def _where_batched(mask, a, b, lead=1, over=()):
+    mask = mask if "mask" in over else spread(mask, 1)
+    a = a if "a" in over else spread(a, 1)
+    b = b if "b" in over else spread(b, 1)
+    return where(mask, a, b, lead + 1)
 
 
-def _front(x):
-    if isinstance(x, CONTAINERS):
-        return _rebuild(x, [_front(item) for item in _items(x)])
-    return x[None] if is_array(x) else x
-
-
-@op(jvp="rt.where(mask, a_dot, b_dot)",
-    vjp={"a": "rt.unbroadcast(rt.where(mask, d_out, rt.ZERO), like=a)",
-         "b": "rt.unbroadcast(rt.where(mask, rt.ZERO, d_out), like=b)"}, batch=_where_batched)
-def where(mask, a, b):
+@op(jvp="rt.where(mask, a_dot, b_dot, lead)",
+    vjp={"a": "rt.unbroadcast(rt.where(mask, d_out, rt.ZERO, lead), like=a)",
+         "b": "rt.unbroadcast(rt.where(mask, rt.ZERO, d_out, lead), like=b)"}, batch=_where_batched)
+def where(mask, a, b, lead=1):
     """Choose per lane: ``a`` where the mask is true, else ``b``; the mask covers leading axes, containers item by item.
+
+    lead: the number of batch axes, behind which operands of lower rank get axes of length one.
 
     A value that one side does not have (None, ZERO) is taken from the other or is zero.
     """
@@ -132,7 +125,7 @@ def where(mask, a, b):
         if len(one) != len(two):
             raise TypeError(f"a branch on a batched condition gives containers of lengths {len(one)} and {len(two)}; both "
                             "sides must have the same structure")
-        return _rebuild(shell, [where(mask, x, y) for x, y in zip(one, two)])
+        return _rebuild(shell, [where(mask, x, y, lead) for x, y in zip(one, two)])
     if a is ZERO:
         a = 0
     if b is ZERO:
@@ -141,7 +134,12 @@ def where(mask, a, b):
         return a if mask else b
     rank = max(len(shape_of(a)), len(shape_of(b)), mask.ndim)
     mask = np.reshape(mask, mask.shape + (1,) * (rank - mask.ndim))
-    return np.where(mask, pad_axes(a, rank - 1, 1 if len(shape_of(a)) else 0), pad_axes(b, rank - 1, 1 if len(shape_of(b)) else 0))
+    return np.where(mask, _padded(a, rank, lead), _padded(b, rank, lead))
+
+
+def _padded(x, rank, lead):
+    lead = min(lead, len(shape_of(x)))
+    return pad_axes(x, rank - lead, lead)
 
 
 @op(linear="x", vjp={"x": "np.reshape(d_out, rt.shape_of(x))"}, batch=lambda x, rank, lead, over=(): pad_axes(x, rank, lead + 1))
@@ -155,29 +153,46 @@ def pad_axes(x, rank, lead):
     return np.reshape(x, shape[:lead] + (1,) * missing + shape[lead:])
 
 
-def _align_batched(xs, lead, over=()):
-    return align(xs, tuple(n + 1 for n in lead))
-
-
-@op(jvp="rt.align_like(xs_dot, xs, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_batched)
+@op(jvp="rt.align_like(xs_dot, xs, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"})
 def align(xs, lead):
-    """Give operands ranks that broadcast example by example; ``lead`` counts the batch axes that each one has."""
+    """Give operands ranks that broadcast example by example.
+
+    lead: for each operand the number of its batch axes; or for one that lacks some of the axes that the others have a tuple with
+    a 1 for each axis that it has, outermost first (``(1, 0)``: the outer of two).
+    """
     return align_like(xs, xs, lead)
 
 
-def _align_like_batched(xs, like, lead, own=None, over=()):
-    counts = lead if own is None else own
-    return align_like(xs, like, tuple(n + 1 for n in lead) if "xs" in over else lead,
-                      tuple(n + 1 for n in counts) if "like" in over else counts)
+def _deeper(lead, batched):
+    return tuple([(n + 1 if isinstance(n, int) else (1, *n)) if batched else n for n in lead])
 
 
-@op(jvp="rt.align_like(xs_dot, like, lead, own)", vjp={"xs": "rt.unalign(d_out, like=xs)"}, batch=_align_like_batched)
+@op(constant=True, unbatched=True)
+def leads_batched(lead, over, name):
+    """Return the batch axes of operands that have one more."""
+    return _deeper(lead, name in over)
+
+
+@op(jvp="rt.align_like(xs_dot, like, lead, own)", vjp={"xs": "rt.unalign(d_out, like=xs)"},
+    batch=lambda xs, like, lead, own=None, over=(): align_like(
+        xs, like, leads_batched(lead, over, "xs"), leads_batched(lead if own is None else own, over, "like")))
 def align_like(xs, like, lead, own=None):
     """Insert the axes that ``align(like, own)`` inserts, own being ``lead`` unless given; a ZERO stays one."""
     if xs is ZERO:
         return (ZERO,) * len(like)
-    rank = max([len(shape_of(x)) - n for x, n in zip(like, lead if own is None else own)])
-    return tuple([x if x is ZERO else pad_axes(x, rank, n) for x, n in zip(xs, lead)])
+    rank = max([len(shape_of(x)) - _count(n) for x, n in zip(like, lead if own is None else own)])
+    return tuple([x if x is ZERO else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
+                  for x, n in zip(xs, lead)])
+
+
+def _count(n):
+    return n if isinstance(n, int) else sum(n)
+
+
+def _opened(x, has):
+    """Insert axes of length one for the batch axes that an operand lacks."""
+    from runtime import numpy as np
+    return np.expand_dims(x, tuple([i for i, own in enumerate(has) if not own]))
 
 
 @op(jvp="rt.unalign(d_dot, like=like, sizes=sizes)", vjp={"d": "rt.align_back(d_out, like=d)"},

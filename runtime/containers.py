@@ -414,7 +414,7 @@ def unseal(residuals):
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 
-def listed_batched(d, like):
+def items_batched(d):
     """The items of a batched cotangent: of an array along axis 1."""
     return _items(d) if isinstance(d, CONTAINERS) or d is ZERO else [d[:, i] for i in range(d.shape[1])]
 
@@ -427,7 +427,7 @@ def _unpairs_batched(d, which, like, over):
 
 def _repair_batched(d, which, like, over):
     width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed_batched(d, like)]
+    return [tuple(x if k == which else ZERO for k in range(width)) for x in items_batched(d)]
 
 
 def lanes_filled(items):

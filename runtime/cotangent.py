@@ -121,21 +121,21 @@ def _one(dtype):
 config.on_change(lambda option: _one.cache_clear())
 
 
-def instantiate_batched(d, like, lead=0, size=None, over=()):
+def instantiate_batched(d, like, sizes=(), size=None, over=()):
     """Zeros get the batch axis that the other leaves have."""
-    return instantiate(d, like, lead + 1, size if lead == 0 else None)
+    return instantiate(d, like, (size, *sizes))
 
 
-@op(jvp="rt.instantiate(d_dot, like=like)", vjp={"d": "d_out"}, batch=instantiate_batched)
-def instantiate(d, like, lead=0, size=None):
-    """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``."""
+@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"}, batch=instantiate_batched)
+def instantiate(d, like, sizes=()):
+    """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
     if type(d) is Array and not isinstance(like, CONTAINERS):
         return d
     from runtime import numpy as np
     if isinstance(like, CONTAINERS):
         inner = _items(like)
         given = [ZERO] * len(inner) if d is ZERO else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]
-        return _rebuild(like, [instantiate(one, other, lead, size) for one, other in zip(given, inner, strict=True)])
+        return _rebuild(like, [instantiate(one, other, sizes) for one, other in zip(given, inner, strict=True)])
     if like is None:
         return None
     if d is ZERO:
@@ -144,7 +144,7 @@ def instantiate(d, like, lead=0, size=None):
         shape, dtype = shape_of(like), dtype_of(like)
         if numpy.dtype(dtype).kind in "biu":
             dtype = numpy.float32
-        return np.zeros(((size,) if lead and size is not None else ()) + shape, dtype)
+        return np.zeros(sizes + shape, dtype)
     return d
 
 

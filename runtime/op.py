@@ -35,6 +35,7 @@ class Rule:
     unbatched: the result carries no batch even where operands do (shapes, seeds).
     batch: plain Python function ``(*args, over)`` over ops; ``over`` names the parameters that carry a batch at
         axis 0; the result carries it at axis 0.
+    merges: under a second batch the two batch axes become one, instead of the batching rule being batched itself.
     """
     name: str
     function: Callable
@@ -52,6 +53,7 @@ class Rule:
     absorbs: bool = False
     unbatched: bool = False
     batch: Callable | None = None
+    merges: bool = False
 
     def differentiable(self) -> tuple[str, ...]:
         """Parameters through which a derivative flows."""
@@ -67,7 +69,8 @@ RULES: dict[Callable, Rule] = {}
 
 
 def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
-       nondifferentiable=None, elementwise=False, absorbs=False, unbatched=False, batch=None, name=None):
+       nondifferentiable=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
+       name=None):
     """Register the decorated function as an op.
 
     The function is returned unchanged, but for ops that are linear in one parameter or bilinear: those map the
@@ -82,8 +85,8 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
     def register(function):
         batching = batch
         if bilinear or linear and len(linear) == 1:
-            function = _zero_preserving(function)
-            batching = batch and _zero_preserving(batch)
+            function = _zero_preserving(function, bilinear or linear)
+            batching = batch and _zero_preserving(batch, bilinear or linear)
         params, defaults, variadic = [], {}, None
         for p in inspect.signature(function).parameters.values():
             if p.kind is p.VAR_POSITIONAL:
@@ -95,7 +98,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
                 defaults[p.name] = p.default
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, elementwise or partials is not None,
-                    absorbs or partials is not None, unbatched, batching)
+                    absorbs or partials is not None, unbatched, batching, merges)
         needs = rule.differentiable() if partials is None else ()
         missing = [p for p in needs if p not in rule.vjp]
         if missing:
@@ -105,7 +108,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
     return register
 
 
-def _zero_preserving(function):
+def _zero_preserving(function, params):
     @functools.wraps(function)
     def op(*args, **kwargs):
         for arg in args:
@@ -113,6 +116,7 @@ def _zero_preserving(function):
                 return ZERO
         return function(*args, **kwargs)
     op.reads_as = function      # the source that the compiler reads
+    op.zero_in = params         # and what it adds
     return op
 
 

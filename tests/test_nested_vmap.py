@@ -54,7 +54,7 @@ def scaled(pair):
     return (a / (1 + b)).max()
 
 
-PROGRAMS = [squares, picked, updated, helped]
+PROGRAMS = [squares, picked, updated, looped, until, matrix, helped]
 
 
 def by_loops(function, *arrays):
@@ -82,3 +82,12 @@ def test_axes_of_different_operands(derived):
     loops = onp.array([[[onp.asarray(function(np.asarray(x[b]), i[c], y[a])) for c in range(3)] for b in range(2)]
                        for a in range(4)])
     onp.testing.assert_allclose(batched, loops, rtol=1e-5)
+
+
+def test_branches_of_different_ranks():
+    def chosen(x, y):
+        return y * 1.0 if x > 0 else np.zeros(3) + y
+    x = onp.array([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]], "float32")
+    y = onp.arange(18, dtype="float32").reshape(3, 2, 3)
+    batched = jax.vmap(jax.vmap(chosen))(x, y)
+    onp.testing.assert_array_equal(batched, y)

@@ -251,7 +251,7 @@ def dynamic_slice_batched(operand, start_indices, slice_sizes, over=()):
                           ("x", "index") if "operand" in over else ("index",))
 
 
-@op(linear="operand", vjp={"operand": "rt.undynamic_slice(d_out, start_indices, like=operand)"}, batch=dynamic_slice_batched)
+@op(linear="operand", vjp={"operand": "rt.undynamic_slice(d_out, start_indices, like=operand)"}, batch=dynamic_slice_batched, merges=True)
 def dynamic_slice(operand, start_indices, slice_sizes):
     """Return the window of a given size that starts at ``start_indices``, which may be staged; it is moved to fit."""
     operand = as_operand(operand, "dynamic_slice")
@@ -273,7 +273,7 @@ def undynamic_slice_batched(d, start_indices, like, over=()):
     return dynamic_update_slice_batched(blank, d, start_indices, kinds)
 
 
-@op(linear="d", vjp={"d": "lax.dynamic_slice(d_out, start_indices, np.shape(d))"}, batch=undynamic_slice_batched)
+@op(linear="d", vjp={"d": "lax.dynamic_slice(d_out, start_indices, np.shape(d))"}, batch=undynamic_slice_batched, merges=True)
 def undynamic_slice(d, start_indices, like):
     """Return zeros like ``like`` with a window set to ``d``."""
     return dynamic_update_slice(zeros(like_shape(like), d.dtype), d, start_indices)
@@ -296,7 +296,7 @@ def dynamic_update_slice_batched(operand, update, start_indices, over=()):
 
 @op(linear=("operand", "update"), vjp={
     "operand": "lax.dynamic_update_slice(d_out, rt.blank(update), start_indices)",
-    "update": "lax.dynamic_slice(d_out, start_indices, np.shape(update))"}, batch=dynamic_update_slice_batched)
+    "update": "lax.dynamic_slice(d_out, start_indices, np.shape(update))"}, batch=dynamic_update_slice_batched, merges=True)
 def dynamic_update_slice(operand, update, start_indices):
     """Return the array with a window replaced that starts at ``start_indices``, which may be staged; it is moved to fit."""
     if operand is ZERO or update is ZERO:

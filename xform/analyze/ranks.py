@@ -75,6 +75,8 @@ class Ranks:
         if rule.name in LIKE_FIRST:
             first = atoms_of(operation)[0]
             return self.of(first)
+        if rule.name == "align" and isinstance(self.of(args["xs"]), tuple):
+            return (f"aligned {args['xs'].id}",) * len(self.of(args["xs"]))
         if rule.name == "parts":
             rank = self.of(args["d"])
             return rank if isinstance(rank, tuple) else None

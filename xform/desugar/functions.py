@@ -28,7 +28,8 @@ import gast
 from xform import parse, resolve
 from xform.errors import refuse
 from xform.resolve import Closure, Object, Partial
-from xform.syntax import call, name, pack, target_names
+from xform.names import Names
+from xform.syntax import assign, branch, call, name, pack, reference, returns, target_names
 from xform.unit import Unit
 
 FUNCTIONS = (gast.FunctionDef, gast.Lambda, gast.AsyncFunctionDef)
@@ -295,6 +296,7 @@ _units: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 def unit_of(function) -> Unit:
     """The unit of a Python function object; read once per code object."""
+    zero_in = getattr(function, "zero_in", ())
     function = getattr(function, "reads_as", function)
     found = _units.get(function)
     if found is not None and found[0] is function.__code__ and _fresh(found[1]):
@@ -306,8 +308,23 @@ def unit_of(function) -> Unit:
         unit = lower_source(source, {}, function)
     finally:
         _in_progress.pop(function, None)
+    for param in reversed(zero_in):
+        guard(unit, param)
     _units[function] = (function.__code__, unit)
     return unit
+
+
+def guard(unit, param):
+    """Make a unit return the symbolic zero when a parameter is one: ``if d is rt.ZERO: out = rt.ZERO``, else what it does."""
+    names = Names({n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name)} | set(unit.params) | set(unit.env))
+    test, out = names.fresh("zero"), names.fresh("out")
+    unit.temps |= {test, out}
+    first, last = unit.tree.body[0], unit.tree.body[-1]
+    asked = gast.Compare(name(param), [gast.Is()], [reference("rt.ZERO")])
+    unit.tree.body = [assign(test, asked, first),
+                      branch(name(test), [assign(out, reference("rt.ZERO"), first)],
+                             [*unit.tree.body[:-1], assign(out, last.value, last)], first),
+                      returns(name(out), last)]
 
 
 def _fresh(unit):

@@ -218,7 +218,7 @@ class _Batch:
         self.made, self.axis_name, self.final, self.param_flags = made, axis_name, final, flags
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
-        self.births = {}
+        self.births, self.constants = {}, {}
         self.heads = _assigned_twice(self.unit.tree.body)
 
     def run(self):

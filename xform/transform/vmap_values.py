@@ -10,11 +10,12 @@ import inspect
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, expression_of, is_batched, join, literal, uniform
-from xform.errors import refuse
+from xform.errors import TransformError, refuse
 from xform.library import STATIC_ATTRIBUTES
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, at, call, clone, const, dotted, name, pack, reads, reference, rename
 from xform.transform.collective import batched_collective
+from xform.transform.nested import nested, rule_of_batching
 
 # Container ops whose result's structure follows from their operands'.
 SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.instantiate_shell"})
@@ -34,6 +35,7 @@ def value(run, node, statement, made):
     if isinstance(operation, Pack):
         if isinstance(node, gast.Tuple):
             run.ranks.add(target, tuple(run.ranks.of(a) for a in atoms))
+            run.constants[target] = tuple([constant(run, a) for a in atoms])
             kinds = tuple(flags)
             return node, kinds if any(is_batched(f) for f in kinds) else False
         if isinstance(node, gast.List):
@@ -230,6 +232,21 @@ def agree(run, operands):
     return all(r == 0 or r == rank or isinstance(r, int) and isinstance(rank, int) and r <= rank for r in shared)
 
 
+def constant(run, atom):
+    """The Python value of a constant, or of a tuple of constants; None for what is none."""
+    return atom.value if isinstance(atom, gast.Constant) else run.constants.get(getattr(atom, "id", None))
+
+
+def deeper(lead, flags):
+    """The batch axes of aligned operands after one more batch: counts, or for an operand that lacks an axis of the others which
+    ones it has, outermost first.
+    """
+    given = [(1,) * n if isinstance(n, int) else n for n in lead]
+    depth = max(map(len, given))
+    levels = [(1, *(0,) * (depth - len(n)), *n) if is_batched(f) else n for n, f in zip(given, flags)]
+    return expression_of(tuple([len(n) if all(n) else n for n in levels]))
+
+
 def special(run, operation, node, statement, target, made):
     """Ops on containers, whose batching follows the structure."""
     path, args = operation.path, operation.args
@@ -246,6 +263,9 @@ def special(run, operation, node, statement, target, made):
         if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
             return (node, (LIST, False)) if flag is not False else (node, False)
         return node, (LIST, join(element, item))
+    if path == "rt.align" and isinstance(flag, tuple):
+        node.args[1] = deeper(constant(run, args["lead"]), flag)
+        return node, flag
     if path == "rt.getitem" and isinstance(flag, tuple):
         index = args["index"]
         if is_batched(run.flags.of(index)):
@@ -311,6 +331,13 @@ def element_of(flag):
     return uniform(flag)
 
 
+def nested_call(run, operation, rule, flags, inner, statement):
+    """A call of an op's batching rule that gets one more batch axis, joined with its own."""
+    unit, out = nested(operation.unit, rule, tuple(map(is_batched, flags)), inner)
+    args = [run.coerced(a, True, statement) if is_batched(f) else clone(a) for a, f in zip(operation.args, flags)]
+    return call(name(run.refer(unit, unit.name), statement), args, node=statement), out
+
+
 def unit_call(run, operation, statement):
     from xform.pipeline import vmap_of
     from xform.transform.vmap import out_ranks, vmap
@@ -323,7 +350,19 @@ def unit_call(run, operation, statement):
         unit, out = vmap_of(operation.unit, flags, run.axis_name)
     else:
         ranks = tuple(run.ranks.of(a) for a in operation.args)
-        unit, out = vmap(operation.unit, flags, run.axis_name, ranks)
+        batching = rule_of_batching(operation.unit)
+        if batching is not None and "size" in operation.unit.params:
+            batching = None     # the size of one axis is an argument: its own code says what to do with another
+        inner = batching and constant(run, operation.args[operation.unit.params.index("over")])
+        if inner is not None:
+            if batching.merges or all(is_batched(f) == (p in inner) for p, f in zip(operation.unit.params, flags)):
+                return nested_call(run, operation, batching, flags, inner, statement)
+        try:
+            unit, out = vmap(operation.unit, flags, run.axis_name, ranks)
+        except TransformError:
+            if inner is None:
+                raise
+            return nested_call(run, operation, batching, flags, inner, statement)
         if isinstance(statement, gast.Assign):
             run.ranks.add(statement.targets[0].id, run.ranks.seen(out_ranks.get(unit), ranks))
     key = run.refer(unit, unit.name)
