@@ -1,28 +1,48 @@
 """An on-disk cache of compiled executables, private to the user, bounded in size, safe against damage and races.
 
 XFORM_CACHE_DIR names the folder (default: xform/executables under the user's cache folder), XFORM_CACHE=0 turns the cache
-off. An entry is a checksum followed by XLA's serialized executable. Loading one runs native code, so a folder that others
-can write to is not used.
+off, XFORM_CACHE_LIMIT bounds its size (bytes, or with K, M or G; default 512M): the entries used longest ago go first.
+
+An entry is a checksum followed by XLA's serialized executable. It is written under a name of its own and then renamed, so
+any number of processes may read and write at once. Loading one runs native code, so a folder that others can write to is
+not used.
 """
 from __future__ import annotations
 
 import functools
-import hashlib
+import itertools
 import os
 import pathlib
-import platform
 import re
 import stat
-import tempfile
+import threading
+import time
 import warnings
+from dataclasses import dataclass
 
 from runtime import xla
 
-LIMIT = 512 << 20  # bytes; the entries used longest ago go first
+_LIMIT = 512 << 20  # bytes
 _SWEEP_EVERY = 64  # stores between two looks at the total size
+_ABANDONED = 3600  # seconds after which an unfinished entry is what a killed process has left
+_ENTRY = re.compile("[0-9a-f]{64}")
+_UNFINISHED = "tmp-"
 _LOCATION = re.compile(r" loc\([^\n]*\)$", re.MULTILINE)
 
 counts = {"hits": 0, "misses": 0, "stores": 0}
+_numbers = itertools.count()
+
+
+def limit() -> int:
+    """Return the bytes that the cache may hold; ValueError for a setting that is no size."""
+    text = os.environ.get("XFORM_CACHE_LIMIT", "").strip().upper()
+    if not text:
+        return _LIMIT
+    found = re.fullmatch(r"(\d+)([KMG]?)B?", text)
+    if not found:
+        raise ValueError(f"environment variable XFORM_CACHE_LIMIT={text!r}: use a number of bytes, or one with K, M or G, "
+                         "such as 512M")
+    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]
 
 
 def folder() -> pathlib.Path | None:
@@ -56,19 +76,25 @@ def _checked(path: pathlib.Path) -> pathlib.Path | None:
 @functools.lru_cache(maxsize=1)
 def _machine() -> bytes:
     """Return what a compiled program depends on beside its text: the CPU's features and jaxlib's version."""
-    features = platform.machine()
+    features = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as info:
             features += next((line for line in info if line.startswith(("flags", "Features"))), "")
     except OSError:
+        import platform
         features += platform.processor()
     text = f"{features}|{xla.version}|{xla.interface_version}|{os.environ.get('XLA_FLAGS', '')}|1"
-    return hashlib.sha256(text.encode()).digest()
+    return _sha256(text.encode()).digest()
+
+
+def _sha256(data: bytes):
+    import hashlib  # takes 3 ms to import, which a process without compiled programs need not spend
+    return hashlib.sha256(data)
 
 
 def entry_name(client, text: str, options, where: str) -> str:
     """Return the file name of a program: a hash of text (without source locations), options, machine and devices."""
-    digest = hashlib.sha256(_machine())
+    digest = _sha256(_machine())
     for part in (_LOCATION.sub("", text), options.SerializeAsString(), client.platform, client.platform_version, where):
         data = part if isinstance(part, bytes) else part.encode()
         digest.update(len(data).to_bytes(8, "little"))
@@ -97,14 +123,17 @@ def _load(client, path: pathlib.Path, devices, options):
         data = path.read_bytes()
     except OSError:
         return None
-    if len(data) <= 32 or hashlib.sha256(data[32:]).digest() != data[:32]:
+    if len(data) <= 32 or _sha256(data[32:]).digest() != data[:32]:
         return None
     try:
         executable = client.deserialize_executable(data[32:], devices, options)
-        os.utime(path)  # the sweep removes what was used longest ago
-        return executable
-    except (xla.XlaError, ValueError, OSError):
+    except (xla.XlaError, ValueError):
         return None
+    try:
+        os.utime(path)  # the sweep removes what was used longest ago
+    except OSError:
+        pass  # swept just now, or a folder that can only be read: what was loaded is as good
+    return executable
 
 
 def _store(client, path: pathlib.Path, executable) -> None:
@@ -112,40 +141,82 @@ def _store(client, path: pathlib.Path, executable) -> None:
         data = client.serialize_executable(executable)
     except (xla.XlaError, ValueError, RuntimeError):
         return  # a platform that cannot serialize has no cache
+    own = path.parent / f"{_UNFINISHED}{os.getpid()}-{threading.get_ident()}-{next(_numbers)}-{time.time_ns()}"
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix="tmp-")
         try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(hashlib.sha256(data).digest())
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have cleared the cache by hand
+            with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                out.write(_sha256(data).digest())
                 out.write(data)
-            os.replace(name, path)
+            os.replace(own, path)
         except OSError:
-            os.unlink(name)
+            own.unlink(missing_ok=True)
             return
+        if counts["stores"] % _SWEEP_EVERY == 0:
+            sweep(path.parent, limit())
     except OSError:
         return  # a full or read-only disk costs time, not correctness
-    if counts["stores"] % _SWEEP_EVERY == 0:
-        sweep(path.parent, LIMIT)
     counts["stores"] += 1
 
 
-def sweep(place: pathlib.Path, limit: int) -> int:
-    """Remove the entries used longest ago until at most ``limit`` bytes are left; return the bytes left."""
-    entries = []
-    with os.scandir(place) as found:
-        for entry in found:
-            try:
-                info = entry.stat()
-            except OSError:
-                continue  # another process has just removed it
-            entries.append((info.st_mtime, info.st_size, entry.path))
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
-        if total <= limit:
-            break
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            pass  # removed by another process: gone either way
-        total -= size
+def _files(place: pathlib.Path) -> list[tuple[float, int, str]]:
+    """Return (time of the last use, bytes, path) of the cache's own files in a folder."""
+    found = []
+    with os.scandir(place) as listing:
+        for entry in listing:
+            if _ENTRY.fullmatch(entry.name) or entry.name.startswith(_UNFINISHED):
+                try:
+                    info = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue  # another process has just removed or renamed it
+                found.append((info.st_mtime, info.st_size, entry.path))
+    return found
+
+
+def sweep(place: pathlib.Path, most: int) -> int:
+    """Remove the entries used longest ago until at most ``most`` bytes are left; return the bytes left.
+
+    Files of other names are let alone; so is what other processes are writing.
+    """
+    files = _files(place)
+    total = sum(size for _, size, _ in files)
+    old = time.time() - _ABANDONED
+    for used, size, path in sorted(files):
+        unfinished = os.path.basename(path).startswith(_UNFINISHED)
+        if unfinished and used < old or not unfinished and total > most:
+            pathlib.Path(path).unlink(missing_ok=True)  # another process may have removed it: gone either way
+            total -= size
     return total
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the cache holds: its folder (None when it is switched off), entries, their bytes, and the most bytes."""
+    folder: pathlib.Path | None
+    entries: int
+    size: int
+    limit: int
+
+    def __str__(self):
+        if self.folder is None:
+            return "compilation cache: off"
+        return (f"folder:  {self.folder}\nentries: {self.entries}\n"
+                f"size:    {self.size / (1 << 20):.1f} MiB of at most {self.limit / (1 << 20):.0f} MiB")
+
+
+def info() -> Info:
+    """Return what the cache holds now."""
+    place = folder()
+    files = [] if place is None else _files(place)
+    return Info(place, len(files), sum(size for _, size, _ in files), limit())
+
+
+def clear() -> str:
+    """Delete every entry; return a sentence saying how many there were."""
+    place = folder()
+    if place is None:
+        return "compilation cache: off, nothing to clear"
+    files = _files(place)
+    for _, _, path in files:
+        pathlib.Path(path).unlink(missing_ok=True)
+    return f"removed {len(files)} {'entry' if len(files) == 1 else 'entries'} ({sum(size for _, size, _ in files) / (1 << 20):.1f} MiB) from {place}"

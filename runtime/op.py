@@ -87,15 +87,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
         if bilinear or linear and len(linear) == 1:
             function = _zero_preserving(function, bilinear or linear)
             batching = batch and _zero_preserving(batch, bilinear or linear)
-        params, defaults, variadic = [], {}, None
-        for p in inspect.signature(function).parameters.values():
-            if p.kind is p.VAR_POSITIONAL:
-                variadic = p.name
-            elif p.kind is p.VAR_KEYWORD:
-                raise TypeError(f"op {function.__name__} may not take **{p.name}")
-            params.append(p.name)
-            if p.default is not p.empty:
-                defaults[p.name] = p.default
+        params, defaults, variadic = _parameters(function)
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, elementwise or partials is not None,
                     absorbs or partials is not None, unbatched, batching, merges)
@@ -106,6 +98,20 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
         RULES[function] = rule
         return function
     return register
+
+
+def _parameters(function) -> tuple[list[str], dict, str | None]:
+    """Return (parameters, defaults, the name of *args or None): inspect.signature would take half of the import time."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = function.__code__
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        raise TypeError(f"op {function.__name__} may not take **keywords")
+    count, keyword_only = code.co_argcount, code.co_kwonlyargcount
+    names, given = code.co_varnames, function.__defaults__ or ()
+    variadic = names[count + keyword_only] if code.co_flags & inspect.CO_VARARGS else None
+    params = [*names[:count], *([variadic] if variadic else ()), *names[count:count + keyword_only]]
+    return params, {**dict(zip(names[count - len(given):count], given)), **(function.__kwdefaults__ or {})}, variadic
 
 
 def _zero_preserving(function, params):

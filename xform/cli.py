@@ -80,7 +80,10 @@ def main(argv=None) -> int:
 
 def _cache(options):
     from runtime import cache
-    print(cache.clear() if options.clear else cache.info())
+    try:
+        print(cache.clear() if options.clear else cache.info())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     return 0
 
 
