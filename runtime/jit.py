@@ -15,7 +15,7 @@ from runtime.array import Array
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import kinds, program_key
-from runtime.execute import CHEAP, SMALL, check_nans, compile_options, compile_text, explain
+from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
 from runtime.stage import ShapeDtypeStruct, Staged, eval_shape, stage
@@ -23,6 +23,7 @@ from runtime.tree import BUFFERS, LEAVES
 from runtime.types import Aval, aval_of
 from runtime.xla import ArrayImpl, XlaError
 
+TINY = 1 << 10  # elements of a program's largest array up to which its compile time matters more than its speed
 _fast_cache = xla.PjitFunctionCache(capacity=4096)
 _functions: weakref.WeakSet = weakref.WeakSet()
 
@@ -39,7 +40,7 @@ class Program:
             self.executable = getattr(self.runner, "executable", None)
             return
         flags = list((options or {}).items())
-        if place.platform == "cpu" and staged.module.largest <= SMALL and not flags:
+        if place.platform == "cpu" and staged.module.largest <= TINY and not flags:
             flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size
         self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags))
         self.execute = self.executable.execute_sharded
