@@ -14,7 +14,7 @@ import astor
 import gast
 
 from xform.names import Names
-from xform.syntax import clone, dotted, params_of, rename
+from xform.syntax import children, clone, dotted, nodes_of, params_of, rename
 from xform.unit import Unit
 
 WIDTH = 120
@@ -50,7 +50,7 @@ def collect(entry) -> list:
 def _free(unit):
     """Free names of a unit in order of appearance."""
     local = set(params_of(unit.tree))
-    for node in gast.walk(unit.tree):
+    for node in nodes_of(unit.tree):
         if isinstance(node, gast.Name) and isinstance(node.ctx, gast.Store):
             local.add(node.id)
         elif isinstance(node, gast.FunctionDef):
@@ -61,7 +61,7 @@ def _free(unit):
     def walk(node):
         if isinstance(node, gast.Name) and node.id not in local:
             found[node.id] = None
-        for child in gast.iter_child_nodes(node):
+        for child in children(node):
             walk(child)
     for statement in unit.tree.body:
         walk(statement)
@@ -85,7 +85,7 @@ def emit(entry, doc="", imports=None) -> Module:
         tree = clone(unit.tree)
         tree.name = chosen[id(unit)]
         mapping = {}
-        local = {n.id for n in gast.walk(tree) if isinstance(n, gast.Name)} | set(params_of(tree))
+        local = {n.id for n in nodes_of(tree) if isinstance(n, gast.Name)} | set(params_of(tree))
         for identifier in _free(unit):
             value = unit.env.get(identifier)
             if isinstance(value, Unit):
@@ -227,14 +227,14 @@ def _owned(tree):
     fresh, other = set(), set(params_of(tree))
 
     def walk(node):
-        for child in gast.walk(node):
+        for child in nodes_of(node):
             if isinstance(child, gast.For):
-                other.update(n.id for n in gast.walk(child.target) if isinstance(n, gast.Name))
+                other.update(n.id for n in nodes_of(child.target) if isinstance(n, gast.Name))
             if not isinstance(child, gast.Assign):
                 continue
             target, value = child.targets[0], child.value
             if not isinstance(target, gast.Name):
-                other.update(n.id for n in gast.walk(target) if isinstance(n, gast.Name))
+                other.update(n.id for n in nodes_of(target) if isinstance(n, gast.Name))
             elif isinstance(value, gast.List):
                 fresh.add(target.id)
             elif not (isinstance(value, gast.Call) and dotted(value.func) == "rt.append"

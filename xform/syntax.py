@@ -75,7 +75,7 @@ def exit_if(test, node=None):
 def expression(text, node=None):
     """Parse one expression."""
     tree = gast.parse(text, mode="eval").body
-    for inner in gast.walk(tree):
+    for inner in nodes_of(tree):
         at(inner, node, force=True)
     return tree
 
@@ -91,10 +91,11 @@ def at(made, node, force=False):
     """Give a made node the place of the user's node that it came from."""
     if node is None and not force:
         return made
+    known, facts = {} if node is None else node.__dict__, made.__dict__
     for attribute in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
-        value = getattr(node, attribute, None)
+        value = known.get(attribute)
         if force or value is not None:
-            setattr(made, attribute, value)
+            facts[attribute] = value
     return made
 
 
@@ -102,16 +103,53 @@ def params_of(definition):
     return [a.id for a in definition.args.args]
 
 
+_SHARED = (gast.expr_context, gast.operator, gast.unaryop, gast.cmpop, gast.boolop)   # they say nothing but their class
+
+
 def clone(node):
     """Copy a tree. No node of the copy stands in two places, also where one of the original does."""
-    if isinstance(node, list):
+    if type(node) is list:
         return [clone(item) for item in node]
     if not isinstance(node, gast.AST):
         return node
     made = node.__class__.__new__(node.__class__)
-    made.__dict__.update({key: clone(value) if isinstance(value, (gast.AST, list)) else value
-                          for key, value in node.__dict__.items()})
+    facts = made.__dict__
+    for key, value in node.__dict__.items():
+        if type(value) is list:
+            value = [clone(item) for item in value]
+        elif isinstance(value, gast.AST) and not isinstance(value, _SHARED):
+            value = clone(value)
+        facts[key] = value
     return made
+
+
+_LEAF_FIELDS = {"id", "ctx", "attr", "op", "ops", "type_comment", "kind"}     # these hold no nodes with nodes in them
+_fields: dict = {}
+
+
+def children(node):
+    """The nodes directly in a node, in order, without contexts and operators: those of ``ast.iter_child_nodes``, faster."""
+    kind = node.__class__
+    fields = _fields.get(kind)
+    if fields is None:
+        fields = _fields[kind] = () if kind is gast.Constant else tuple(f for f in kind._fields if f not in _LEAF_FIELDS)
+    found = []
+    facts = node.__dict__
+    for field in fields:
+        value = facts.get(field)
+        if type(value) is list:
+            found += [item for item in value if isinstance(item, gast.AST)]
+        elif isinstance(value, gast.AST):
+            found.append(value)
+    return found
+
+
+def nodes_of(node):
+    """The nodes of a tree, the nearer to the root the earlier; without contexts and operators."""
+    found = [node]
+    for inner in found:
+        found += children(inner)
+    return found
 
 
 def reads(node):
@@ -122,24 +160,24 @@ def reads(node):
 
 
 def _reads(node, found):
-    if isinstance(node, gast.FunctionDef):
+    if node.__class__ is gast.Name:
+        if node.ctx.__class__ is gast.Load:
+            found.append(node.id)
+        return
+    if node.__class__ is gast.FunctionDef:
         inner = []
         for statement in node.body:
             _reads(statement, inner)
         own = set(params_of(node)) | set(assigned(node.body))
         found.extend(n for n in inner if n not in own)
         return
-    if isinstance(node, gast.Name):
-        if isinstance(node.ctx, gast.Load):
-            found.append(node.id)
-        return
-    for child in gast.iter_child_nodes(node):
+    for child in children(node):
         _reads(child, found)
 
 
 def target_names(target):
     """The names that an assignment target stores to."""
-    if isinstance(target, gast.Name):
+    if target.__class__ is gast.Name:
         return [target.id]
     if isinstance(target, (gast.Tuple, gast.List)):
         return [n for element in target.elts for n in target_names(element)]
@@ -172,7 +210,7 @@ def blocks(statement):
 
 def rename(node, mapping):
     """Rename Name nodes in place, loads and stores alike."""
-    for inner in gast.walk(node):
+    for inner in nodes_of(node):
         if isinstance(inner, gast.Name) and inner.id in mapping:
             inner.id = mapping[inner.id]
         elif isinstance(inner, gast.FunctionDef) and inner.name in mapping:

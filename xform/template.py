@@ -12,7 +12,7 @@ import gast
 
 from xform.library import lookup
 from xform.simplify.algebra import simplified
-from xform.syntax import at, clone, dotted
+from xform.syntax import at, clone, dotted, nodes_of
 
 
 @functools.lru_cache(maxsize=None)
@@ -56,15 +56,15 @@ def instantiate(text, mapping, node=None):
     """Parse a template and substitute operands for its names, then simplify."""
     tree = _Substitute(mapping).visit(clone(_parsed(text)))
     tree = simplified(tree)
-    for inner in gast.walk(tree):
+    for inner in nodes_of(tree):
         at(inner, node, force=True) if node is not None else None
     return tree
 
 
 def mentions(text, identifier):
     """Whether a template uses a name."""
-    return any(isinstance(n, gast.Name) and n.id == identifier for n in gast.walk(_parsed(text)))
+    return any(isinstance(n, gast.Name) and n.id == identifier for n in nodes_of(_parsed(text)))
 
 
 def free_names(text):
-    return {n.id for n in gast.walk(_parsed(text)) if isinstance(n, gast.Name)}
+    return {n.id for n in nodes_of(_parsed(text)) if isinstance(n, gast.Name)}

@@ -21,7 +21,7 @@ import gast
 
 from xform.flow import liveness
 from xform.names import stem
-from xform.syntax import blocks, is_exit, params_of, reads, rename, target_names
+from xform.syntax import blocks, is_exit, nodes_of, params_of, reads, rename, target_names
 
 
 def coalesce(tree, temps, fixed=()):
@@ -109,7 +109,7 @@ def coalesce(tree, temps, fixed=()):
 def _scopes(body):
     """(own names, captured names) of every nested function."""
     for statement in body:
-        for node in gast.walk(statement):
+        for node in nodes_of(statement):
             if isinstance(node, gast.FunctionDef):
                 own = set(params_of(node)) | set(assigned_names(node.body))
                 yield own, set(reads(node))
@@ -156,7 +156,7 @@ def _drop_self_copies(statements):
 
 def _renumber(body, params, temps, fixed=()):
     """Close gaps in clash numbers: y_4 becomes y when no other y is left."""
-    used = set(params) | {n.id for s in body for n in gast.walk(s) if isinstance(n, gast.Name)} | set(fixed)
+    used = set(params) | {n.id for s in body for n in nodes_of(s) if isinstance(n, gast.Name)} | set(fixed)
     used |= {stem(n) for n in fixed}
     used |= set(assigned_names(body))
     mapping = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gast
 
 from xform.flow import liveness
-from xform.syntax import dotted, is_exit, target_names
+from xform.syntax import dotted, is_exit, nodes_of, target_names
 
 
 def remove_dead(body, live_out=frozenset(), pure=None):
@@ -64,7 +64,7 @@ def _block(statements, facts, pure, changed):
 
 
 def _droppable(value, pure):
-    for node in gast.walk(value):
+    for node in nodes_of(value):
         if isinstance(node, gast.Call):
             path = dotted(node.func.func if isinstance(node.func, gast.Call) else node.func)
             if path is None or not pure(path):

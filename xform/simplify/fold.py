@@ -81,8 +81,7 @@ def _pull_in(statement, made, facts):
                 continue
             break
         target = before.targets[0].id
-        operands = set(reads(before.value))
-        if facts.single(target) and target in _own_reads(statement) and not (operands & barrier_writes) \
+        if facts.single(target) and target in _own_reads(statement) and barrier_writes.isdisjoint(reads(before.value)) \
                 and _place(statement, target) and not _in_place(before) and _fits(statement, before):
             _substitute(statement, target, before.value)
             del made[index]

@@ -22,8 +22,8 @@ from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.simplify.algebra import simplified
-from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, pack, reads, reference, returns,
-                          target_names)
+from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, nodes_of, pack, reads, reference,
+                          returns, target_names)
 from xform.template import instantiate
 from xform.unit import Unit
 from xform.version import version
@@ -52,7 +52,7 @@ class _Forward:
         self.flags, self.made = flags, made
         made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
         self.facts = activity(self.unit, flags)
-        self.names = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)}
+        self.names = Names({n.id for n in nodes_of(self.unit.tree) if isinstance(n, gast.Name)}
                            | set(self.unit.params) | set(unit.env))
         self.dots = {}
         self.made.temps = set(self.unit.temps)

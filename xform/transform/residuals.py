@@ -9,8 +9,8 @@ from __future__ import annotations
 import gast
 
 from xform.flow import may_be_undefined
-from xform.syntax import (assign, assigned, at, blocks, call, clone, function, head_length, name, pack, reads,
-                          reference, rename, returns, target_names)
+from xform.syntax import (assign, assigned, at, blocks, call, clone, function, head_length, name, nodes_of, pack,
+                          reads, reference, rename, returns, target_names)
 
 
 def fill(run, versioned, backward, d_out, fwd, bwd):
@@ -161,7 +161,7 @@ class _Recorder:
     def _only_like(self, statements, identifier):
         likes = total = 0
         for statement in statements:
-            for node in gast.walk(statement):
+            for node in nodes_of(statement):
                 if isinstance(node, gast.keyword) and node.arg == "like" and isinstance(node.value, gast.Name):
                     likes += node.value.id == identifier
                 elif isinstance(node, gast.Name) and isinstance(node.ctx, gast.Load):

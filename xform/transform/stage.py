@@ -32,8 +32,8 @@ from xform.library import is_runtime
 from xform.names import Names, stem
 from xform.operations import CustomCall, UnitCall, classify
 from xform.simplify import simplify
-from xform.syntax import (assign, assigned, at, blocks, call, clone, const, function, head_length, is_exit, name, pack,
-                          params_of, reads, reference, rename, returns, target_names)
+from xform.syntax import (assign, assigned, at, blocks, call, clone, const, function, head_length, is_exit, name,
+                          nodes_of, pack, params_of, reads, reference, rename, returns, target_names)
 from xform.unit import Unit
 from xform.version import version
 
@@ -92,7 +92,7 @@ class _Stage:
         made.env = dict(self.unit.env)
         made.reads = dict(self.unit.reads)
         self.facts = liveness(self.unit.tree.body)
-        self.names = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.env)
+        self.names = Names({n.id for n in nodes_of(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.env)
                            | set(self.unit.params))
         made.temps = set(self.unit.temps)
         self.kept = []
@@ -337,7 +337,7 @@ class _Stage:
 
 
 def _mentions(statement, identifier):
-    return any(isinstance(n, gast.Name) and n.id == identifier for n in gast.walk(statement))
+    return any(isinstance(n, gast.Name) and n.id == identifier for n in nodes_of(statement))
 
 
 __all__ = ["stage", "params_of", "blocks"]

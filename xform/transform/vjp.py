@@ -33,8 +33,8 @@ from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.simplify.dead import remove_dead
-from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, function, is_exit, name, pack, params_of, reads,
-                          reference, returns, target_names)
+from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, function, is_exit, name, nodes_of,
+                          pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
 from xform.transform.residuals import fill
 from xform.unit import Unit
@@ -104,7 +104,7 @@ class Backward:
         self.unit = unit
         self.facts = activity(unit, flags)
         self.primal = set(assigned(unit.tree.body)) | set(unit.params)
-        self.names = Names(self.primal | set(unit.env) | {n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name)})
+        self.names = Names(self.primal | set(unit.env) | {n.id for n in nodes_of(unit.tree) if isinstance(n, gast.Name)})
         self.d = {}
         self.temps = set()
         self.uses = {}
@@ -343,7 +343,7 @@ class Backward:
             self.contribute(atom, value, nonzero, made, statement)
 
     def relike(self, value):
-        for node in gast.walk(value):
+        for node in nodes_of(value):
             if isinstance(node, gast.keyword) and node.arg == "like" and isinstance(node.value, gast.Name):
                 node.value = self.like(node.value)
         return value
