@@ -6,7 +6,7 @@ import numpy as np
 from runtime import xla
 from runtime.config import config
 from runtime.device import put, to_numpy
-from runtime.types import Aval, aval, canonical_dtype, kind, python_dtype
+from runtime.types import KEY, Aval, aval, canonical_dtype, dtype_name, kind, python_dtype
 
 ArrayImpl = xla.ArrayImpl
 
@@ -124,6 +124,8 @@ class Array:
         if type(self._v) is not ArrayImpl:
             return (self[i] for i in range(self.shape[0]))
         row = self.aval.with_shape(self.shape[1:])
+        if self.dtype == KEY:
+            return (self[i] for i in range(self.shape[0]))
         return (Array(put(np.asarray(part), row)) for part in to_numpy(self._v))
 
     def __reversed__(self):
@@ -145,6 +147,8 @@ class Array:
     # ---- Python values ----
     def _item(self, what: str):
         v = concrete(self, what)
+        if v.aval.dtype == KEY:
+            raise TypeError(f"{what}: a random key is no number; use random.key_data(key) for those it is made of")
         if v.aval.shape:
             raise TypeError(f"Only scalar arrays can be converted to Python scalars; got shape {v.aval.shape}. "
                             "Index it, or reduce it, first.")
@@ -152,6 +156,8 @@ class Array:
 
     def __bool__(self):
         v = concrete(self, "bool(x), as in 'if x:' or 'while x:',")
+        if v.aval.dtype == KEY:
+            raise TypeError("a random key has no truth value")
         if v.aval.size != 1:
             raise ValueError("The truth value of an array with "
                              f"{'no elements' if not v.aval.size else 'more than one element'} is ambiguous. "
@@ -177,11 +183,11 @@ class Array:
 
     def item(self, *args):
         """Return one element as a Python number; an index is needed unless there is just one element."""
-        return to_numpy(concrete(self, "x.item()")).item(*args)
+        return np.asarray(self).item(*args)
 
     def tolist(self):
         """Return nested lists of Python numbers."""
-        return to_numpy(concrete(self, "x.tolist()")).tolist()
+        return np.asarray(self).tolist()
 
     def tobytes(self, order="C") -> bytes:
         """Return the elements' bytes."""
@@ -189,6 +195,9 @@ class Array:
 
     # ---- NumPy's protocols ----
     def __array__(self, dtype=None, copy=None):
+        if self.dtype == KEY:
+            raise TypeError("an array of random keys cannot be converted to a NumPy array; use random.key_data(keys) for the "
+                            "numbers they are made of")
         host = to_numpy(concrete(self, "numpy.asarray(x)"))
         if dtype is not None and host.dtype != np.dtype(dtype):
             return host.astype(dtype)
@@ -223,6 +232,8 @@ class Array:
         return (1, 0) if device.platform == "cpu" else (2, device.local_hardware_id)
 
     def __reduce__(self):
+        if self.dtype == KEY:
+            return _unpickle_keys, (np.array(to_numpy(concrete(self, "pickling"))),)
         return _unpickle, (np.asarray(self), self.weak_type)
 
     def __copy__(self):
@@ -233,20 +244,23 @@ class Array:
 
     # ---- text ----
     def __repr__(self):
-        tail = f"dtype={self.dtype.name}" + (", weak_type=True)" if self.weak_type else ")")
+        tail = f"dtype={dtype_name(self.dtype)}" + (", weak_type=True)" if self.weak_type else ")")
         if type(self._v) is not ArrayImpl:
             return f"Array(<staged>, shape={self.shape}, {tail}"
         if self._v.is_deleted():
             return f"Array(<deleted>, shape={self.shape}, {tail}"
         if not self.size:
             return f"Array([], shape={self.shape}, {tail}"
+        if self.dtype == KEY:
+            words = to_numpy(self._v)[..., None].view(np.uint32)
+            return f"Array({self.shape}, {tail} overlaying:\n{words}"
         body = np.array2string(to_numpy(self._v), prefix="Array(", suffix=",", separator=", ")
         last = len(body) - body.rfind("\n") - 1
         fits = last + len(tail) + 2 < np.get_printoptions()["linewidth"]
         return f"Array({body},{' ' if fits else ' ' * 6}{tail}"  # jax, too, puts spaces here and no new line
 
     def __str__(self):
-        return str(to_numpy(self._v)) if type(self._v) is ArrayImpl and not self._v.is_deleted() else repr(self)
+        return str(to_numpy(self._v)) if self.dtype != KEY and type(self._v) is ArrayImpl and not self._v.is_deleted() else repr(self)
 
     def __format__(self, spec):
         if not self.shape and type(self._v) is ArrayImpl:
@@ -325,7 +339,7 @@ class Array:
         """Return a copy that does not share memory with this array."""
         if type(self._v) is not ArrayImpl:
             return Array(self._v)
-        return Array(put(np.asarray(self), self.aval))
+        return Array(put(to_numpy(concrete(self, "x.copy()")), self.aval))
 
     def flatten(self, order="C") -> Array:
         """Return the array with all axes joined into one."""
@@ -401,6 +415,10 @@ for _name in _METHODS:
 
 def _unpickle(host: np.ndarray, weak_type: bool) -> Array:
     return Array(to_buffer(host, host.dtype, weak_type))
+
+
+def _unpickle_keys(host: np.ndarray) -> Array:
+    return Array(put(host, aval(host.shape, KEY)))
 
 
 def concrete(x: Array, what: str):

@@ -9,7 +9,8 @@ import numpy as np
 
 from runtime import xla
 from runtime.config import config
-from runtime.types import Aval
+from runtime.types import KEY, Aval
+from runtime.types import aval as interned
 
 _lock = threading.Lock()
 _clients: dict[str, object] = {}
@@ -231,6 +232,10 @@ def put(host: np.ndarray, aval: Aval, place: Placement | None = None, alias: boo
     """
     if place is None:
         place = default_placement()
+    if aval.dtype == KEY:
+        from runtime.ops.random import keys_in_buffer
+        words = np.ascontiguousarray(host).reshape(aval.shape + (1,)).view(np.uint32)
+        return keys_in_buffer(put(words, interned(words.shape, words.dtype), place, alias))
     if host.dtype is not aval.dtype and host.dtype != aval.dtype or host.shape != aval.shape:
         raise ValueError(f"put: {host.dtype}{list(host.shape)} is no {aval}")
     return xla.put(aval, place.sharding, [host], [place.device], alias)

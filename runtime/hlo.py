@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from runtime.types import ELEMENT_TEXT, Aval, aval, kind
+from runtime.types import ELEMENT_TEXT, KEY, Aval, aval, kind
 
 
 class Value:
@@ -179,9 +179,10 @@ class Block:
 
     def constant(self, value, dtype=None, shape: tuple | None = None, weak_type: bool = False) -> Value:
         """Emit (once per block) a constant: a NumPy array, or a number filling ``shape`` (default: a scalar)."""
-        array = np.asarray(value) if dtype is None else np.asarray(value, dtype)
+        keyed = dtype == KEY
+        array = np.asarray(value) if dtype is None else np.asarray(value, np.uint64 if keyed else dtype)
         literal = dense_text(array)
-        of = aval(array.shape if shape is None else tuple(shape), array.dtype, weak_type)
+        of = aval(array.shape if shape is None else tuple(shape), KEY if keyed else array.dtype, weak_type)
         key = (literal, of)
         block = self
         while block is not None:

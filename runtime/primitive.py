@@ -31,7 +31,7 @@ from runtime.config import config
 from runtime.device import default_placement, home_sharding
 from runtime.execute import Kernel, check_nans, explain, params_key, run_anywhere, store
 from runtime.hlo import Value, tracing
-from runtime.types import Aval, canonical_dtype
+from runtime.types import KEY, Aval, canonical_dtype, dtype_name
 from runtime.xla import ArrayImpl, XlaError
 
 INLINE = 16  # elements up to which a concrete array becomes a constant of a staged program
@@ -143,7 +143,7 @@ def lift(block: hlo.Block, v) -> Value:
         return found
     if v.aval.size <= INLINE:
         from runtime.device import to_numpy
-        return block.constant(to_numpy(v), weak_type=v.aval.weak_type)
+        return block.constant(to_numpy(v), v.aval.dtype, weak_type=v.aval.weak_type)
     return block.module.capture(v)
 
 
@@ -187,6 +187,9 @@ def cast(x, dtype, weak_type: bool = False) -> Array:
     of = x._v.aval
     if of.dtype == dtype and of.weak_type == weak_type:
         return x
+    if (of.dtype == KEY) != (dtype == KEY):
+        raise TypeError(f"astype: {dtype_name(of.dtype)} does not convert to {dtype_name(dtype)}; random.key_data(keys) are the "
+                        "numbers of keys, random.wrap_key_data makes keys of numbers")
     return convert(x, dtype=dtype, weak_type=weak_type)
 
 

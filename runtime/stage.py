@@ -10,7 +10,7 @@ from runtime.array import Array
 from runtime.hlo import Block, Module, Value, into, tracing
 from runtime.primitive import lift_array
 from runtime.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
-from runtime.types import Aval, aval, aval_of, canonical_dtype
+from runtime.types import Aval, aval, aval_of, canonical_dtype, dtype_name
 
 
 class ShapeDtypeStruct:
@@ -45,7 +45,7 @@ class ShapeDtypeStruct:
 
     def __repr__(self):
         weak = ", weak_type=True" if self.weak_type else ""
-        return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype.name}{weak})"
+        return f"ShapeDtypeStruct(shape={self.shape}, dtype={dtype_name(self.dtype)}{weak})"
 
     def __eq__(self, other):
         return isinstance(other, ShapeDtypeStruct) and self.aval is other.aval

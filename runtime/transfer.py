@@ -8,7 +8,7 @@ from runtime.array import Array
 from runtime.device import commit, default_placement, move, placement, to_numpy
 from runtime.primitive import as_operand
 from runtime.tree import tree_leaves, tree_map
-from runtime.types import aval
+from runtime.types import KEY
 from runtime.xla import ArrayImpl
 
 
@@ -34,7 +34,7 @@ def device_get(x):
     for leaf in leaves:
         if len(leaf._v._sharding._device_assignment) == 1 and not leaf._v.is_deleted():
             leaf._v._copy_single_device_array_to_host_async()
-    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) and leaf.dtype != KEY else leaf, x)
 
 
 def block_until_ready(x):
@@ -43,19 +43,9 @@ def block_until_ready(x):
     return x
 
 
-def from_dlpack(external_array, /, *, device=None, copy=None) -> Array:
-    """Return an Array over another library's array, sharing its memory where the alignment allows."""
-    place = default_placement()
-    if copy:
-        return as_operand(np.array(np.from_dlpack(external_array)))
-    raw = xla.dlpack_to_buffer(external_array.__dlpack__(), place.device)
-    host = xla.read(raw)
-    return Array(xla.assemble(aval(host.shape, host.dtype), place.sharding, [raw], committed=False))
-
-
 def live_arrays(platform=None) -> list[Array]:
     """Return the arrays that hold memory on the default device's client."""
     return [Array(v) for v in default_placement().client.live_arrays() if not v.is_deleted() and v.aval is not None]
 
 
-__all__ = ["block_until_ready", "device_get", "device_put", "from_dlpack", "live_arrays", "to_numpy"]
+__all__ = ["block_until_ready", "device_get", "device_put", "live_arrays", "to_numpy"]

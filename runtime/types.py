@@ -14,6 +14,8 @@ bfloat16 = np.dtype(ml_dtypes.bfloat16)
 _F8 = {name: np.dtype(getattr(ml_dtypes, name)) for name in (
     "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e3m4",
     "float8_e4m3", "float8_e8m0fnu")}
+# A random key is one element of 64 bits, its two words (the first one in the low half); numbers do not mix with it.
+KEY = np.dtype([("key<fry>", "<u8")])
 int4, uint4 = np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)
 
 # What the text of a module calls each element type.
@@ -23,9 +25,10 @@ ELEMENT_TEXT = {
     **{np.dtype(f"uint{n}"): f"ui{n}" for n in (8, 16, 32, 64)},
     **{np.dtype(f"float{n}"): f"f{n}" for n in (16, 32, 64)},
     np.dtype("complex64"): "complex<f32>", np.dtype("complex128"): "complex<f64>",
+    KEY: "ui64",
     **{dtype: "f8" + name.removeprefix("float8_").upper() for name, dtype in _F8.items()},
 }
-_KINDS = {bfloat16: "f", int4: "i", uint4: "u", **{dtype: "f" for dtype in _F8.values()}}
+_KINDS = {KEY: "k", bfloat16: "f", int4: "i", uint4: "u", **{dtype: "f" for dtype in _F8.values()}}
 _NARROW = {np.dtype(wide): np.dtype(narrow) for wide, narrow in (
     ("int64", "int32"), ("uint64", "uint32"), ("float64", "float32"), ("complex128", "complex64"))}
 
@@ -35,9 +38,14 @@ class TypePromotionError(ValueError):
 
 
 def kind(dtype) -> str:
-    """Return 'b', 'i', 'u', 'f' or 'c' for bool, signed, unsigned, floating (bfloat16 and float8 too) and complex."""
+    """Return 'b', 'i', 'u', 'f' or 'c' for bool, signed, unsigned, floating (bfloat16 and float8 too) and complex, 'k' for keys."""
     dtype = np.dtype(dtype)
     return _KINDS.get(dtype, dtype.kind)
+
+
+def dtype_name(dtype) -> str:
+    """Return the name of an element type as messages show it."""
+    return "key<fry>" if dtype == KEY else dtype.name
 
 
 def canonical_dtype(dtype) -> np.dtype:
@@ -81,7 +89,7 @@ class Aval:
         self.text = f"tensor<{''.join(f'{n}x' for n in shape)}{ELEMENT_TEXT[dtype]}>"
 
     def __repr__(self):
-        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]{'~' if self.weak_type else ''}"
+        return f"{dtype_name(self.dtype)}[{','.join(map(str, self.shape))}]{'~' if self.weak_type else ''}"
 
     def __reduce__(self):
         return aval, (self.shape, self.dtype, self.weak_type)
@@ -148,7 +156,7 @@ _EDGES = {
     "float*": (bfloat16, _d("float16"), "complex*", *_F8.values()),
     bfloat16: (_d("float32"),), _d("float16"): (_d("float32"),), _d("float32"): (_d("float64"), _d("complex64")),
     _d("float64"): (_d("complex128"),), "complex*": (_d("complex64"),), _d("complex64"): (_d("complex128"),),
-    _d("complex128"): (), **{dtype: () for dtype in _F8.values()},
+    _d("complex128"): (), KEY: (), **{dtype: () for dtype in _F8.values()},
 }
 _WEAK = {"b": _d("bool"), "i": "int*", "u": "int*", "f": "float*", "c": "complex*"}
 _WEAK_DTYPE = {"int*": int, "float*": float, "complex*": complex}
@@ -166,7 +174,7 @@ def _join(nodes: frozenset):
     common = frozenset.intersection(*(_ABOVE[node] for node in nodes))
     least = [node for node in common if common == common & _ABOVE[node]]
     if len(least) != 1:
-        names = ", ".join(sorted(str(node) for node in nodes))
+        names = ", ".join(sorted(node if isinstance(node, str) else dtype_name(node) for node in nodes))
         raise TypePromotionError(f"Input dtypes {names} have no available implicit dtype promotion path. "
                                  "Cast the inputs to the desired output type with astype.")
     return least[0]

@@ -8,6 +8,7 @@ import numpy
 from runtime import numpy as np
 from runtime.array import Array, scalar
 from runtime.tree import tree_leaves, tree_map
+from runtime.types import KEY, dtype_name
 from xform.errors import excerpt
 
 
@@ -56,9 +57,9 @@ def differentiable(value, kind, unit, param, options):
             raise TypeError(f"{_place(unit)}{kind} requires real-valued inputs (input dtype that is a sub-dtype of "
                             f"np.floating), but got {leaf.dtype.name} for argument {param!r} of {unit.name}. For holomorphic "
                             "differentiation, pass holomorphic=True.")
-        if kind_of in "biu":
+        if kind_of in "biu" or leaf.dtype == KEY:
             raise TypeError(f"{_place(unit)}{kind} requires real- or complex-valued inputs (input dtype that is a sub-dtype "
-                            f"of np.inexact), but got {leaf.dtype.name} for argument {param!r} of {unit.name}. Pass a float "
+                            f"of np.inexact), but got {dtype_name(leaf.dtype)} for argument {param!r} of {unit.name}. Pass a float "
                             "(1.0 instead of 1), or differentiate with allow_int=True.")
     return made
 

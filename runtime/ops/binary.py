@@ -125,7 +125,7 @@ _quotient = kernel("div", "divide", "iufc")
 _maximum = kernel("max", _logical_or_arithmetic("maximum", "or"))
 _minimum = kernel("min", _logical_or_arithmetic("minimum", "and"))
 _less = elementwise("lt", lambda block, values, of: block.compare("LT", *values), result="bool")
-_equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values), result="bool")
+_equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values), "biufck", result="bool")
 
 
 def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None):
@@ -138,8 +138,8 @@ def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", re
     return op(**rule)(function)
 
 
-def _comparison(name, direction, doc):
-    return _binary(name, lambda block, values, of: block.compare(direction, *values), doc, result="bool")
+def _comparison(name, direction, doc, accepts="biufc"):
+    return _binary(name, lambda block, values, of: block.compare(direction, *values), doc, accepts=accepts, result="bool")
 
 
 add = _binary("add", None, "Return x + y, elementwise.", ("1", "1"), prim=_add)
@@ -177,7 +177,7 @@ nextafter = _binary("nextafter", "chlo.next_after", "Return the float that follo
                     accepts="biuf", compute="inexact")
 
 equal = _binary("equal", None, "Return whether x == y, elementwise.", prim=_equal)
-not_equal = _comparison("not_equal", "NE", "Return whether x != y, elementwise.")
+not_equal = _comparison("not_equal", "NE", "Return whether x != y, elementwise.", "biufck")
 less = _binary("less", None, "Return whether x < y, elementwise.", prim=_less)
 less_equal = _comparison("less_equal", "LE", "Return whether x <= y, elementwise.")
 greater = _comparison("greater", "GT", "Return whether x > y, elementwise.")

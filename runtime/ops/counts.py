@@ -11,7 +11,7 @@ from runtime.op import op
 from runtime.ops.binary import clip, logical_and, logical_or, where
 from runtime.ops.elementwise import abs, ceil, floor, gammaln, isinf, isnan, log, log1p, logical_not, sqrt
 from runtime.ops.kernel import fused
-from runtime.ops.random import _pick, _split, _unit
+from runtime.ops.random import _pick, _split, _unit, raw
 from runtime.ops.reduce import any_
 from runtime.ops.shape import broadcast_to
 from runtime.primitive import as_operand, cast
@@ -48,7 +48,7 @@ def _batched_with(function):
 
 def draw_poisson(keys, lam):
     """Return Poisson samples of float32 means, one for each, as int32; every key serves the means under it."""
-    return _poisson(as_operand(keys, "poisson"), as_operand(lam, "poisson"))
+    return _poisson(raw(keys, "poisson"), as_operand(lam, "poisson"))
 
 
 draw_poisson = op(constant=True, batch=_batched_with(draw_poisson))(draw_poisson)
@@ -112,7 +112,7 @@ def draw_binomial(keys, n, p):
 
     NaN where n is NaN or negative or p is NaN or negative.
     """
-    return _binomial(as_operand(keys, "binomial"), as_operand(n, "binomial"), as_operand(p, "binomial"))
+    return _binomial(raw(keys, "binomial"), as_operand(n, "binomial"), as_operand(p, "binomial"))
 
 
 draw_binomial = op(constant=True, batch=_batched_with(draw_binomial))(draw_binomial)

@@ -12,7 +12,7 @@ from runtime.ops.barrier import together
 from runtime.ops.binary import logical_and, logical_or, maximum, where
 from runtime.ops.elementwise import abs, digamma, exp, log, logical_not, sqrt
 from runtime.ops.kernel import fused
-from runtime.ops.random import _pick, _split, _unit, draw
+from runtime.ops.random import _pick, _split, _unit, draw, raw
 from runtime.ops.reduce import any_
 from runtime.ops.shape import broadcast_to
 from runtime.primitive import as_operand, cast
@@ -89,7 +89,7 @@ def draw_gamma(keys, a, log_space=False):
 
     ``keys`` has leading axes in common with ``a``; every key serves all the elements of ``a`` under it.
     """
-    return _gamma(as_operand(keys, "gamma"), as_operand(a, "gamma"), log_space=bool(log_space))
+    return _gamma(raw(keys, "gamma"), as_operand(a, "gamma"), log_space=bool(log_space))
 
 
 def gamma_slope(sample, a, log_space):

@@ -167,7 +167,7 @@ def _inside(block, x, starts, dims, common):
 
 def filler(dtype):
     """Return the value that stands for what lies outside an array."""
-    return {"f": math.nan, "c": math.nan, "b": True}.get(kind(dtype)) if kind(dtype) in "fcb" else (
+    return {"f": math.nan, "c": math.nan, "b": True, "k": 0}.get(kind(dtype)) if kind(dtype) in "fcbk" else (
         int(numpy.iinfo(dtype).min) if kind(dtype) == "i" else int(numpy.iinfo(dtype).max))
 
 

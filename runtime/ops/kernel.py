@@ -12,7 +12,7 @@ from runtime.execute import EXACT
 from runtime.hlo import Module, Value, into
 from runtime.op import op
 from runtime.primitive import Primitive, as_operand, lift_array
-from runtime.types import aval, broadcast_shapes, kind, promote_avals, promote_types, python_dtype
+from runtime.types import aval, broadcast_shapes, dtype_name, kind, promote_avals, promote_types, python_dtype
 
 KIND_NAMES = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complexfloating"}
 
@@ -40,7 +40,7 @@ def check_kinds(name: str, dtype, accepted: str) -> None:
     """Raise TypeError unless the dtype is of an accepted kind."""
     if kind(dtype) not in accepted:
         wanted = ", ".join(dict.fromkeys(KIND_NAMES[k] for k in accepted))
-        raise TypeError(f"{name} does not accept dtype {dtype}. Accepted dtypes are subtypes of {wanted}; cast with astype.")
+        raise TypeError(f"{name} does not accept dtype {dtype_name(dtype)}. Accepted dtypes are subtypes of {wanted}; cast with astype.")
 
 
 def elementwise(name: str, build, accepts: str = "biufc", compute: str = "same", result: str = "same") -> Primitive:

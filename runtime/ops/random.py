@@ -11,209 +11,16 @@ import operator
 import numpy
 
 from runtime.array import Array
-from runtime.config import config
 from runtime.execute import EXACT
 from runtime.op import op
 from runtime.ops.create import shape_tuple
 from runtime.ops.kernel import fused
+from runtime.ops.threefry import WORD, key_lead, paired
+from runtime.ops.threefry import fold_numbers as _fold_in
+from runtime.ops.threefry import random_bits as _bits
+from runtime.ops.threefry import split_keys as _split
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.types import aval, canonical_dtype, kind
-
-WORD = numpy.dtype("uint32")
-PARITY = 0x1BD11BDA  # the constant of the Threefish key schedule, cut to 32 bits
-ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
-UNROLL_FROM = 1 << 14  # words from which straight code pays for its longer compilation
-
-
-# ---- the cipher ----
-
-def _mix(block, x, y, left, right):
-    """One round: add, rotate by ``left`` (``right`` is 32 less that), exclusive or."""
-    of = x.aval
-    x = block.op("add", [x, y], of)
-    turned = block.op("or", [block.op("shift_left", [y, left], of), block.op("shift_right_logical", [y, right], of)], of)
-    return x, block.op("xor", [turned, x], of)
-
-
-def _straight(block, args):
-    k0, k1, x, y = args
-    of = x.aval
-
-    def number(n):
-        return block.constant(n, WORD, of.shape)
-    keys = [k0, k1, block.op("xor", [block.op("xor", [k0, k1], of), number(PARITY)], of)]
-    x, y = block.op("add", [x, k0], of), block.op("add", [y, k1], of)
-    for i in range(5):
-        for turn in ROTATIONS[i % 2]:
-            x, y = _mix(block, x, y, number(turn), number(32 - turn))
-        x = block.op("add", [x, keys[(i + 1) % 3]], of)
-        y = block.op("add", [block.op("add", [y, keys[(i + 2) % 3]], of), number(i + 1)], of)
-    return [x, y]
-
-
-def _looped(block, args):
-    """The same as a loop of five turns, which carries the key schedule and both sets of rotations in turn."""
-    k0, k1, x, y = args
-    of, cell, four = x.aval, aval((), WORD), aval((4,), WORD)
-    k2 = block.op("xor", [block.op("xor", [k0, k1], of), block.constant(PARITY, WORD, of.shape)], of)
-    x, y = block.op("add", [x, k0], of), block.op("add", [y, k1], of)
-    start = [block.constant(0, WORD), x, y, k1, k2, k0, block.constant(numpy.array(ROTATIONS[0], WORD)),
-             block.constant(numpy.array(ROTATIONS[1], WORD))]
-    types = [v.aval for v in start]
-    test, body = block.region(types), block.region(types)
-    test.ret([test.compare("LT", test.args[0], test.constant(5, WORD))])
-    i, x, y, a, b, c, now, later = body.args
-    for n in range(4):
-        turn = body.reshape(body.op("slice", [now], aval((1,), WORD), {
-            "start_indices": (n,), "limit_indices": (n + 1,), "strides": (1,)}), ())
-        rest = body.op("subtract", [body.constant(32, WORD), turn], cell)
-        x, y = _mix(body, x, y, body.broadcast(turn, of.shape), body.broadcast(rest, of.shape))
-    i = body.op("add", [i, body.constant(1, WORD)], cell)
-    x = body.op("add", [x, a], of)
-    y = body.op("add", [body.op("add", [y, b], of), body.broadcast(i, of.shape)], of)
-    body.ret([i, x, y, b, c, a, later, now])
-    assert now.aval is four
-    return block.op("while", start, types, None, [test, body])[1:3]
-
-
-def encrypt(block, k0, k1, x, y):
-    """Emit the cipher on uint32 values of one shape: keys (k0, k1), text (x, y); return the two words."""
-    of = x.aval
-    if of.size >= UNROLL_FROM:
-        return block.call("threefry2x32", _straight, [k0, k1, x, y], [of, of], "straight")
-    return block.call("threefry2x32", _looped, [k0, k1, x, y], [of, of], "looped")
-
-
-def _words(block, keys):
-    """Return both words of keys of shape (..., 2)."""
-    lead = keys.aval.shape[:-1]
-    words = []
-    for n in range(2):
-        part = block.op("slice", [keys], aval(lead + (1,), WORD), {
-            "start_indices": (0,) * len(lead) + (n,), "limit_indices": lead + (n + 1,), "strides": (1,) * (len(lead) + 1)})
-        words.append(block.reshape(part, lead))
-    return words
-
-
-def _counted(block, keys, shape):
-    """Encrypt, under every key, the numbers of the elements of an array of a shape."""
-    lead = keys.aval.shape[:-1]
-    whole = aval(lead + shape, WORD)
-    front = tuple(range(len(lead)))
-    k0, k1 = [block.broadcast(word, whole.shape, front) for word in _words(block, keys)]
-    count = math.prod(shape)
-    if count < 1 << 32:
-        places = block.op("iota", [], aval((count,), WORD), {"iota_dimension": 0})
-        low = block.broadcast(block.reshape(places, shape), whole.shape, tuple(range(len(lead), whole.ndim)))
-        high = block.constant(0, WORD, whole.shape)
-    else:
-        wide = aval((count,), numpy.dtype("uint64"))
-        places = block.op("iota", [], wide, {"iota_dimension": 0})
-        shifted = block.op("shift_right_logical", [places, block.constant(32, wide.dtype, wide.shape)], wide)
-        low, high = [block.broadcast(block.reshape(block.op("convert", [v], aval((count,), WORD)), shape), whole.shape,
-                                     tuple(range(len(lead), whole.ndim))) for v in (places, shifted)]
-    return encrypt(block, k0, k1, high, low)
-
-
-def _halves(block, keys, count):
-    """Encrypt, under every key, the numbers below ``count``, the first half of them as the words beside the second half's.
-
-    This is how streams are made where ``threefry_partitionable`` is off.
-    """
-    lead = keys.aval.shape[:-1]
-    half = (count + 1) // 2
-    whole = aval(lead + (half,), WORD)
-    k0, k1 = [block.broadcast(word, whole.shape, tuple(range(len(lead)))) for word in _words(block, keys)]
-    first = block.op("iota", [], whole, {"iota_dimension": len(lead)})
-    second = block.op("add", [first, block.constant(half, WORD, whole.shape)], whole)
-    if count % 2:   # the odd place at the end holds a zero
-        inside = block.compare("LT", second, block.constant(count, WORD, whole.shape))
-        second = block.op("select", [inside, second, block.constant(0, WORD, whole.shape)], whole)
-    both = block.op("concatenate", encrypt(block, k0, k1, first, second), aval(lead + (2 * half,), WORD),
-                    {"dimension": len(lead)})
-    return _cut(block, both, 0, count)
-
-
-def _cut(block, x, start, stop):
-    """The part of the last axis from ``start`` to ``stop``."""
-    lead = x.aval.shape[:-1]
-    if (start, stop) == (0, x.aval.shape[-1]):
-        return x
-    return block.op("slice", [x], x.aval.with_shape(lead + (stop - start,)), {
-        "start_indices": (0,) * len(lead) + (start,), "limit_indices": lead + (stop,), "strides": (1,) * (len(lead) + 1)})
-
-
-def _one_stream(block, keys, of, width, shape):
-    """Bits of the undivided stream: 64-bit words from its halves, bytes and 16-bit words from the parts of its words."""
-    lead = keys.aval.shape[:-1]
-    size = math.prod(shape)
-    words = -(-width * size // 32)
-    drawn = _halves(block, keys, words)
-    if width == 32:
-        return block.reshape(drawn, of.shape)
-    if width == 64:
-        wide = aval(lead + (size,), of.dtype)
-        high, low = [block.op("convert", [_cut(block, drawn, n * size, (n + 1) * size)], wide) for n in range(2)]
-        shifted = block.op("shift_left", [high, block.constant(32, of.dtype, wide.shape)], wide)
-        return block.reshape(block.op("or", [shifted, low], wide), of.shape)
-    parts = drawn.aval.with_shape(lead + (words, 32 // width))
-    spread = block.broadcast(drawn, parts.shape, tuple(range(len(lead) + 1)))
-    places = block.op("iota", [], parts, {"iota_dimension": len(lead) + 1})
-    places = block.op("multiply", [places, block.constant(width, WORD, parts.shape)], parts)
-    shifted = block.op("shift_right_logical", [spread, places], parts)
-    masked = block.op("and", [shifted, block.constant((1 << width) - 1, WORD, parts.shape)], parts)
-    narrow = block.op("convert", [masked], parts.with_dtype(of.dtype))
-    return block.reshape(_cut(block, block.reshape(narrow, lead + (words * 32 // width,)), 0, size), of.shape)
-
-
-def _key_lead(name, keys):
-    if keys.dtype != WORD or not keys.ndim or keys.shape[-1] != 2:
-        raise TypeError(f"{name} needs a key: a uint32 array of shape (2,), as random.key(seed) returns; got "
-                        f"{keys.dtype.name} of shape {keys.shape}")
-    return keys.shape[:-1]
-
-
-def _bits_infer(keys, *, width, shape):
-    return aval(_key_lead("random.bits", keys) + shape, numpy.dtype(f"uint{width}"))
-
-
-def _bits_emit(block, operands, out_avals, *, width, shape):
-    of = out_avals[0]
-    if not config.threefry_partitionable:
-        return _one_stream(block, operands[0], of, width, shape)
-    high, low = _counted(block, operands[0], shape)
-    if width == 64:
-        high, low = block.op("convert", [high], of), block.op("convert", [low], of)
-        return block.op("or", [block.op("shift_left", [high, block.constant(32, of.dtype, of.shape)], of), low], of)
-    word = block.op("xor", [high, low], high.aval)
-    return word if width == 32 else block.op("convert", [word], of)
-
-
-_bits = Primitive("random_bits", _bits_infer, _bits_emit)
-
-
-def _paired(block, first, second):
-    of = first.aval.with_shape(first.aval.shape + (1,))
-    return block.op("concatenate", [block.reshape(first, of.shape), block.reshape(second, of.shape)],
-                    of.with_shape(first.aval.shape + (2,)), {"dimension": first.aval.ndim})
-
-
-def _split_emit(block, operands, out_avals, *, shape):
-    if not config.threefry_partitionable:
-        return block.reshape(_halves(block, operands[0], 2 * math.prod(shape)), out_avals[0].shape)
-    return _paired(block, *_counted(block, operands[0], shape))
-
-
-_split = Primitive("random_split", lambda keys, *, shape: aval(_key_lead("random.split", keys) + shape + (2,), WORD), _split_emit)
-
-
-def _fold_emit(block, operands, out_avals):
-    keys, data = operands
-    return _paired(block, *encrypt(block, *_words(block, keys), block.constant(0, WORD, data.aval.shape), data))
-
-
-_fold_in = Primitive("random_fold_in", lambda keys, data: aval(_key_lead("random.fold_in", keys) + (2,), WORD), _fold_emit)
-
+from runtime.types import KEY, aval, canonical_dtype, kind
 
 def _bitcast_infer(x, *, dtype):
     return aval(x.shape, dtype)
@@ -223,17 +30,68 @@ _bitcast = Primitive("bitcast_float", _bitcast_infer, lambda block, operands, ou
     "bitcast_convert", operands, out_avals[0]))
 
 
-# ---- keys ----
+# ---- keys: an array of them has the element type KEY; older programs hold their words in uint32 arrays ----
+
+_typed = Primitive("key_of_words", lambda words: aval(key_lead("random.wrap_key_data", words), KEY),
+                   lambda block, operands, out_avals: block.op("bitcast_convert", operands, out_avals[0]))
+_raw = Primitive("words_of_key", lambda keys: aval(keys.shape + (2,), WORD),
+                 lambda block, operands, out_avals: block.op("bitcast_convert", operands, out_avals[0]))
+
+
+def is_typed(keys) -> bool:
+    """Tell whether keys are an array of their own element type."""
+    return isinstance(keys, Array) and keys.dtype == KEY
+
+
+def raw(keys, name: str = "random") -> Array:
+    """Return the words of keys as a uint32 array with a last axis of 2; a uint32 array as it is. TypeError for no keys."""
+    if not isinstance(keys, (Array, numpy.ndarray)) and not hasattr(keys, "__jax_array__"):
+        raise TypeError(f"{name} needs a key, as random.key(seed) returns; got {keys!r:.80} of type {type(keys).__name__}")
+    keys = as_operand(keys, name)
+    return _raw(keys) if keys.dtype == KEY else keys
+
+
+def keys_in_buffer(words):
+    """Return the buffer of the keys made of a buffer of words."""
+    return _typed(Array(words))._v
+
+
+@op(constant=True, batch=lambda words, over=(): typed(words))
+def typed(words):
+    """Return the keys made of uint32 numbers with a last axis of 2."""
+    return _typed(as_operand(words, "wrap_key_data"))
+
+
+@op(constant=True, batch=lambda keys, over=(): words_of(keys))
+def words_of(keys):
+    """Return the uint32 words of keys, with a last axis of 2."""
+    keys = raw(keys, "key_data")
+    key_lead("random.key_data", keys)
+    return keys
+
 
 def one_key(key, name: str) -> Array:
-    """Return a sampler's key as an Array; ValueError for several keys, TypeError for what is no key."""
-    key = as_operand(key, name)
+    """Return the words of a sampler's key; ValueError for several keys, TypeError for what is no key."""
+    key = raw(key, name)
     if key.shape == (2,) and key.dtype == WORD:
         return key
-    if _key_lead(f"random.{name}", key):
+    if key_lead(f"random.{name}", key):
         raise ValueError(f"{name} accepts a single key, but was given a key array of shape {key.shape[:-1]} != (). Use vmap for "
                          "batching.")
     return key
+
+
+IMPLEMENTATION = "threefry2x32"
+
+
+def check_impl(impl) -> None:
+    """Raise ValueError for a generator that there is not."""
+    if impl in (None, IMPLEMENTATION) or impl == KEY:
+        return
+    if impl in ("rbg", "unsafe_rbg", "philox2x32", "philox4x32", "threefry4x32"):
+        raise ValueError(f"PRNG implementation {impl!r} is not available here: its streams differ from device to device or are not "
+                         f"those of the default; use {IMPLEMENTATION!r}")
+    raise ValueError(f'unrecognized PRNG implementation "{impl}"; there is {IMPLEMENTATION!r}')
 
 
 def PRNGKey_batched(seed, impl=None, over=()):
@@ -247,11 +105,12 @@ def PRNGKey(seed, *, impl=None):
 
     TypeError for a seed that is no integer scalar; ValueError for an ``impl`` other than "threefry2x32" (or None).
     """
-    if impl not in (None, "threefry2x32"):
-        raise ValueError(f"PRNGKey: impl {impl!r} is not supported; use 'threefry2x32', the default")
+    check_impl(impl)
     if isinstance(seed, (int, numpy.integer)) and not isinstance(seed, (bool, numpy.bool_)):
         return Array(_host_key(int(seed)))
     seed = as_operand(seed, "PRNGKey")
+    if seed.dtype == KEY:
+        raise TypeError("PRNGKey accepts a scalar seed, but was given a PRNG key.")
     if seed.ndim:
         raise TypeError(f"PRNGKey accepts a scalar seed, but was given an array of shape {seed.shape} != (). Use vmap for batching")
     if kind(seed.dtype) not in "iu":
@@ -277,9 +136,9 @@ def _seeded_emit(block, operands, out_avals):
     of = seed.aval
     low = block.op("convert", [seed], of.with_dtype(WORD))
     if of.dtype.itemsize < 8:
-        return _paired(block, block.constant(0, WORD, of.shape), low)
+        return paired(block, block.constant(0, WORD, of.shape), low)
     high = block.op("shift_right_logical", [seed, block.constant(32, of.dtype, of.shape)], of)
-    return _paired(block, block.op("convert", [high], of.with_dtype(WORD)), low)
+    return paired(block, block.op("convert", [high], of.with_dtype(WORD)), low)
 
 
 _seeded = Primitive("random_seed", lambda seed: aval(seed.shape + (2,), WORD), _seeded_emit)
@@ -293,23 +152,31 @@ def count_shape(num) -> tuple:
 @op(constant=True, batch=lambda key, num=2, over=(): draw_keys(key, num))
 def split(key, num=2):
     """Return ``num`` (a number or a shape) new keys, as a uint32 array with a last axis of 2."""
-    return _split(one_key(key, "split"), shape=count_shape(num))
+    made = _split(one_key(key, "split"), shape=count_shape(num))
+    return typed(made) if is_typed(key) else made
 
 
 @op(constant=True, batch=lambda keys, num, over=(): draw_keys(keys, num))
 def draw_keys(keys, num):
     """Split every key."""
-    return _split(as_operand(keys, "split"), shape=count_shape(num))
+    made = _split(raw(keys, "split"), shape=count_shape(num))
+    return typed(made) if is_typed(keys) else made
 
 
 def fold_in_batched(key, data, over=()):
     """Fold a number into every key, a number of its own if they are batched."""
     from runtime import numpy as np
     if "key" not in over:
-        key = np.broadcast_to(key, np.shape(data) + (2,))
+        key = np.broadcast_to(key, np.shape(data) + np.shape(key))
     if "data" not in over:
-        data = np.broadcast_to(data, key.shape[:-1])
+        data = np.broadcast_to(data, keys_shape(key))
     return fold_in_each(key, data)
+
+
+@op(constant=True, unbatched=True)
+def keys_shape(keys):
+    """Return the shape of keys: without the last axis, where they are given as words."""
+    return tuple(keys.shape) if keys.dtype == KEY else tuple(keys.shape)[:-1]
 
 
 @op(constant=True, batch=fold_in_batched)
@@ -318,7 +185,8 @@ def fold_in(key, data):
     data = as_operand(data, "fold_in")
     if data.ndim:
         raise TypeError(f"fold_in accepts a scalar, but was given an array of shape {data.shape} != (). Use vmap for batching.")
-    return _fold_in(one_key(key, "fold_in"), cast(data, WORD))
+    made = _fold_in(one_key(key, "fold_in"), cast(data, WORD))
+    return typed(made) if is_typed(key) else made
 
 
 def _fold_each_batched(key, data, over=()):
@@ -326,14 +194,15 @@ def _fold_each_batched(key, data, over=()):
     if "key" not in over:
         key = np.broadcast_to(key, data.shape[:1] + key.shape)
     if "data" not in over:
-        data = np.broadcast_to(data, key.shape[:-1])
+        data = np.broadcast_to(data, keys_shape(key))
     return fold_in_each(key, data)
 
 
 @op(constant=True, batch=_fold_each_batched)
 def fold_in_each(key, data):
     """Fold one number into each key: keys of shape (..., 2), data of shape (...)."""
-    return _fold_in(as_operand(key), cast(as_operand(data), WORD))
+    made = _fold_in(raw(key, "fold_in"), cast(as_operand(data), WORD))
+    return typed(made) if is_typed(key) else made
 
 
 # ---- bits and floats ----
@@ -353,7 +222,7 @@ def draw_bits(keys, shape, dtype=None):
     dtype = WORD if dtype is None else canonical_dtype(dtype)
     if kind(dtype) != "u":
         raise TypeError(f"random.bits: dtype argument must be an unsigned int dtype, got {dtype}")
-    return _bits(as_operand(keys), width=8 * dtype.itemsize, shape=shape_tuple(shape))
+    return _bits(raw(keys), width=8 * dtype.itemsize, shape=shape_tuple(shape))
 
 
 def float_dtype(dtype, name: str) -> numpy.dtype:
@@ -429,7 +298,7 @@ def uniform(key, shape=(), dtype=None, minval=0.0, maxval=1.0):
 def draw_uniform(keys, shape, dtype=None, low=0.0, high=1.0):
     """Sample from [low, high), two numbers, from every key."""
     dtype = float_dtype(dtype, "uniform")
-    return _uniform(as_operand(keys), float(low), float(high), shape=shape_tuple(shape), dtype=dtype)
+    return _uniform(raw(keys), float(low), float(high), shape=shape_tuple(shape), dtype=dtype)
 
 
 # ---- samplers that take nothing but a key ----
@@ -521,7 +390,7 @@ def draw(name, keys, shape, dtype=None):
     if kind(dtype) not in ("fc" if name == "normal" else "f"):
         what = "float or complex" if name == "normal" else "float"
         raise ValueError(f"dtype argument to `{name}` must be a {what} dtype, got {dtype}")
-    return _KERNELS[name](as_operand(keys), shape=shape_tuple(shape), dtype=dtype)
+    return _KERNELS[name](raw(keys), shape=shape_tuple(shape), dtype=dtype)
 
 
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("normal", key, shape, dtype))
@@ -565,7 +434,7 @@ def draw_gumbel(keys, shape, dtype=None, mode=None):
     """Sample from the Gumbel distribution from every key."""
     if mode not in (None, "low", "high"):
         raise ValueError(f"gumbel: mode {mode!r}; use 'low' or 'high'")
-    return _gumbel(as_operand(keys), shape=shape_tuple(shape), dtype=float_dtype(dtype, "gumbel"), mode=mode or "low")
+    return _gumbel(raw(keys), shape=shape_tuple(shape), dtype=float_dtype(dtype, "gumbel"), mode=mode or "low")
 
 
 @op(constant=True, batch=lambda keys, shape, axis, over=(): draw_order(keys, shape, axis))
@@ -574,7 +443,7 @@ def draw_order(keys, shape, axis):
 
     It is that of repeated sorting by random words, as often as makes equal words unlikely to matter.
     """
-    return _order(as_operand(keys), shape=shape_tuple(shape), axis=axis)
+    return _order(raw(keys), shape=shape_tuple(shape), axis=axis)
 
 
 @fused

@@ -10,7 +10,7 @@ from runtime.ops.axes import axis_index, axis_tuple, inner_axis, kept_axes, with
 from runtime.ops.elementwise import full
 from runtime.ops.kernel import about_types, fused, inexact
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.types import aval, canonical_dtype, kind, python_dtype
+from runtime.types import KEY, aval, canonical_dtype, kind, python_dtype
 from runtime.zero import ZERO, Like
 
 NARROW_FLOATS = {"bfloat16", "float16"}
@@ -47,6 +47,8 @@ def emit_reduce(block, how, value, axes, keepdims=False):
 
 
 def _reduce_infer(x, *, how, axes, keepdims):
+    if x.dtype == KEY:
+        raise TypeError(f"a reduction by {how} got {x}: random keys are no numbers")
     return x.with_shape(kept_axes(x.shape, axes) if keepdims else without_axes(x.shape, axes))
 
 

@@ -8,12 +8,14 @@ from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.shape import reshape
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.types import aval, canonical_dtype, kind
+from runtime.types import KEY, aval, canonical_dtype, kind
 from runtime.zero import ZERO
 
 
 def _sort_infer(*avals, axis, keys, stable, backwards, places):
     outs = list(avals)
+    if any([of.dtype == KEY for of in avals[:keys]]):
+        raise TypeError(f"sort got {avals[0]}: random keys have no order")
     if places:
         outs.append(aval(avals[0].shape, canonical_dtype(int)))
     return tuple(outs)

@@ -170,7 +170,7 @@ def test_asarray_is_read_only_and_casts():
 
 
 def test_dlpack_both_ways():
-    from runtime.transfer import from_dlpack
+    from runtime.dlpack import from_dlpack
     np.testing.assert_array_equal(np.from_dlpack(as_operand(X)), X)
     same(from_dlpack(X), jnp.asarray(X))
     np.testing.assert_array_equal(np.asarray(from_dlpack(as_operand(N))), N)

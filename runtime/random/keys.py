@@ -1,0 +1,49 @@
+"""Keys: arrays of an element type of their own, and the numbers that they are made of."""
+from __future__ import annotations
+
+from runtime.op import op as _op
+from runtime.ops.random import IMPLEMENTATION, PRNGKey, check_impl, typed, words_of
+from runtime.types import KEY as _KEY
+
+
+def key(seed, *, impl=None):
+    """Return the key of an integer seed: a scalar array whose element type is a key's.
+
+    TypeError for a seed that is no integer scalar; ValueError for an ``impl`` other than "threefry2x32" (or None).
+    """
+    return typed(PRNGKey(seed, impl=impl))
+
+
+def key_data(keys):
+    """Return the uint32 numbers of a key or keys, along a last axis of 2; TypeError for what is no key."""
+    return words_of(keys)
+
+
+def wrap_key_data(key_bits_array, *, impl=None):
+    """Return the keys made of uint32 numbers with a last axis of 2; TypeError for other numbers or shapes."""
+    checked(impl)
+    return typed(key_bits_array)
+
+
+@_op(constant=True, unbatched=True)
+def checked(impl):
+    """Raise ValueError for a generator that there is not."""
+    check_impl(impl)
+
+
+@_op(constant=True, unbatched=True)
+def key_impl(keys):
+    """Return the name of the generator of a key."""
+    return IMPLEMENTATION
+
+
+@_op(constant=True, unbatched=True)
+def key_dtype(impl=None):
+    """Return the element type of the keys of a generator, "threefry2x32" by default."""
+    check_impl(impl)
+    return _KEY
+
+
+def clone(key):
+    """Return the key, to be used once more."""
+    return key
