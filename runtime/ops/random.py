@@ -11,6 +11,7 @@ import operator
 import numpy
 
 from runtime.array import Array
+from runtime.config import config
 from runtime.execute import EXACT
 from runtime.op import op
 from runtime.ops.create import shape_tuple
