@@ -30,6 +30,7 @@ class Rule:
     vjp: parameter -> its cotangent from ``d_out``.
     constant: the derivative is zero everywhere (comparisons, floor, argmax, shape queries).
     nondifferentiable: why there is no derivative; differentiating through the op is refused with this reason.
+    refuses: parameter -> why there is no derivative in it, for ops that are differentiable in others.
     elementwise: operands broadcast against each other and axis 0 may be a batch axis without further ado.
     absorbs: the op's vjp accepts a ``d_out`` that is still broadcast beyond ``out``'s shape.
     unbatched: the result carries no batch even where operands do (shapes, seeds).
@@ -49,6 +50,7 @@ class Rule:
     vjp: Mapping[str, str] = field(default_factory=dict)
     constant: bool = False
     nondifferentiable: str | None = None
+    refuses: Mapping[str, str] = field(default_factory=dict)
     elementwise: bool = False
     absorbs: bool = False
     unbatched: bool = False
@@ -69,7 +71,7 @@ RULES: dict[Callable, Rule] = {}
 
 
 def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
-       nondifferentiable=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
+       nondifferentiable=None, refuses=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
        name=None):
     """Register the decorated function as an op.
 
@@ -89,7 +91,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
             batching = batch and _zero_preserving(batch, bilinear or linear)
         params, defaults, variadic = _parameters(function)
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
-                    jvp, vjp or {}, constant, nondifferentiable, elementwise or partials is not None,
+                    jvp, vjp or {}, constant, nondifferentiable, refuses or {}, elementwise or partials is not None,
                     absorbs or partials is not None, unbatched, batching, merges)
         needs = rule.differentiable() if partials is None else ()
         missing = [p for p in needs if p not in rule.vjp]

@@ -44,6 +44,7 @@ from runtime.ops.elementwise import population_count, real, reciprocal, rsqrt
 from runtime.ops.elementwise import sigmoid as logistic
 from runtime.ops.elementwise import sign, sin, sinh, sqrt, square, tan, tanh
 from runtime.ops.gamma import random_gamma_grad
+from runtime.ops.incomplete import betainc, igamma, igamma_grad_a, igammac
 from runtime.ops.permute import transpose
 from runtime.ops.search import sort_key_val, top_k
 from runtime.ops.shape import expand_dims, reshape, squeeze

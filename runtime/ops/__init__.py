@@ -8,6 +8,9 @@ from runtime.ops.dot import contract, turned_left, turned_right, undot_left, und
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
 from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
 from runtime.ops.gamma import gamma_slope
+from runtime.ops.hypergeometric import hyp1f1, hyp1f1_slope, hyp2f1, hyp2f1_slope
+from runtime.ops.incomplete import beta_density, betainc_slope_a, betainc_slope_b, gamma_density
+from runtime.ops.integrals import expn, spence_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
 from runtime.ops.permute import unroll, untranspose
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
@@ -16,7 +19,7 @@ from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.search import unsort
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
-from runtime.ops.special import bessel_i1e_slope
+from runtime.ops.special import bessel_i1e_slope, zeta_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
                                 clear_examples, index_examples, largest_like, least_like, picked, unindex_examples, update_examples,
@@ -26,6 +29,8 @@ from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
+    "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
+    "expn", "spence_slope", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
     "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum",

@@ -5,7 +5,21 @@ from runtime.nn.functions import log_softmax, logsumexp, softmax
 from runtime.op import op as _op
 from runtime.ops.elementwise import digamma, erf, erfc, erfinv, gammaln
 from runtime.ops.elementwise import sigmoid as expit
-from runtime.ops.special import polygamma, zeta
+from runtime.ops.hypergeometric import hyp1f1, hyp2f1, owens_t
+from runtime.ops.incomplete import betainc
+from runtime.ops.incomplete import igamma as gammainc
+from runtime.ops.incomplete import igammac as gammaincc
+from runtime.ops.integrals import dawsn, erfcx, exp1, expi, expn, spence
+from runtime.ops.integrals import cosine_integral as _cosine_integral
+from runtime.ops.integrals import faddeeva as _faddeeva
+from runtime.ops.integrals import fresnel_cosine as _fresnel_cosine
+from runtime.ops.integrals import fresnel_sine as _fresnel_sine
+from runtime.ops.integrals import sine_integral as _sine_integral
+from runtime.ops.special import bessel_i0e as i0e
+from runtime.ops.special import bessel_i1e as i1e
+from runtime.ops.special import i0, i1, polygamma
+from runtime.ops.special import zeta as _zeta
+from runtime.scipy.harmonics import bernoulli, bessel_jn, sph_harm_y
 
 psi = digamma
 
@@ -59,15 +73,93 @@ def gamma(x, /):
     return np.where(np.logical_and(x < 0, x == floor), math.nan, sign * np.exp(gammaln(x)))
 
 
+def gammasgn(x, /):
+    """Return the sign of the gamma function, elementwise; NaN at negative integers."""
+    from runtime import numpy as np
+    floor = np.floor(x)
+    below = np.where(np.equal(floor, x), math.nan, np.where(floor % 2 != 0, -1.0, 1.0))
+    at_zero = np.where(np.signbit(x), -1.0, 1.0)
+    sign = np.where(x < 0, below, np.where(np.equal(x, 0), at_zero, 1.0))
+    return np.where(np.isnan(x), math.nan, sign) + np.zeros_like(x)
+
+
+def loggamma(x, /):
+    """Return the logarithm of the gamma function of real numbers, elementwise; NaN where that is negative or undefined."""
+    from runtime import numpy as np
+    return np.where(x > 0, gammaln(x), math.nan)
+
+
 def betaln(a, b, /):
-    """Return the logarithm of the beta function, elementwise."""
+    """Return the logarithm of the absolute value of the beta function, elementwise."""
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
 def beta(a, b, /):
-    """Return the beta function of positive numbers, elementwise."""
+    """Return the beta function, elementwise."""
     from runtime import numpy as np
-    return np.exp(betaln(a, b))
+    return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * np.exp(betaln(a, b))
+
+
+def comb(N, k, *, repetition=False):
+    """Return the number of ways to choose k of N things, as a floating-point number, elementwise; 0 where there are none.
+
+    With ``repetition`` a thing may be chosen again.
+    """
+    from runtime import numpy as np
+    if repetition:
+        some = np.logical_and(np.equal(k, 0), N >= 0)
+        return np.where(some, 1.0, comb(N + k - 1, k))
+    some = np.logical_and(np.logical_and(k <= N, N >= 0), k >= 0)
+    n, m = np.where(some, N, 0) * 1.0, np.where(some, k, 0) * 1.0
+    return np.where(some, np.exp(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)), 0.0)
+
+
+@_op(partials={"z": "out * (lax.digamma(z + m) - lax.digamma(z))", "m": "out * lax.digamma(z + m)"})
+def poch(z, m):
+    """Return Pochhammer's symbol gamma(z + m) / gamma(z), elementwise."""
+    from runtime import numpy as np
+    return np.where(np.equal(m, 0), 1.0, gamma(z + m) / gamma(z))
+
+
+def boxcox(x, lmbda):
+    """Return (x**lmbda - 1) / lmbda, and log(x) where lmbda is 0, elementwise."""
+    from runtime import numpy as np
+    return _powered(np.log(x), lmbda)
+
+
+def boxcox1p(x, lmbda):
+    """Return ((1 + x)**lmbda - 1) / lmbda, and log(1 + x) where lmbda is 0, elementwise."""
+    from runtime import numpy as np
+    return _powered(np.log1p(x), lmbda)
+
+
+def _powered(logarithm, lmbda):
+    from runtime import numpy as np
+    zero = np.equal(lmbda, 0)
+    power = np.where(zero, 1.0, lmbda)
+    return np.where(zero, logarithm, np.expm1(power * logarithm) / power)
+
+
+def zeta(x, q=None):
+    """Return Hurwitz's zeta function, the sum of (n + q)**-x over n from 0, elementwise."""
+    if q is None:
+        raise NotImplementedError("zeta without q (Riemann's zeta function) is not supported; pass q=1")
+    return _zeta(x, q)
+
+
+def sici(x):
+    """Return (sine integral, cosine integral), elementwise; the second is that of |x|."""
+    return _sine_integral(x), _cosine_integral(x)
+
+
+def fresnel(x):
+    """Return the Fresnel integrals (S, C), elementwise: integrals of sin(pi t**2 / 2) and cos(pi t**2 / 2) from 0 to x."""
+    return _fresnel_sine(x), _fresnel_cosine(x)
+
+
+def wofz(z):
+    """Return the Faddeeva function exp(-z**2) erfc(-iz), elementwise; complex."""
+    return _faddeeva(z + 0j)
 
 
 def factorial(n, exact=False):
@@ -84,21 +176,32 @@ def ndtr(x, /):
     return 0.5 * erfc(-x * math.sqrt(0.5))
 
 
-def _far_left(x):
+def _far_left(x, series_order):
     """The logarithm of ndtr far to the left, by its asymptotic series."""
     from runtime import numpy as np
     inverse = 1 / (x * x)
-    series = 1 - inverse * (1 - 3 * inverse * (1 - 5 * inverse * (1 - 7 * inverse)))
+    series = 1.0
+    for k in range(series_order, 0, -1):
+        series = 1 - (2 * k - 1) * inverse * series
     return -0.5 * x * x - np.log(-x) - 0.5 * math.log(2 * math.pi) + np.log(series)
 
 
 @_op(partials={"x": "0.3989422804014327 * np.exp(-0.5 * x * x - out)"})
-def log_ndtr(x, /):
-    """Return the logarithm of the standard normal distribution function, accurately far to the left too, elementwise."""
+def log_ndtr(x, series_order=3):
+    """Return the logarithm of the standard normal distribution function, accurately far to the left too, elementwise.
+
+    ``series_order``: terms of the asymptotic series to the left of -10 (double precision: -20), from 1 to 30.
+    """
     from runtime import numpy as np
-    near = np.log(ndtr(np.maximum(x, -9.0)))
+    if not isinstance(series_order, int):
+        raise TypeError(f"log_ndtr: series_order must be a Python integer, got {series_order!r}")
+    if not 1 <= series_order <= 30:
+        raise ValueError(f"log_ndtr: series_order must be from 1 to 30, got {series_order}")
+    x = np.asarray(x) * 1.0
+    edge = -20.0 if x.dtype.itemsize == 8 else -10.0
+    near = np.log(ndtr(np.maximum(x, edge)))
     right = np.log1p(-ndtr(-np.maximum(x, 0.0)))
-    return np.where(x > 0, right, np.where(x > -9.0, near, _far_left(np.minimum(x, -9.0))))
+    return np.where(x > 0, right, np.where(x > edge, near, _far_left(np.minimum(x, edge), series_order)))
 
 
 @_op(partials={"p": "2.5066282746310002 * np.exp(0.5 * out * out)"})

@@ -97,3 +97,47 @@ def test_errors():
         scipy.linalg.solve_triangular(A, B, trans=5)
     with pytest.raises(ValueError, match="assume_a"):
         scipy.linalg.solve(A, B, assume_a="x")
+
+
+X = numpy.concatenate([draw(size=60) * 2, draw(size=60) * 20, [0, 0.3, 1, 1.3, 4, 25, 40]])
+DOUBLE = {"erfcx": X[X > -20], "dawsn": X, "expi": X, "exp1": numpy.abs(X), "spence": numpy.abs(X), "sici": X, "fresnel": X, "i0e": X, "i1e": X,
+          "log_ndtr": X[X < -21]}
+
+
+@pytest.mark.parametrize("name", DOUBLE)
+def test_special_in_double_precision(name):
+    wanted = getattr(pytest.importorskip("scipy.special"), name)(DOUBLE[name])
+    with xform.enable_x64():
+        found = getattr(scipy.special, name)(DOUBLE[name])
+    for one, other in zip(found if isinstance(found, tuple) else (found,), wanted if isinstance(wanted, tuple) else (wanted,)):
+        numpy.testing.assert_allclose(one, other, rtol=2e-9 if name == "log_ndtr" else 3e-12, atol=1e-14)
+
+
+def test_hypergeometric_functions_in_double_precision():
+    reference = pytest.importorskip("scipy.special")
+    rng = numpy.random.default_rng(4)
+    a, b, c = rng.uniform(-3, 6, (2, 200)).tolist() + [rng.uniform(0.3, 6, 200)]
+    a, b, x, step = numpy.array(a), numpy.array(b), rng.uniform(-3, 0.99, 200), 1e-6
+    with xform.enable_x64():
+        numpy.testing.assert_allclose(scipy.special.hyp2f1(a, b, c, x), reference.hyp2f1(a, b, c, x), rtol=1e-9, atol=1e-11)
+        numpy.testing.assert_allclose(scipy.special.hyp1f1(a, c, 5 * x), reference.hyp1f1(a, c, 5 * x), rtol=1e-9, atol=1e-11)
+        for k in range(3):
+            up = [v + step * (i == k) for i, v in enumerate((a, b, c))]
+            down = [v - step * (i == k) for i, v in enumerate((a, b, c))]
+            wanted = (reference.hyp2f1(*up, x) - reference.hyp2f1(*down, x)) / (2 * step)
+            made = xform.grad(lambda a, b, c: np.sum(scipy.special.hyp2f1(a, b, c, x)), argnums=k)(a, b, c)
+            numpy.testing.assert_allclose(made, wanted, rtol=1e-5, atol=1e-5)
+        up, down = reference.betainc(a + 4 + step, c, 0.4), reference.betainc(a + 4 - step, c, 0.4)
+        made = xform.grad(lambda a: np.sum(scipy.special.betainc(a, c, 0.4)))(a + 4)
+        numpy.testing.assert_allclose(made, (up - down) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+def test_derivatives_that_are_not_known_are_refused():
+    with pytest.raises(xform.TransformError, match="polygamma has no derivative in its order"):
+        xform.grad(lambda m: scipy.special.polygamma(m, 2.0))(1.0)
+    with pytest.raises(xform.TransformError, match="first order only"):
+        xform.grad(xform.grad(lambda a: scipy.special.gammainc(a, 2.0)))(1.0)
+    with pytest.raises(NotImplementedError, match="pass q=1"):
+        scipy.special.zeta(2.0)
+    with pytest.raises(ValueError, match="order v must be"):
+        scipy.special.bessel_jn(1.0, v=60)

@@ -106,6 +106,9 @@ def _edge(statement, targets, unit, edges, refusals, out_active):
             if atoms is not None:
                 sources += _names(atoms if isinstance(atoms, list) else [atoms])
         edges.append((targets, sources, None))
+        for param, reason in rule.refuses.items():
+            if param in operation.args:
+                refusals.append((Opaque(operation.node, operation.path, reason, [operation.args[param]]), targets, statement))
     elif isinstance(operation, UnitCall):
         sources = _names(operation.args)
 
