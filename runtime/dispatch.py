@@ -1,19 +1,22 @@
-"""The shortest way from a call of a jitted function to its program: Python written for the kinds of its arguments.
+"""The shortest way from a call of a jitted function to its program: Python written for the structure of its arguments.
 
-A call costs some 4 us in XLA, so each look-up beside it shows. For an array or number and a static argument the code is ::
+A call costs some 4 us in XLA, so each look-up beside it shows. For an array or number, a pair of them in a list, and a
+static argument the code is ::
 
     def call(*args, **named):
         try:
-            a0, a1 = args
+            a0, a1, a2 = args
             b0 = (a0 if type(a0) is Array else numbers[type(a0)](a0))._v
-            home, execute, handlers, unflatten = programs[b0.aval, type(a1), a1]
-            known = not named and b0._sharding is home
+            x0, x1 = a1
+            b1 = ...
+            home, execute, handlers, unflatten = programs[b0.aval, b1.aval, b2.aval, type(a2), a2]
+            known = not named and type(a1) is list and b0._sharding is home and ...
         except UNKNOWN:
             known = False
         ...
 
 What it does not know (host arrays, keywords, other devices, symbolic arrays, a signature seen for the first time) goes to
-the general path. ``programs`` is filled there.
+the general path, which fills ``programs``.
 """
 from __future__ import annotations
 
@@ -25,9 +28,10 @@ from runtime.execute import explain
 from runtime.tree import LEAVES
 from runtime.xla import XlaError
 
-FLAT = 8  # arguments up to which each has a variable of its own
+NAMED = 40  # leaves up to which each has a variable of its own
 NUMBERS = dict.fromkeys((bool, int, float, complex), scalar)
-UNKNOWN = (AttributeError, KeyError, ValueError, TypeError, OverflowError)
+UNKNOWN = (AttributeError, KeyError, IndexError, ValueError, TypeError, OverflowError)
+VALUE, STATIC, NOTHING, ANY = "value", "static", "nothing", "any"
 
 _HEAD = """\
 def call(*args, **named):
@@ -36,9 +40,8 @@ _GUARD = """\
     if holder{i}.get(name{i}) is not value{i}:
         return general(*args, **named)
 """
-_FLAT = """\
+_READ = """\
     try:
-        {arguments}, = args
         {read}
         home, execute, handlers, unflatten = programs[{key}]
         known = {known}
@@ -48,7 +51,7 @@ _FLAT = """\
         return general(*args, **named)
     buffers = [{buffers}]
 """
-_TREE = """\
+_FLATTEN = """\
     leaves, tree = flatten(args)
     try:
         buffers = list(map(buffer_of, leaves))
@@ -69,36 +72,56 @@ _TAIL = """\
 _codes: dict = {}
 
 
-def kinds(args, static: tuple[int, ...]) -> str | None:
-    """Return a letter for each argument ('v' an array or a number, 's' static), '' for containers of arrays, else None."""
-    if len(args) <= FLAT:
-        found = "".join(["s" if i in static else "v" if type(a) is Array or type(a) in NUMBERS else "?"
-                         for i, a in enumerate(args)])
-        if "?" not in found and "v" in found:
-            return found
-    return "" if not static and all(type(leaf) is Array for leaf in LEAVES.flatten(args)[0]) else None
+def structure(args, static: tuple[int, ...]):
+    """Return the structure of positional arguments, hashable; ANY for many leaves or other containers, None for other data."""
+    parts = tuple([STATIC if i in static else _structure(a) for i, a in enumerate(args)])
+    if None not in parts and 0 < _values(parts) <= NAMED:
+        return parts
+    return ANY if not static and all(type(leaf) is Array for leaf in LEAVES.flatten(args)[0]) else None
 
 
-def program_key(kinds: str, args, avals: list):
+def _structure(x):
+    kind = type(x)
+    if kind is Array or kind in NUMBERS:
+        return VALUE
+    if x is None:
+        return NOTHING
+    if kind is list or kind is tuple:
+        parts = tuple(map(_structure, x))
+    elif kind is dict and all([type(key) is str for key in x]):
+        parts = tuple([(key, _structure(x[key])) for key in sorted(x)])
+        return None if any([part is None for _, part in parts]) else ("dict", *parts)
+    else:
+        return None
+    return None if None in parts else (kind.__name__, *parts)
+
+
+def _values(parts) -> int:
+    return (parts == VALUE if isinstance(parts, str) else sum(map(_values, parts)))
+
+
+def program_key(of, args, avals: list):
     """Return the key under which the program of a call is found; ``avals`` are the types of its leaves."""
-    if not kinds:
+    if of == ANY:
         return (LEAVES.flatten(args)[1], *avals)
-    feed = iter(avals)
-    parts = []
-    for kind, a in zip(kinds, args):
-        parts += [type(a), a] if kind == "s" else [next(feed)]
+    feed, parts = iter(avals), []
+    for part, a in zip(of, args):
+        parts += [type(a), a] if part == STATIC else [next(feed) for _ in range(_values(part))]
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def dispatcher(programs: dict, kinds: str, guards, general: Callable) -> Callable:
-    """Return the function that runs calls with arguments of these kinds and hands all others to ``general``.
+def dispatcher(programs: dict, of, guards, general: Callable) -> Callable:
+    """Return the function that runs calls with arguments of a structure and hands all others to ``general``.
 
-    guards: (namespace, name, value) that hold as long as the programs are those of the user's functions.
+    programs: filled by the general path for calls of this structure. guards: (namespace, name, value) that hold as long as
+    the programs are those of the user's functions.
     """
-    key = kinds, len(guards)
+    key = of, len(guards)
     code = _codes.get(key)
     if code is None:
-        code = _codes[key] = compile(_source(*key), f"<dispatch of {kinds or 'containers'}>", "exec")
+        text = _HEAD + "".join([_GUARD.format(i=i) for i in range(len(guards))]) + (
+            _FLATTEN if of == ANY else _Reader(of).text()) + _TAIL
+        code = _codes[key] = compile(text, "<dispatch>", "exec")
     names = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
              "buffer_of": attrgetter("_v"), "aval_of": attrgetter("aval"), "sharding_of": attrgetter("_sharding"),
              "Array": Array, "numbers": NUMBERS, "UNKNOWN": UNKNOWN}
@@ -108,16 +131,44 @@ def dispatcher(programs: dict, kinds: str, guards, general: Callable) -> Callabl
     return names["call"]
 
 
-_READ = "b{i} = (a{i} if type(a{i}) is Array else numbers[type(a{i})](a{i}))._v"
+class _Reader:
+    """Writes the lines that take arguments of one structure apart, in the order in which LEAVES flattens them."""
 
+    def __init__(self, of):
+        self.lines, self.checks, self.key, self.buffers, self.count = [], ["not named"], [], [], 0
+        names = [f"a{i}" for i in range(len(of))]
+        self.lines.append(f"{', '.join(names)}, = args")
+        for name, part in zip(names, of):
+            self.read(name, part)
 
-def _source(kinds: str, guards: int) -> str:
-    text = _HEAD + "".join([_GUARD.format(i=i) for i in range(guards)])
-    if not kinds:
-        return text + _TREE + _TAIL
-    moving = [i for i, kind in enumerate(kinds) if kind != "s"]
-    return text + _FLAT.format(
-        arguments=", ".join([f"a{i}" for i in range(len(kinds))]), buffers=", ".join([f"b{i}" for i in moving]),
-        read="; ".join([_READ.format(i=i) for i in moving]),
-        key=", ".join([f"type(a{i}), a{i}" if kind == "s" else f"b{i}.aval" for i, kind in enumerate(kinds)]),
-        known=" and ".join(["not named", *[f"b{i}._sharding is home" for i in moving]])) + _TAIL
+    def fresh(self) -> str:
+        self.count += 1
+        return f"x{self.count}"
+
+    def read(self, name, part):
+        if part == VALUE:
+            buffer = f"b{len(self.buffers)}"
+            self.lines.append(f"{buffer} = ({name} if type({name}) is Array else numbers[type({name})]({name}))._v")
+            self.buffers.append(buffer)
+            self.key.append(f"{buffer}.aval")
+            self.checks.append(f"{buffer}._sharding is home")
+        elif part == STATIC:
+            self.key += [f"type({name})", name]
+        elif part == NOTHING:
+            self.checks.append(f"{name} is None")
+        elif part[0] == "dict":
+            self.checks.append(f"type({name}) is dict and len({name}) == {len(part) - 1}")
+            for key, inner in part[1:]:
+                item = self.fresh()
+                self.lines.append(f"{item} = {name}[{key!r}]")
+                self.read(item, inner)
+        else:
+            self.checks.append(f"type({name}) is {part[0]}")
+            items = [self.fresh() for _ in part[1:]]
+            self.lines.append(f"[{', '.join(items)}] = {name}")
+            for item, inner in zip(items, part[1:]):
+                self.read(item, inner)
+
+    def text(self) -> str:
+        return _READ.format(read="\n        ".join(self.lines), key=", ".join(self.key), known=" and ".join(self.checks),
+                            buffers=", ".join(self.buffers))

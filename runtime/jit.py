@@ -14,7 +14,7 @@ from runtime import xla
 from runtime.array import Array
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
-from runtime.dispatch import kinds, program_key
+from runtime.dispatch import STATIC, program_key, structure
 from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
@@ -142,7 +142,7 @@ class _Function:
             devices.client(backend).local_devices()[0] if backend is not None else None)
         self.compiler_options = compiler_options
         self.programs: dict = {}
-        self.direct: dict = {}  # what runtime.dispatch runs without further questions
+        self.direct: dict = {}  # structure -> key -> what runtime.dispatch runs without further questions
         self.lock = threading.RLock()
 
     def split(self, args, kwargs):
@@ -234,13 +234,18 @@ class _Function:
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 
+    def forget(self) -> None:
+        """Have the calls of all structures take the general path once more."""
+        for programs in self.direct.values():  # the dicts stay: dispatchers hold them
+            programs.clear()
+
     def note(self, program: Program, args: tuple, buffers: list) -> None:
         """Keep a program for the calls that look like this one, if the dispatcher can tell them from others."""
-        of = kinds(args, self.static_nums)
-        if of is not None and program.place is default_placement() and (not self.static_names or "s" in of):
+        of = structure(args, self.static_nums)
+        if of is not None and program.place is default_placement() and (not self.static_names or STATIC in of):
             handlers = [handler.wrap(Array) for handler in program.handlers]
             unflatten = None if program.out_tree == _LEAF else program.out_tree.unflatten
-            self.direct[program_key(of, args, [b.aval for b in buffers])] = (
+            self.direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = (
                 program.place.sharding, program.direct, handlers, unflatten)
 
 
@@ -280,12 +285,12 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
     made.__wrapped__ = fun
     made.lower = functools.partial(_lower, state)
     made.eval_shape = functools.partial(eval_shape, fun)
-    made.direct, made.static = state.direct, state.static_nums
+    made.direct, made.static, made.forget = state.direct, state.static_nums, state.forget
 
     def clear_cache():
         """Forget all compiled programs of this function."""
         state.programs.clear()
-        state.direct.clear()
+        state.forget()
         made._clear_cache()
     made.clear_cache = clear_cache
     _functions.add(made)
@@ -304,7 +309,7 @@ def _on_config(option: str) -> None:
     if option in ("enable_x64", "disable_jit", "debug_nans", "default_device", "threefry_partitionable"):
         for function in list(_functions):
             function._clear_cache()
-            function.direct.clear()  # the compiled programs stay, found again by their key
+            function.forget()  # the compiled programs stay, found again by their key
 
 
 config.on_change(_on_config)

@@ -48,6 +48,41 @@ def test_containers_are_known_by_their_structure(general_calls):
     assert f({"a": X, "b": X[:2].sum()}, 2.0)["a"].shape == (4,)
 
 
+def test_structures_with_the_same_leaves_are_told_apart(general_calls):
+    @xform.jit
+    def f(tree):
+        return tree[0] - tree[1] if isinstance(tree, list) else tree["a"] + tree["b"] if isinstance(tree, dict) else tree[0] * tree[1]
+    for _ in range(3):
+        assert float(f([X[3], X[1]])) == 2
+        assert float(f((X[3], X[1]))) == 3
+        assert float(f({"b": X[3], "a": X[1]})) == 4
+    before = len(general_calls)
+    g = xform.jit(lambda a, b: a[0] + b[0] if b is not None else a[0] + a[1])
+    for _ in range(3):
+        assert float(g([X[1], X[2]], None)) == 3 and float(g([X[1]], (X[3], None))) == 4
+    assert len(general_calls) > before
+    with pytest.raises((TypeError, KeyError, ValueError)):
+        f({"a": X[1]})
+
+
+def test_leaves_keep_their_order():
+    @xform.jit
+    def f(tree, k, pair):
+        return tree["z"] + 10 * tree["a"][0] + 100 * tree["a"][1] + 1000 * pair[0] + 10000 * pair[1]["q"] + k
+    tree, pair = {"z": X[1], "a": (X[2], X[3])}, [X[0], {"q": X[1]}]
+    for _ in range(3):
+        assert float(f(tree, 0.5, pair)) == 10321.5
+    assert float(f({"a": (X[2], X[3]), "z": X[1]}, 0.5, pair)) == 10321.5
+
+
+def test_many_leaves_take_the_direct_path_too(general_calls):
+    f = xform.jit(lambda leaves, x: [leaf + x for leaf in leaves])
+    leaves = [X[i % 4] for i in range(100)]
+    for _ in range(3):
+        assert [float(v) for v in f(leaves, X[1])[:5]] == [1, 2, 3, 4, 1]
+    assert len(general_calls) == 1
+
+
 def test_static_values_are_told_apart_by_type():
     def scaled(x, n):
         return x * n if n is True else x - n

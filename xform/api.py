@@ -11,7 +11,7 @@ import types
 import runtime
 from runtime.array import Array
 from runtime.batch import check_sizes
-from runtime.dispatch import dispatcher, kinds
+from runtime.dispatch import dispatcher, structure
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from xform import pipeline, resolve
 from xform.errors import TransformError
@@ -135,8 +135,8 @@ class Transformed:
             if kwargs:
                 call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
                                     if p in kwargs or not boundary])
-            elif self.kind == "jit" and (of := kinds(args, entry[1].static)) is not None:
-                self.__call__ = dispatcher(entry[1].direct, of, call.guards, self._call)
+            elif self.kind == "jit" and (of := structure(args, entry[1].static)) is not None:
+                self.__call__ = dispatcher(entry[1].direct.setdefault(of, {}), of, call.guards, self._call)
             self._calls[len(args), *kwargs] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
