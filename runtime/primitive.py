@@ -35,6 +35,7 @@ from runtime.types import KEY, Aval, canonical_dtype, dtype_name
 from runtime.xla import ArrayImpl, XlaError
 
 INLINE = 16  # elements up to which a concrete array becomes a constant of a staged program
+_DIRECT_LIMIT = 4096  # kernels kept for the short way
 _EMIT_FROM = 4096  # elements from which a result without operands is left to the staged program
 
 primitives: list[Primitive] = []
@@ -42,17 +43,20 @@ primitives: list[Primitive] = []
 
 class Primitive:
     """One operation with its type rule ``infer(*avals, **params)`` and ``emit(block, operands, out_avals, **params)``."""
-    __slots__ = ("name", "infer", "emit", "cache")
+    __slots__ = ("__call__", "name", "infer", "emit", "cache", "direct")
 
     def __init__(self, name: str, infer: Callable, emit: Callable):
         self.name, self.infer, self.emit = name, infer, emit
         self.cache: dict = {}
+        self.direct: dict = {}  # type or types -> what _of_one and _of_two run without further questions
+        self.__call__ = self.general  # a slot: what it holds is called, with nothing in between
         primitives.append(self)
 
     def __repr__(self):
         return f"<primitive {self.name}>"
 
-    def __call__(self, *operands, **params):
+    def general(self, *operands, **params):
+        """Run on any operands, or emit into the current block; the shorter ways begin here, too."""
         buffers = [x._v if type(x) is Array else as_operand(x, self.name)._v for x in operands]
         home = home_sharding()
         for b in buffers:
@@ -67,6 +71,8 @@ class Primitive:
                 if (made.size if type(made) is Aval else sum(m.size for m in made)) > _EMIT_FROM:
                     return self._stage(buffers, params)
             kernel = store(self, key, Kernel(self, avals, params, default_placement()))
+        if not params and kernel.single and not settings["debug_nans"]:
+            self._note(kernel, avals, home)
         try:
             results = kernel.execute(buffers).consume_with_handlers(kernel.handlers)
         except (XlaError, ValueError) as error:
@@ -76,6 +82,16 @@ class Primitive:
         if kernel.single:
             return Array(results[0])
         return tuple([Array(r) for r in results])
+
+    def _note(self, kernel, avals, home):
+        """Keep a kernel of one or two operands where the short way finds it."""
+        if 0 < len(avals) <= 2:
+            if not self.direct:
+                self.__call__ = (_of_one if len(avals) == 1 else _of_two)(self)
+            elif len(self.direct) > _DIRECT_LIMIT:
+                self.direct.clear()
+            self.direct[avals[0] if len(avals) == 1 else avals] = (
+                kernel.execute, [handler.wrap(Array) for handler in kernel.handlers], home)
 
     def _apart(self, buffers, params):
         """Handle operands of which one is symbolic or not on the default device."""
@@ -99,7 +115,57 @@ class Primitive:
         return tuple([Array(r) for r in results])
 
 
+_numbers = dict.fromkeys((bool, int, float, complex), scalar)
+_UNKNOWN = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
+
+
+def _of_one(prim: Primitive) -> Callable:
+    """Return the short way to kernels of one array on the default device; all else is left to ``general``."""
+    direct, general = prim.direct, prim.general
+
+    def call(*operands, **params):
+        try:
+            buffer = operands[0]._v
+            execute, handlers, home = direct[buffer.aval]
+            known = buffer._sharding is home and len(operands) == 1 and not params
+        except _UNKNOWN:
+            known = False
+        if not known:
+            return general(*operands, **params)
+        buffers = [buffer]
+        try:
+            return execute(buffers).consume_with_handlers(handlers)[0]
+        except (XlaError, ValueError) as error:
+            raise explain(error, buffers) from error
+    return call
+
+
+def _of_two(prim: Primitive) -> Callable:
+    """Return the short way to kernels of two arrays, or an array and a number, on the default device."""
+    direct, general = prim.direct, prim.general
+
+    def call(*operands, **params):
+        try:
+            x, y = operands
+            x = (x if type(x) is Array else _numbers[type(x)](x))._v
+            y = (y if type(y) is Array else _numbers[type(y)](y))._v
+            execute, handlers, home = direct[x.aval, y.aval]
+            known = x._sharding is home and y._sharding is home and not params
+        except _UNKNOWN:
+            known = False
+        if not known:
+            return general(*operands, **params)
+        buffers = [x, y]
+        try:
+            return execute(buffers).consume_with_handlers(handlers)[0]
+        except (XlaError, ValueError) as error:
+            raise explain(error, buffers) from error
+    return call
+
+
 def _drop_kernels(option: str) -> None:
+    for prim in primitives:
+        prim.direct.clear()
     if option in ("enable_x64", "default_matmul_precision", "threefry_partitionable"):
         for prim in primitives:
             prim.cache.clear()

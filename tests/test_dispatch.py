@@ -175,3 +175,12 @@ def test_the_written_code_is_shared_between_functions():
     before = len(dispatch._codes)
     xform.jit(lambda a, b: a - b)(X, X)
     assert len(dispatch._codes) == before
+
+
+def test_staged_operations_name_the_users_lines():
+    def wave(x):
+        y = x * 2
+        return np.sin(y)
+    first = wave.__code__.co_firstlineno
+    text = xform.jit(xform.grad(lambda x: wave(x))).lower(1.0).as_text()
+    assert f'"{__file__}":{first + 1}:' in text and f'"{__file__}":{first + 2}:' in text

@@ -12,14 +12,17 @@ import runtime
 from runtime.array import Array
 from runtime.batch import check_sizes
 from runtime.dispatch import dispatcher, structure
+from runtime.primitive import place_of
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from xform import pipeline, resolve
 from xform.errors import TransformError
 from xform.emit import collect, emit
 from xform.inputs import bind_arguments, differentiable, numeric, plain
 from xform.library import is_runtime
-from xform.load import load, user_frame
+from xform.load import load, user_frame, user_place
 from xform.unit import Unit
+
+place_of.append(user_place)     # XLA's errors and profiles name the user's lines
 
 
 class Target:

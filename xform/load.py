@@ -26,6 +26,12 @@ def load(module: Module):
     return namespace
 
 
+def user_place(file, line):
+    """The user's (file, line) that a line of a generated module came from; lines of other files are their own."""
+    module = LOADED.get(file)
+    return (file, line) if module is None else module.origins.get(line, (file, line))
+
+
 def user_frame(traceback):
     """The innermost generated line of a traceback and the user's line it came from: (file, line), or None."""
     found = None

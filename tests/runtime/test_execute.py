@@ -161,3 +161,58 @@ def test_a_kernel_may_use_large_concrete_arrays():
     shifted = Primitive("test_shifted", lambda x: x, lambda block, operands, outs: block.op(
         "add", [operands[0], lift(block, table._v)], outs[0]))
     np.testing.assert_array_equal(np.asarray(shifted(table)), np.arange(100) * 2)
+
+
+@pytest.fixture
+def general_calls(monkeypatch):
+    """Return a primitive that adds, and the list of the calls that it did not take the short way."""
+    calls = []
+    original = Primitive.general
+
+    def counted(self, *operands, **params):
+        calls.append(operands)
+        return original(self, *operands, **params)
+    monkeypatch.setattr(Primitive, "general", counted)
+    return Primitive("short_add", lambda x, y: x, lambda block, operands, outs: block.op("add", operands, outs[0])), calls
+
+
+def test_known_types_take_the_short_way(general_calls):
+    short, calls = general_calls
+    x = as_operand(np.arange(3.0))
+    for _ in range(4):
+        assert short(x, x).tolist() == [0, 2, 4]
+        assert float(short(1.0, 2.0)) == 3 and int(short(1, 2)) == 3
+    assert len(calls) == 3
+    assert short(np.arange(3.0, dtype="float32"), x).tolist() == [0, 2, 4] and len(calls) == 4
+    with pytest.raises(OverflowError):
+        short(1, 2 ** 40)
+    with pytest.raises(TypeError):
+        short(x)
+
+
+def test_the_short_way_asks_again_after_a_change_of_settings(general_calls):
+    short, calls = general_calls
+    x = as_operand(np.full(3, np.nan))
+    short(x, x), short(x, x)
+    rt.config.update("debug_nans", True)
+    try:
+        with pytest.raises(FloatingPointError, match="short_add"):
+            short(x, x)
+    finally:
+        rt.config.update("debug_nans", False)
+    assert np.isnan(short(x, x)).all()
+    with rt.enable_x64():
+        assert short(1.0, 2.0).dtype == np.float64
+
+
+def test_the_short_way_names_a_deleted_operand_and_leaves_other_devices_alone(general_calls):
+    short, calls = general_calls
+    x, gone = as_operand(np.arange(3.0)), as_operand(np.arange(3.0))
+    short(x, gone)
+    gone.delete()
+    with pytest.raises(RuntimeError, match="deleted"):
+        short(x, gone)
+    if rt.device_count() > 1:
+        there = rt.device_put(x, rt.devices()[-1])
+        assert short(there, there).devices() == {rt.devices()[-1]}
+    assert rt.jit(lambda v: short(v, v)).lower(x).as_text().count("stablehlo.add") == 1
