@@ -24,8 +24,15 @@ class Source:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse_file(file, text):
-    return ast.parse(text, file)
+def _definitions(file, text):
+    """A file's functions by (name, first line), decorators included, and its lambdas."""
+    functions, lambdas = {}, []
+    for node in ast.walk(ast.parse(text, file)):
+        if isinstance(node, ast.Lambda):
+            lambdas.append(node)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            functions.setdefault((node.name, min([node.lineno] + [d.lineno for d in node.decorator_list])), node)
+    return functions, lambdas
 
 
 def parse(function) -> Source:
@@ -46,11 +53,11 @@ def parse(function) -> Source:
                           hint="Put the function into a file or a notebook cell; code from exec or a bare prompt has no "
                                "source to read.")
     try:
-        tree = _parse_file(file, "".join(lines))
+        functions, lambdas = _definitions(file, "".join(lines))
     except SyntaxError as error:
         raise SourceError(f"{file!r} no longer parses ({error.msg}); was it edited since {function.__qualname__!r} was "
                           "defined?", hint="Import the module again.") from None
-    found = _find(tree, code)
+    found = _lambda(lambdas, code) if code.co_name == "<lambda>" else functions.get((code.co_name, code.co_firstlineno))
     if found is None:
         raise SourceError(f"{function.__qualname__!r} is not at line {code.co_firstlineno} of {file!r} any more",
                           hint="The file was edited after it was imported: import it again.")
@@ -67,18 +74,9 @@ def _command_line(file, function):
     return lines
 
 
-def _find(tree, code):
-    """The definition whose code object this is, by name, first line and, for lambdas, code positions."""
-    want_lambda = code.co_name == "<lambda>"
-    candidates = []
-    for node in ast.walk(tree):
-        if want_lambda and isinstance(node, ast.Lambda) and node.lineno <= code.co_firstlineno <= node.end_lineno:
-            candidates.append(node)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
-            first = min([node.lineno] + [d.lineno for d in node.decorator_list])
-            if first == code.co_firstlineno:
-                return node
-    inside = [n for n in candidates if _encloses(n, code)]
+def _lambda(lambdas, code):
+    """The lambda whose code object this is, by its code positions."""
+    inside = [n for n in lambdas if n.lineno <= code.co_firstlineno <= n.end_lineno and _encloses(n, code)]
     inside.sort(key=lambda n: (n.body.end_lineno - n.body.lineno, n.body.end_col_offset - n.body.col_offset))
     return inside[0] if inside else None
 

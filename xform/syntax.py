@@ -114,12 +114,13 @@ def clone(node):
         return node
     made = node.__class__.__new__(node.__class__)
     facts = made.__dict__
-    for key, value in node.__dict__.items():
-        if type(value) is list:
-            value = [clone(item) for item in value]
-        elif isinstance(value, gast.AST) and not isinstance(value, _SHARED):
-            value = clone(value)
-        facts[key] = value
+    facts.update(node.__dict__)
+    if not (node.__class__ is gast.Name and node.annotation is None or node.__class__ is gast.Constant):
+        for key, value in node.__dict__.items():
+            if type(value) is list:
+                facts[key] = [clone(item) for item in value]
+            elif isinstance(value, gast.AST) and not isinstance(value, _SHARED):
+                facts[key] = clone(value)
     return made
 
 
@@ -127,18 +128,28 @@ _LEAF_FIELDS = {"id", "ctx", "attr", "op", "ops", "type_comment", "kind"}     # 
 _fields: dict = {}
 
 
+def _child_fields(kind):
+    found = _fields.get(kind)
+    if found is None:
+        found = _fields[kind] = () if kind is gast.Constant else tuple(f for f in kind._fields if f not in _LEAF_FIELDS)
+    return found
+
+
 def children(node):
     """The nodes directly in a node, in order, without contexts and operators: those of ``ast.iter_child_nodes``, faster."""
-    kind = node.__class__
-    fields = _fields.get(kind)
-    if fields is None:
-        fields = _fields[kind] = () if kind is gast.Constant else tuple(f for f in kind._fields if f not in _LEAF_FIELDS)
-    found = []
+    return _into([], node)
+
+
+def _into(found, node):
     facts = node.__dict__
-    for field in fields:
+    for field in _child_fields(node.__class__):
         value = facts.get(field)
+        if value is None:
+            continue
         if type(value) is list:
-            found += [item for item in value if isinstance(item, gast.AST)]
+            for item in value:
+                if isinstance(item, gast.AST):
+                    found.append(item)
         elif isinstance(value, gast.AST):
             found.append(value)
     return found
@@ -148,7 +159,8 @@ def nodes_of(node):
     """The nodes of a tree, the nearer to the root the earlier; without contexts and operators."""
     found = [node]
     for inner in found:
-        found += children(inner)
+        if not (inner.__class__ is gast.Name and inner.annotation is None):
+            _into(found, inner)
     return found
 
 
