@@ -7,7 +7,7 @@ static argument the code is ::
         try:
             a0, a1, a2 = args
             b0 = (a0 if type(a0) is Array else numbers[type(a0)](a0))._v
-            x0, x1 = a1
+            [x0, x1] = a1
             b1 = ...
             home, execute, handlers, unflatten = programs[b0.aval, b1.aval, b2.aval, type(a2), a2]
             known = not named and type(a1) is list and b0._sharding is home and ...
@@ -52,11 +52,11 @@ _READ = """\
     buffers = [{buffers}]
 """
 _FLATTEN = """\
-    leaves, tree = flatten(args)
     try:
+        leaves, tree = flatten({args})
         buffers = list(map(buffer_of, leaves))
         home, execute, handlers, unflatten = programs[(tree, *map(aval_of, buffers))]
-        known = not named and list(map(sharding_of, buffers)) == [home] * len(buffers)
+        known = len(named) == {count} and list(map(sharding_of, buffers)) == [home] * len(buffers)
     except UNKNOWN:
         known = False
     if not known:
@@ -110,34 +110,37 @@ def program_key(of, args, avals: list):
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def dispatcher(programs: dict, of, guards, general: Callable) -> Callable:
+def dispatcher(programs: dict, of, guards, general: Callable, names: tuple[str, ...] = ()) -> Callable:
     """Return the function that runs calls with arguments of a structure and hands all others to ``general``.
 
     programs: filled by the general path for calls of this structure. guards: (namespace, name, value) that hold as long as
-    the programs are those of the user's functions.
+    the programs are those of the user's functions. names: the last arguments, when they are given by keyword.
     """
-    key = of, len(guards)
+    key = of, len(guards), names
     code = _codes.get(key)
     if code is None:
         text = _HEAD + "".join([_GUARD.format(i=i) for i in range(len(guards))]) + (
-            _FLATTEN if of == ANY else _Reader(of).text()) + _TAIL
+            _FLATTEN.format(args="args" if not names else f"(*args, {', '.join([f'named[{n!r}]' for n in names])})",
+                            count=len(names)) if of == ANY else _Reader(of, names).text()) + _TAIL
         code = _codes[key] = compile(text, "<dispatch>", "exec")
-    names = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
+    space = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
              "buffer_of": attrgetter("_v"), "aval_of": attrgetter("aval"), "sharding_of": attrgetter("_sharding"),
              "Array": Array, "numbers": NUMBERS, "UNKNOWN": UNKNOWN}
     for i, (holder, name, value) in enumerate(guards):
-        names.update({f"holder{i}": holder, f"name{i}": name, f"value{i}": value})
-    exec(code, names)
-    return names["call"]
+        space.update({f"holder{i}": holder, f"name{i}": name, f"value{i}": value})
+    exec(code, space)
+    return space["call"]
 
 
 class _Reader:
     """Writes the lines that take arguments of one structure apart, in the order in which LEAVES flattens them."""
 
-    def __init__(self, of):
-        self.lines, self.checks, self.key, self.buffers, self.count = [], ["not named"], [], [], 0
+    def __init__(self, of, keywords):
+        self.lines, self.checks, self.key, self.buffers, self.count = [], [], [], [], 0
         names = [f"a{i}" for i in range(len(of))]
-        self.lines.append(f"{', '.join(names)}, = args")
+        self.checks.append(f"len(named) == {len(keywords)}" if keywords else "not named")
+        self.lines.append(f"[{', '.join(names[:len(of) - len(keywords)])}] = args")
+        self.lines += [f"{name} = named[{keyword!r}]" for name, keyword in zip(names[len(of) - len(keywords):], keywords)]
         for name, part in zip(names, of):
             self.read(name, part)
 

@@ -91,6 +91,9 @@ def test_static_values_are_told_apart_by_type():
         assert float(f(X[3], True)) == 3 and float(f(X[3], 1)) == 2 and float(f(X[3], 2)) == 1
     with pytest.raises(ValueError, match="[Nn]on-hashable"):
         f(X, [1])
+    g = xform.jit(scaled, static_argnames="n")
+    for _ in range(2):
+        assert float(g(X[3], n=True)) == 3 and float(g(X[3], n=1)) == 2 and float(g(X[3], 2)) == 1
 
 
 def test_keywords_and_defaults():
@@ -103,6 +106,21 @@ def test_keywords_and_defaults():
         assert float(d(3.0)) == 2 and float(d(3.0, y=4.0)) == 4 and float(d(3.0, z=9.0)) == 2
     with pytest.raises(TypeError, match="w"):
         g(3.0, w=1)
+
+
+def test_keywords_take_the_direct_path(general_calls):
+    f = xform.jit(lambda x, rate, scale: x * rate + scale[0])
+    for _ in range(4):
+        assert float(f(X[3], scale=[X[1]], rate=2.0)) == 7
+        assert float(f(X[3], rate=2.0, scale=[X[2]])) == 8
+    assert len(general_calls) == 1      # whatever their order
+    assert float(f(X[3], 2.0, scale=[X[1]])) == 7 and float(f(X[3], 2.0, [X[1]])) == 7
+    assert float(f(rate=2.0, x=X[3], scale=[X[1]])) == 7
+    with pytest.raises(TypeError):
+        f(X[3], rate=2.0, wrong=[X[1]])
+    many = xform.jit(lambda leaves, x: leaves[99] + x)
+    for _ in range(3):
+        assert float(many([X[i % 4] for i in range(100)], x=X[1])) == 4
 
 
 def helper(x):

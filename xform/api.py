@@ -138,8 +138,11 @@ class Transformed:
             if kwargs:
                 call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
                                     if p in kwargs or not boundary])
-            elif self.kind == "jit" and (of := structure(args, entry[1].static)) is not None:
-                self.__call__ = dispatcher(entry[1].direct.setdefault(of, {}), of, call.guards, self._call)
+            if self.kind == "jit" and len(call.names) == len(kwargs):
+                given = tuple([name for name, _ in call.names])
+                of = structure((*args, *[kwargs[name] for name in given]), entry[1].static)
+                if of is not None:
+                    self.__call__ = dispatcher(entry[1].direct.setdefault(of, {}), of, call.guards, self._call, given)
             self._calls[len(args), *kwargs] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
