@@ -32,11 +32,18 @@ def _leaf_size(value, over, lead=0):
 
 
 
+def _has_zero(x):
+    return x is ZERO or isinstance(x, CONTAINERS) and any([_has_zero(item) for item in _items(x)])
+
+
 @op(constant=True, unbatched=True, batch=lambda x, over_=True, lead=0, over=(): batch_size(x, over_, lead + 1))
 def batch_size(x, over_=True, lead=0):
-    """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it, behind ``lead`` other batch axes."""
+    """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it, behind ``lead`` other batch axes.
+
+    None where these parts are ZERO: nothing needs the size then.
+    """
     found = _leaf_size(x, over_, lead)
-    if found is None:
+    if found is None and not _has_zero(x):
         raise ValueError("vmap must have at least one array with a mapped axis to find the batch size from")
     return found
 

@@ -1,8 +1,10 @@
 """Helpers of generated code on containers: elements, updates as values, and the cotangents of both."""
 from __future__ import annotations
 
+import operator
+
 from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
-from runtime.join import UNDEFINED
+from runtime.join import UNDEFINED, is_symbolic
 from runtime.op import op
 from runtime.zero import ZERO, Like, Static
 
@@ -230,6 +232,29 @@ def contains(items, item):
     if _is_array(items):
         raise TypeError("`in` an array depends on the values of the examples, which cannot be batched; use np.any(x == item)")
     return item in items
+
+
+@op(constant=True, elementwise=True)
+def checked_index(index, count):
+    """Return an index into ``count`` items counted from the front; IndexError for a concrete index that is outside."""
+    if _is_array(index) and is_symbolic(index):
+        from runtime import numpy as np
+        return np.where(index < 0, index + count, index)
+    if _is_array(index) and index.ndim:
+        from runtime import numpy as np
+        return np.where(index < 0, index + count, index)
+    place = operator.index(index)
+    if not -count <= place < count:
+        raise IndexError(f"list index out of range: {place}, of {count} items")
+    return place + count if place < 0 else place
+
+
+@op(constant=True, unbatched=True)
+def checked_key(key, keys):
+    """Return a key that is one of ``keys``; KeyError for any other."""
+    if key not in keys:
+        raise KeyError(key)
+    return key
 
 
 # -- packing, iterating ---------------------------------------------------------------------------------------------

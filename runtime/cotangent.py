@@ -121,12 +121,7 @@ def _one(dtype):
 config.on_change(lambda option: _one.cache_clear())
 
 
-def instantiate_batched(d, like, sizes=(), size=None, over=()):
-    """Zeros get the batch axis that the other leaves have."""
-    return instantiate(d, like, (size, *sizes))
-
-
-@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"}, batch=instantiate_batched)
+@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"})
 def instantiate(d, like, sizes=()):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
     if type(d) is Array and not isinstance(like, CONTAINERS):

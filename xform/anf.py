@@ -25,13 +25,13 @@ import builtins
 import gast
 
 from xform import resolve
-from xform.desugar import calls, comprehensions, functions, methods, targets, transformations
+from xform.desugar import calls, comprehensions, functions, methods, sequences, targets, transformations
 from xform.desugar.exits import single_exit
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
 from xform.names import Names
 from xform.resolve import Display, Object
-from xform.syntax import (assign, assigned, at, branch, call, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
+from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
 
@@ -69,6 +69,7 @@ class Lowering:
         self.names.used |= functions.names_in(tree)
         self.temps = unit.temps
         self.out = []
+        self.result, self.depth = None, 0
         self.lists = set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
 
@@ -87,10 +88,14 @@ class Lowering:
         statements, temps = single_exit(body, self.names, getattr(self.scope, "generated", False))
         self.temps |= temps
         self.counts.update({t: 2 for t in temps})
-        self.block(statements[:-1])
         last = statements[-1]
-        value = last.value
-        self.out.append(returns(self.atom(value), last))
+        self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
+        self.block(statements[:-1])
+        known = self.known(last.value)
+        if known is not None and not isinstance(known, Object) and resolve.is_static(known):
+            sequences.return_function(self, known, last)
+        else:
+            self.out.append(returns(self.atom(last.value), last))
         self.unit.tree = function(self.unit.name, [renames.get(p, p) for p in params], self.out, tree)
         return self.unit
 
@@ -114,7 +119,9 @@ class Lowering:
     def nested(self, statements):
         """Lower statements into a list of their own."""
         outer, self.out = self.out, []
+        self.depth += 1
         self.block(statements)
+        self.depth -= 1
         made, self.out = self.out, outer
         return made
 
@@ -130,12 +137,14 @@ class Lowering:
 
     def do_Assign(self, node):
         for target in node.targets:
-            if isinstance(target, gast.Name) and self.counts.get(target.id, 2) == 1:
+            if isinstance(target, gast.Name) and (self.counts.get(target.id, 2) == 1 or self.is_result(target.id)):
                 known = self.known(node.value)
-                if known is not None and self.is_static(known):
+                if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript)):
                     self.statics[target.id] = known
                     return
         if transformations.assign_direct(self, node):
+            return
+        if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and sequences.assign_items(self, node):
             return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
             self.emit(node.targets[0].id, self.value(node.value), node)
@@ -145,7 +154,14 @@ class Lowering:
             targets.store_to(self, target, value, node)
 
     def is_static(self, known):
+        if resolve.items_of(known) is not None:
+            return resolve.is_static(known)
         return resolve.is_function(known) and not (isinstance(known, Object) and isinstance(known.value, type))
+
+    def is_result(self, identifier):
+        """Whether a name is the function's result and assigned on the only path that is lowered."""
+        return identifier == self.result and self.depth == 0 and not any(
+            isinstance(s, gast.Assign) and identifier in target_names(s.targets[0]) for s in self.out)
 
     def do_AnnAssign(self, node):
         if node.value is not None:
@@ -181,6 +197,11 @@ class Lowering:
         self.out.append(branch(test, self.nested(node.body) or [at(gast.Pass(), node)], self.nested(node.orelse), node))
 
     def do_While(self, node):
+        self.depth += 1
+        self.while_loop(node)
+        self.depth -= 1
+
+    def while_loop(self, node):
         head = []
         outer, self.out = self.out, head
         exits = [i for i, s in enumerate(node.body) if is_exit(s)]
@@ -214,6 +235,12 @@ class Lowering:
         self.out.append(at(gast.While(const(True, node), [leave, *body], []), node))
 
     def do_For(self, node):
+        if not sequences.unroll(self, node):
+            self.depth += 1
+            self.for_loop(node)
+            self.depth -= 1
+
+    def for_loop(self, node):
         iterable = self.atom(node.iter)
         body = node.body
         outer, self.out = self.out, []
@@ -350,14 +377,20 @@ class Lowering:
             return functions.nested(self, node)
         if isinstance(node, gast.Call):
             return calls.known_call(self, node)
+        if isinstance(node, (gast.Tuple, gast.List, gast.Dict, gast.ListComp, gast.GeneratorExp)) and not isinstance(
+                getattr(node, "ctx", None), gast.Store):
+            return sequences.display(self, node)
+        if isinstance(node, gast.Subscript):
+            found = sequences.item(self, node)
+            return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found
         return None
 
     def materialise(self, known, node):
         """A compile-time value where a run-time value is wanted."""
         if isinstance(known, Display):
-            items = [name(n, node) for n in known.names]
+            items = [clone(i) if isinstance(i, gast.AST) else calls.atom_of(self, i, node) for i in known.items]
             if known.keys is None:
-                return at(gast.Tuple(items, gast.Load()), node)
+                return at((gast.List if known.kind is list else gast.Tuple)(items, gast.Load()), node)
             return at(gast.Dict([const(k, node) for k in known.keys], items), node)
         if isinstance(known, Object):
             value = known.value
@@ -501,6 +534,9 @@ class Lowering:
         return at(gast.Dict([k if k is None else self.atom(k) for k in node.keys], self.elements(node.values)), node)
 
     def on_Subscript(self, node):
+        found = sequences.item(self, node)
+        if found is not None:
+            return clone(found)
         value = self.atom(node.value)
         return at(gast.Subscript(value, self.index(node.slice), gast.Load()), node)
 

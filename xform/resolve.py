@@ -70,9 +70,13 @@ class Derived:
 
 @dataclass(frozen=True, eq=False)
 class Display:
-    """A tuple (or, with keys, a dict) of locals: what *args and **kwargs hold in a function specialised to a call."""
-    names: tuple[str, ...]
-    keys: tuple[str, ...] | None = None
+    """A tuple or list (or, with keys, a dict) whose items are atoms and compile-time values.
+
+    This is what *args and **kwargs hold in a function specialised to a call, and what a literal that holds functions is.
+    """
+    items: tuple
+    keys: tuple | None = None
+    kind: type = tuple
 
 
 def is_function(known) -> bool:
@@ -82,20 +86,45 @@ def is_function(known) -> bool:
     return known is not None and not isinstance(known, Display)
 
 
+def items_of(known):
+    """(items, keys or None) of a sequence or dict that holds functions; None for anything else."""
+    if isinstance(known, Display):
+        return known.items, known.keys
+    if isinstance(known, Object) and holds_functions(known.value):
+        value = known.value
+        if isinstance(value, dict):
+            return tuple(map(Object, value.values())), tuple(value)
+        return tuple(map(Object, value)), None
+    return None
+
+
+def holds_functions(value, depth=3) -> bool:
+    """Whether a Python container holds functions or objects with methods, at any depth."""
+    if type(value) is dict:
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return False
+    return depth > 0 and any(is_static(Object(v)) or holds_functions(v, depth - 1) for v in value)
+
+
 def captured_names(known):
     """Locals of the enclosing function that a compile-time value depends on."""
     if isinstance(known, Closure):
         return list(known.env)
     if isinstance(known, Display):
-        return list(known.names)
+        return _captured_by(known.items)
     if isinstance(known, Partial):
-        found = captured_names(known.fn)
-        for value in [*known.args, *(v for _, v in known.keywords)]:
-            found += [value.id] if isinstance(value, gast.Name) else [] if isinstance(value, gast.AST) else captured_names(value)
-        return found
+        return captured_names(known.fn) + _captured_by([*known.args, *(v for _, v in known.keywords)])
     if isinstance(known, Derived):
         return captured_names(known.fn)
     return []
+
+
+def _captured_by(values):
+    found = []
+    for value in values:
+        found += [value.id] if isinstance(value, gast.Name) else [] if isinstance(value, gast.AST) else captured_names(value)
+    return found
 
 
 def renamed(known, mapping):
@@ -103,13 +132,14 @@ def renamed(known, mapping):
     if isinstance(known, Closure):
         before = known.mapping or {n: n for n in known.nested.captured()}
         return Closure(known.nested, {n: mapping[m] for n, m in before.items()})
+    def one(value):
+        if isinstance(value, gast.Name):
+            return name(mapping.get(value.id, value.id), value)
+        return value if isinstance(value, gast.AST) else renamed(value, mapping)
+
     if isinstance(known, Display):
-        return Display(tuple(mapping[n] for n in known.names), known.keys)
+        return Display(tuple(map(one, known.items)), known.keys, known.kind)
     if isinstance(known, Partial):
-        def one(value):
-            if isinstance(value, gast.Name):
-                return name(mapping.get(value.id, value.id), value)
-            return value if isinstance(value, gast.AST) else renamed(value, mapping)
         return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
                        tuple((k, one(v)) for k, v in known.keywords))
     if isinstance(known, Derived):
@@ -117,22 +147,27 @@ def renamed(known, mapping):
     return known
 
 
-def shape_of(known):
-    """What makes two compile-time values lead to the same specialised code."""
+def shape_of(known, numbers=None):
+    """What makes two compile-time values lead to the same specialised code; locals count by order of appearance."""
+    numbers = {} if numbers is None else numbers
+
+    def local(identifier):
+        return numbers.setdefault(identifier, len(numbers))
+
+    def one(value):
+        if isinstance(value, gast.AST):
+            return local(value.id) if isinstance(value, gast.Name) else gast.dump(value)
+        return shape_of(value, numbers)
+
     if isinstance(known, Object):
         return ("object", id(known.value))
     if isinstance(known, Closure):
-        return ("closure", id(known.nested))
+        return ("closure", id(known.nested), tuple(map(local, known.env)))
     if isinstance(known, Partial):
-        def one(value):
-            if isinstance(value, gast.AST):
-                return "local" if isinstance(value, gast.Name) else gast.dump(value)
-            return shape_of(value)
-        return ("partial", shape_of(known.fn), tuple(map(one, known.args)),
-                tuple((k, one(v)) for k, v in known.keywords))
+        return ("partial", shape_of(known.fn, numbers), tuple(map(one, known.args)), tuple((k, one(v)) for k, v in known.keywords))
     if isinstance(known, Display):
-        return ("display", len(known.names), known.keys)
-    return ("derived", known.kind, shape_of(known.fn), repr(known.options))
+        return ("display", tuple(map(one, known.items)), known.keys, known.kind)
+    return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 
 
 def normal(known):
@@ -159,10 +194,12 @@ def normal(known):
 
 def is_static(known) -> bool:
     """Whether a callee should be specialised to this argument: functions and objects with methods, not data."""
+    if isinstance(known, Display):
+        return any(not isinstance(item, gast.AST) and is_static(item) for item in known.items)
     if not isinstance(known, Object):
-        return known is not None and not isinstance(known, Display)
+        return known is not None
     value = known.value
-    if isinstance(value, types.ModuleType):
+    if isinstance(value, types.ModuleType) or holds_functions(value):
         return True
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type)):
         return False
@@ -190,18 +227,16 @@ def attribute(known, attr):
         return None if found is None and not hasattr(value, attr) else Object(found)
     if getattr(type(value), "_xform_namespace", False):
         return Object(getattr(value, attr))
+    if isinstance(value, tuple) and hasattr(value, "_fields") and attr in value._fields and is_static(Object(getattr(value, attr))):
+        return Object(getattr(value, attr))
     if not is_static(known):
         return None     # data: its methods are resolved as those of any run-time value
     on_type = getattr(type(value), attr, None)
     if isinstance(on_type, types.FunctionType) and attr not in getattr(value, "__dict__", ()):
         return Object(types.MethodType(on_type, value))
-    if attr in getattr(value, "__dict__", ()) and _functional(value.__dict__[attr]):
+    if attr in getattr(value, "__dict__", ()) and is_static(Object(value.__dict__[attr])):
         return Object(value.__dict__[attr])
     return None
-
-
-def _functional(value):
-    return isinstance(value, (types.FunctionType, types.MethodType, functools.partial)) or hasattr(value, "_xform_known")
 
 
 def literal(node, lowering, what):

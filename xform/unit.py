@@ -30,6 +30,7 @@ class Unit:
     reads: dict[str, tuple] = field(default_factory=dict)   # env name -> (namespace, key) of a global or cell read
     core: bool = False          # whether the tree is in the core language (grammar.py) or in the readable form
     function: Any = None        # the Python object that this unit was read from, when there is one
+    result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
     signature: Any = None       # inspect.Signature for binding calls
 
     @property

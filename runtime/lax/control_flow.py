@@ -19,22 +19,17 @@ def cond(pred, true_fun, false_fun, *operands):
 
 def switch(index, branches, *operands):
     """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
-    last = len(branches) - 1
-    out = None
-    if index >= last:
-        out = branches[last](*operands)
-    else:
-        out = switch_below(index, branches, 0, operands)
-    return out
+    place = nearest_index(index, len(branches))
+    return branches[place](*operands)
 
 
-def switch_below(index, branches, start, operands):
-    """Return the result of the branch with the given number, ``start`` or above, but not the last one."""
-    if start == len(branches) - 2 or index <= start:
-        out = branches[start](*operands)
-    else:
-        out = switch_below(index, branches, start + 1, operands)
-    return out
+@op(constant=True, elementwise=True)
+def nearest_index(index, count):
+    """Return the index of ``count`` items that is nearest to ``index``."""
+    if isinstance(index, int):
+        return min(max(index, 0), count - 1)
+    from runtime import numpy as np
+    return np.clip(np.astype(index, "int32"), 0, count - 1)
 
 
 def while_loop(cond_fun, body_fun, init_val):

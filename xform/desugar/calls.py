@@ -22,12 +22,13 @@ import types
 import gast
 
 import runtime
+from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
 from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
-from xform.syntax import at, call, clone, const, name, reference
+from xform.syntax import assign, at, call, clone, const, name, reference
 from xform.unit import Unit
 
 # -- compile-time values made by calls ------------------------------------------------------------------------------
@@ -61,7 +62,57 @@ def _known_call(lowering, node):
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
     if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
+    if kind is None:
+        return _folded(lowering, callee, node) or _returned(lowering, callee, node)
     return None
+
+
+def _folded(lowering, callee, node):
+    """``len`` and ``callable`` of what is known at transform time."""
+    value = callee.value if isinstance(callee, Object) else None
+    if value not in (len, callable) or len(node.args) != 1 or node.keywords:
+        return None
+    known = lowering.known(node.args[0])
+    if value is callable:
+        return None if known is None else Object(resolve.is_function(known))
+    found = None if known is None else resolve.items_of(known)
+    return None if found is None else Object(len(found[0]))
+
+
+def _returned(lowering, callee, node):
+    """The function that a call of a user function returns, over what the call's result says that it captures."""
+    inner = resolve.normal(callee)
+    while isinstance(inner, Partial):
+        inner = resolve.normal(inner.fn)
+    if isinstance(inner, Object):
+        if not isinstance(inner.value, types.FunctionType) or canonical(inner.value) or rule_of(inner.value) is not None:
+            return None
+    elif not isinstance(inner, Closure) or isinstance(inner.nested, UnitValue):
+        return None
+    from xform.desugar.sequences import returns_function
+    if not returns_function(inner):
+        return None
+    before = set(lowering.env)
+    value = lower(lowering, node)
+    lowering.__dict__.setdefault("lowered", {})[id(node)] = value, node
+    target = lowering.env.get(value.func.id) if isinstance(value, gast.Call) and isinstance(value.func, gast.Name) else None
+    if isinstance(target, types.FunctionType):
+        from xform.desugar.functions import unit_of
+        target = unit_of(target)
+        if target.result is not None:       # as Python has it, it returns a function: call the unit
+            if value.func.id not in before:
+                del lowering.env[value.func.id]
+            value.func = name(lowering.refer(target.name, target), node)
+    if not isinstance(target, Unit) or target.result is None:
+        return None
+    known, captured = target.result
+    held = {c: lowering.temp(c) for c in captured}
+    if len(captured) == 1:
+        lowering.emit(held[captured[0]], value, node)
+    elif captured:
+        made = lowering.store_temp(value, "captured", node)
+        lowering.out.append(assign(list(held.values()), made, node))
+    return resolve.renamed(known, held)
 
 
 def transformation(known):
@@ -182,7 +233,11 @@ def _bind_statics(lowering, inner, args, keywords, node):
 
 def lower(lowering, node):
     """Lower a call to a core value."""
+    made = lowering.__dict__.get("lowered", {}).get(id(node))
+    if made is not None:
+        return made[0]
     from xform.desugar.methods import at_update, method
+    from xform.desugar.sequences import call_of_item
     if isinstance(node.func, gast.IfExp):       # (f if test else g)(x): a call on either side
         sides = [at(gast.Call(f, node.args, node.keywords), node) for f in (node.func.body, node.func.orelse)]
         return lowering.value(at(gast.IfExp(node.func.test, *map(clone, sides)), node))
@@ -192,7 +247,8 @@ def lower(lowering, node):
             return found
     callee = lowering.known(node.func)
     if callee is None:
-        return method(lowering, node)
+        found = call_of_item(lowering, node)
+        return method(lowering, node) if found is None else found
     return call_known(lowering, resolve.normal(callee), node)
 
 
@@ -255,8 +311,9 @@ def arguments(lowering, node):
         if isinstance(argument, gast.Starred):
             inner = argument.value
             known = lowering.known(inner)
-            if isinstance(known, Display):
-                args += [name(n, node) for n in known.names]
+            found = None if known is None else resolve.items_of(known)
+            if found is not None and found[1] is None:
+                args += [clone(v) if isinstance(v, gast.AST) else v for v in found[0]]
                 continue
             if isinstance(inner, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in inner.elts):
                 args += [_argument(lowering, e) for e in inner.elts]
@@ -268,8 +325,9 @@ def arguments(lowering, node):
     for keyword in node.keywords:
         if keyword.arg is None:
             known = lowering.known(keyword.value)
-            if isinstance(known, Display):
-                keywords.update({k: name(n, node) for k, n in zip(known.keys, known.names)})
+            found = None if known is None else resolve.items_of(known)
+            if found is not None and found[1] is not None:
+                keywords.update({k: clone(v) if isinstance(v, gast.AST) else v for v, k in zip(*found)})
                 continue
             if not isinstance(keyword.value, gast.Dict):
                 refuse(node, lowering.unit, "a call with **kwargs is not supported in a transformed function yet",
@@ -291,12 +349,13 @@ def call_object(lowering, callee, args, keywords, node):
     target = lookup(path) if path else value
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
-    from runtime.op import rule_of
     is_op = path and rule_of(target) is not None
     if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
+        args, keywords, variadic = _gathered(target, args, keywords)
         names = list(inspect.signature(target).parameters)
-        statics = {names[i]: a for i, a in static.items() if resolve.is_static(a)}
-        statics.update({k: a for k, a in named.items() if resolve.is_static(a)})
+        statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
+        statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
+        statics.update(variadic)
         if statics:
             unit, passed = specialise(lowering, target, statics, node)
             rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
@@ -346,6 +405,21 @@ def call_object(lowering, callee, args, keywords, node):
         refuse(node, lowering.unit, f"{type(value).__name__} object is not callable")
     wanted = getattr(value, "__name__", "function")
     return call(name(lowering.refer(wanted if wanted.isidentifier() else "function", callee), node), args, keywords, node)
+
+
+def _gathered(function, args, keywords):
+    """The arguments of a call less those for *args and **kwargs, and these as displays by parameter."""
+    parameters = inspect.signature(function).parameters.values()
+    rest, variadic = {p.kind: p.name for p in parameters}, {}
+    if inspect.Parameter.VAR_POSITIONAL in rest and not any(isinstance(a, gast.Starred) for a in args):
+        fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        variadic[rest[inspect.Parameter.VAR_POSITIONAL]] = Display(tuple(args[len(fixed):]))
+        args = args[:len(fixed)]
+    if inspect.Parameter.VAR_KEYWORD in rest:
+        more = {k: v for k, v in keywords.items() if k not in {p.name for p in parameters}}
+        variadic[rest[inspect.Parameter.VAR_KEYWORD]] = Display(tuple(more.values()), tuple(more), dict)
+        keywords = {k: v for k, v in keywords.items() if k not in more}
+    return args, keywords, variadic
 
 
 def _pack_variadic(lowering, function, args, node):
@@ -448,7 +522,6 @@ def _unstar(lowering, signature, args, keywords, node):
         refuse(node, lowering.unit, "how many values *args holds here is not known when the code is transformed",
                "Call a function with a fixed number of parameters, or spell the arguments out.")
     names = [lowering.temp(p.name) for p in missing]
-    from xform.syntax import assign
     if len(names) == 1:
         lowering.emit(names[0], at(gast.Subscript(star.value, const(0), gast.Load()), node), node)
     else:

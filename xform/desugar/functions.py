@@ -272,6 +272,8 @@ def nested(lowering, node):
         for param, default in defaults.items():
             known = lowering.known(default)
             lowered[param] = known if known is not None else lowering.atom(default)
+            if isinstance(default, gast.Name) and known is None and lowering.counts.get(default.id, 2) != 1:
+                lowered[param] = lowering.store_temp(lowered[param], default.id, default)   # its value of now
         memo[id(node)] = Closure(Nested(lowering, node, lowered)), node
     return memo[id(node)][0]
 
@@ -369,13 +371,13 @@ def spread(function, count, keywords):
         statics, extra, places = {}, [], []
         if args.vararg:
             made = [_other(f"{args.vararg.id}_{i}", own, "") for i in range(max(0, count - len(fixed)))]
-            statics[args.vararg.id] = resolve.Display(tuple(made))
+            statics[args.vararg.id] = resolve.Display(tuple(map(name, made)))
             extra += made
             places += [("positional", len(fixed) + i) for i in range(len(made))]
         if args.kwarg:
             rest = [k for k in keywords if k not in named]
             made = [_other(k, own, "") for k in rest]
-            statics[args.kwarg.id] = resolve.Display(tuple(made), tuple(rest))
+            statics[args.kwarg.id] = resolve.Display(tuple(map(name, made)), tuple(rest), dict)
             extra += made
             places += [("keyword", k) for k in rest]
         if any(counts[p] > 1 for p in statics):

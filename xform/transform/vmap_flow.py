@@ -10,7 +10,7 @@ from xform.analyze.batched import BOTTOM, LIST, is_batched
 from xform.flow import live_in
 from xform.names import stem
 from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, reads, reference, rename
-from xform.transform.vmap_values import element_of, is_ragged
+from xform.transform.vmap_values import is_ragged, iterated
 
 
 def conditional(run, statement, made):
@@ -140,8 +140,7 @@ def for_loop(run, statement, made):
     target = statement.target.id
     flag = run.flags.of(statement.iter)
     ragged = is_ragged(flag)
-    element = flag[1][1] if ragged else element_of(flag)
-    iterable = call("rt.rows", [statement.iter], node=statement) if flag is True else statement.iter
+    iterable, element = (statement.iter, flag[1][1]) if ragged else iterated(run, statement.iter, statement)
     broke = statement.body[split - 1].test if split else None
     missing, seen = _missing(run, statement), set(run.seen)
     while True:

@@ -263,6 +263,11 @@ def special(run, operation, node, statement, target, made):
         if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
             return (node, (LIST, False)) if flag is not False else (node, False)
         return node, (LIST, join(element, item))
+    if path == "rt.instantiate" and is_batched(flag):
+        sizes = [run.size()] + ([at(gast.Starred(clone(args["sizes"]), gast.Load()), statement)] if "sizes" in args else [])
+        made.append(assign(run.temp("sizes"), pack(sizes), statement))
+        given = {"like": example(run, args["like"], statement), "sizes": name(made[-1].targets[0].id)}
+        return call("rt.instantiate", [run.coerced(first, True, statement)], given, statement), True
     if path == "rt.align" and isinstance(flag, tuple):
         node.args[1] = deeper(constant(run, args["lead"]), flag)
         return node, flag
@@ -281,25 +286,19 @@ def special(run, operation, node, statement, target, made):
         kinds = run.flags.of(args["items"])
         return (node, kinds) if is_batched(kinds) else None
     if path in SAME and isinstance(flag, tuple):
-        return node, flag
+        return node, flag[::-1] if path == "rt.builtins.reversed" and flag[:1] != (LIST,) else flag
     if path == "rt.builtins.zip" and any(isinstance(run.flags.of(a), tuple) or is_batched(run.flags.of(a))
                                          for a in args["xs"]):
-        elements = []
-        for i, a in enumerate(args["xs"]):
-            f = run.flags.of(a)
-            elements.append(element_of(f))
-            if f is True:
-                node.args[i] = call("rt.rows", [clone(a)], node=statement)
-        return node, (LIST, tuple(elements))
+        found = [iterated(run, a, statement) for a in args["xs"]]
+        node.args = [iterable for iterable, _ in found]
+        return node, (LIST, tuple(element for _, element in found))
     if path == "rt.builtins.enumerate" and is_batched(flag):
-        if flag is True:
-            node.args[0] = call("rt.rows", [node.args[0]], node=statement)
-        return node, (LIST, (False, element_of(flag)))
+        node.args[0], element = iterated(run, first, statement)
+        return node, (LIST, (False, element))
     if path == "rt.pairs" and (is_batched(flag) or is_batched(run.flags.of(args["xs_dot"]))):
-        other = run.flags.of(args["xs_dot"])
-        node.args = [call("rt.rows", [a], node=statement) if f is True else a
-                     for a, f in zip(node.args, (flag, other))]
-        return node, (LIST, (element_of(flag), element_of(other)))
+        found = [iterated(run, a, statement) for a in node.args]
+        node.args = [iterable for iterable, _ in found]
+        return node, (LIST, tuple(element for _, element in found))
     if path == "rt.add":
         other = run.flags.of(args["b"])
         both = join(flag, other)
@@ -325,10 +324,15 @@ def is_ragged(flag):
     return isinstance(flag, tuple) and flag[:1] == (LIST,) and isinstance(flag[1], tuple) and flag[1][:1] == ("ragged",)
 
 
-def element_of(flag):
-    if isinstance(flag, tuple) and flag[:1] == (LIST,):
-        return flag[1]
-    return uniform(flag)
+def iterated(run, atom, statement):
+    """(what to iterate over, batchedness of an item) for a loop over an atom."""
+    flag = run.flags.of(atom)
+    if flag is True:
+        return call("rt.rows", [clone(atom)], node=statement), True
+    element = uniform(flag)
+    if isinstance(flag, tuple) and flag[:1] != (LIST,) and any(part != element for part in flag):
+        return run.coerced(atom, True, statement), True     # items that differ: all of them carry the batch then
+    return clone(atom), element
 
 
 def nested_call(run, operation, rule, flags, inner, statement):

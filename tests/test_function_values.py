@@ -1,0 +1,195 @@
+"""Functions as values: in lists and dicts, returned by functions, picked by an index, held by objects."""
+import functools
+
+import numpy as onp
+import pytest
+
+import xform as jax
+import xform.numpy as np
+from xform import lax
+
+
+def layer(w):
+    return lambda x: np.tanh(w * x)
+
+
+def compose(*functions):
+    def inner(x):
+        for function in functions:
+            x = function(x)
+        return x
+    return inner
+
+
+def adder(a):
+    def multiplied(b):
+        return lambda c: a * b + c
+    return multiplied
+
+
+def serial(*layers):
+    inits, applies = zip(*layers)
+
+    def init(key):
+        return [one(key) for one in inits]
+
+    def apply(params, x):
+        for one, p in zip(applies, params):
+            x = one(p, x)
+        return x
+    return init, apply
+
+
+def dense(n):
+    def init(key):
+        return 0.5 * n, 0.1
+
+    def apply(params, x):
+        w, b = params
+        return np.tanh(w * x + b)
+    return init, apply
+
+
+class Net:
+    def __init__(self):
+        self.layers = [layer(1.5), layer(0.3)]
+        self.scale = 2.0
+
+    def __call__(self, x):
+        for one in self.layers:
+            x = one(x)
+        return x * self.scale
+
+
+FUNCTIONS = (np.sin, layer(3.0), functools.partial(np.power, 2.0))
+INIT, APPLY = serial(dense(1), dense(2), (lambda key: (), lambda params, x: x * x))
+PARAMS = INIT(0)
+NET = Net()
+
+
+def loop_over_list(x):
+    functions = [np.sin, np.cos, lambda t: t * t]
+    for function in functions:
+        x = function(x)
+    return x
+
+
+def returned(x):
+    g = layer(x)
+    return g(2.0) * g(x)
+
+
+def enumerated_global(x):
+    total = 0.0
+    for i, function in enumerate(FUNCTIONS):
+        total = total + i * function(x)
+    return total
+
+
+def picked_at_run_time(x, i=1):
+    functions = [np.sin, np.cos, lambda t: t * t]
+    return functions[i](x) * x
+
+
+def picked_by_key(x, key="square"):
+    table = {"sin": np.sin, "square": lambda t: t * t}
+    return table[key](x) + table["sin"](x)
+
+
+def network_of_closures(x):
+    return APPLY(PARAMS, x)
+
+
+def pair_of_closures(x):
+    init, apply = dense(3)
+    return apply(init(0), x)
+
+
+def switched(x):
+    return lax.switch(2, [np.sin, np.cos, lambda t: t ** 3], x)
+
+
+def generated(x):
+    return sum(function(x) for function in (np.sin, np.cos, np.exp))
+
+
+def piecewise(x):
+    return np.piecewise(x, [x < 0, x >= 0], [lambda t: -t, lambda t: t * t])
+
+
+def held_by_an_object(x):
+    return NET(x)
+
+
+def left_early(x):
+    for function in FUNCTIONS:
+        if x > 0.75:
+            break
+        x = function(x)
+    return x
+
+
+def composed(x):
+    return compose(np.sin, np.cos)(x)
+
+
+def reduced(x):
+    return functools.reduce(lambda value, function: function(value), [np.sin, np.cos], x)
+
+
+def curried(x):
+    return adder(x)(x * 2)(x * x)
+
+
+def defaults_of_now(x):
+    powers = [lambda t, k=k: t ** k for k in range(1, 4)]
+    return powers[0](x) + powers[2](x)
+
+
+def names_of_later(x):
+    powers = [lambda t: t ** k for k in range(1, 4)]
+    return powers[0](x) + powers[2](x)
+
+
+def by_range(x):
+    functions = [np.sin, np.cos]
+    for i in range(2):
+        x = functions[i](x)
+    return x
+
+
+PROGRAMS = [loop_over_list, returned, enumerated_global, picked_at_run_time, picked_by_key, network_of_closures, pair_of_closures,
+            switched, generated, piecewise, held_by_an_object, left_early, composed, reduced, curried, defaults_of_now,
+            names_of_later, by_range]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_derivatives(program):
+    gradient = jax.grad(program)
+    with jax.enable_x64(True):
+        x, step = onp.float64(0.7), 1e-6
+        wanted = (float(program(x + step)) - float(program(x - step))) / (2 * step)
+        assert abs(float(gradient(x)) - wanted) < 1e-6 * max(1.0, abs(wanted))
+    x = 0.7
+    assert float(jax.jvp(program, (x,), (1.0,))[1]) == pytest.approx(wanted, rel=1e-4)
+    assert float(jax.jit(gradient)(x)) == pytest.approx(wanted, rel=1e-4)
+    rows = [float(gradient(v)) for v in (0.7, 0.8)]
+    onp.testing.assert_allclose(jax.vmap(gradient)(np.array([0.7, 0.8])), rows, rtol=1e-5)
+    second = jax.grad(gradient)
+    about = (float(gradient(x + 1e-2)) - float(gradient(x - 1e-2))) / 2e-2
+    assert float(second(x)) == pytest.approx(about, rel=2e-2, abs=2e-2)
+
+
+def test_an_index_outside_is_an_error():
+    with pytest.raises(IndexError, match="list index out of range: 3, of 3 items"):
+        jax.grad(picked_at_run_time)(0.7, 3)
+    with pytest.raises(KeyError, match="tan"):
+        jax.grad(picked_by_key)(0.7, "tan")
+
+
+def test_a_traced_index_switches():
+    picked = jax.jit(jax.grad(picked_at_run_time))
+    for i in range(3):
+        assert float(picked(0.7, i)) == pytest.approx(float(jax.grad(picked_at_run_time)(0.7, i)), rel=1e-5)
+    rows = jax.vmap(jax.grad(picked_at_run_time), (None, 0))(0.7, np.arange(3))
+    onp.testing.assert_allclose(rows, [float(jax.grad(picked_at_run_time)(0.7, i)) for i in range(3)], rtol=1e-5)

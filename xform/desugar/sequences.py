@@ -1,0 +1,384 @@
+"""Sequences that hold functions: loops over them are unrolled, subscripts are resolved, function by function.
+
+Before::
+
+    layers = [dense, np.tanh, dense]
+    for layer, w in zip(layers, params):
+        x = layer(w, x)
+    y = layers[i](w, x)
+
+After::
+
+    w = params[0]
+    x = dense(w, x)
+    w = params[1]
+    ...
+    i_1 = rt.checked_index(i, 3)
+    if i_1 == 0:
+        y = dense(w, x)
+    elif i_1 == 1:
+        ...
+"""
+from __future__ import annotations
+
+import builtins
+import types
+
+import gast
+
+from xform import parse, resolve
+from xform.desugar.calls import atom_of
+from xform.errors import SourceError, refuse
+from xform.library import canonical
+from xform.resolve import Display, Object
+from xform.syntax import at, branch, call, clone, const, name, rename, returns, target_names
+
+LONGEST = 256   # turns that a loop is unrolled to
+
+
+# -- displays ---------------------------------------------------------------------------------------------------------
+
+def display(lowering, node):
+    """The compile-time value of a tuple, list or dict literal that holds functions; None for data."""
+    memo = lowering.__dict__.setdefault("displays", {})
+    if id(node) not in memo:
+        memo[id(node)] = _display(lowering, node), node
+    return memo[id(node)][0]
+
+
+def _display(lowering, node):
+    if isinstance(node, (gast.ListComp, gast.GeneratorExp)):
+        return _comprehended(lowering, node)
+    elements = node.values if isinstance(node, gast.Dict) else node.elts
+    keys = None
+    if any(isinstance(e, gast.Starred) for e in elements) or isinstance(node, gast.Dict) and None in node.keys:
+        return None
+    found = [lowering.known(e) for e in elements]
+    if not any(k is not None and resolve.is_static(k) and not _is_type(k) for k in found):
+        return None
+    if isinstance(node, gast.Dict):
+        keys = tuple(constant(lowering, k) for k in node.keys)
+        if None in keys:
+            return None
+    items = tuple(k if k is not None and resolve.is_static(k) else lowering.atom(e) for k, e in zip(found, elements))
+    return Display(items, keys, dict if keys is not None else list if isinstance(node, gast.List) else tuple)
+
+
+def _is_type(known):
+    return isinstance(known, Object) and isinstance(known.value, type)
+
+
+def _comprehended(lowering, node):
+    """``[f(v) for f in functions]``, item by item, where what it runs over holds functions or is *args."""
+    if len(node.generators) != 1 or node.generators[0].ifs:
+        return None
+    generator = node.generators[0]
+    found = turns(lowering, generator.iter)
+    if found is None and isinstance(node.elt, gast.Lambda):
+        found = numbers(lowering, generator.iter)
+    if found is None:
+        return None
+    renames = {n: lowering.temp(n) for n in target_names(generator.target)}
+    target, elt = rename(clone(generator.target), renames), rename(clone(node.elt), renames)
+    items = []
+    for value in found:
+        bind(lowering, clone(target), value, node)
+        element = clone(elt)
+        known = lowering.known(element)
+        items.append(known if known is not None and resolve.is_static(known) else lowering.atom(element))
+    return Display(tuple(items), None, list)
+
+
+def constant(lowering, node):
+    """The Python value of an index that is known at transform time; None when it is not."""
+    if isinstance(node, gast.Constant):
+        return node.value
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.USub) and isinstance(node.operand, gast.Constant):
+        return -node.operand.value
+    known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute, gast.Call)) else None
+    if isinstance(known, Object) and isinstance(known.value, (int, str)):
+        return known.value
+    return None
+
+
+def item(lowering, node):
+    """What a subscript of a sequence with functions holds: a compile-time value or an atom; None when it is data."""
+    base = lowering.known(node.value)
+    found = None if base is None else resolve.items_of(base)
+    if found is None:
+        return None
+    items, keys = found
+    if isinstance(node.slice, gast.Slice):
+        parts = [p and constant(lowering, p) for p in (node.slice.lower, node.slice.upper, node.slice.step)]
+        given = [p for p in (node.slice.lower, node.slice.upper, node.slice.step) if p is not None]
+        if keys is not None or len([p for p in parts if p is not None]) != len(given):
+            return None
+        return Display(tuple(items[slice(*parts)]), None, base.kind if isinstance(base, Display) else type(base.value))
+    index = constant(lowering, node.slice)
+    if index is None:
+        return None
+    try:
+        return items[index] if keys is None else items[keys.index(index)]
+    except (IndexError, ValueError):
+        refuse(node, lowering.unit, f"{index!r} is not in this {'list' if keys is None else 'dict'} of functions",
+               f"It has {len(items)} items." if keys is None else f"Its keys are {', '.join(map(repr, keys))}.")
+
+
+def assign_items(lowering, node):
+    """``f, g = functions``: bind the names one by one; returns whether the value holds functions."""
+    from xform.desugar import targets
+    elements, known = node.targets[0].elts, lowering.known(node.value)
+    found = None if known is None or not lowering.is_static(known) else resolve.items_of(known)
+    if found is None or len(found[0]) != len(elements) or any(isinstance(t, gast.Starred) for t in elements):
+        return False
+    for target, one in zip(elements, found[0]):
+        if isinstance(one, gast.AST):
+            targets.store_to(lowering, target, one, node)
+        elif isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) == 1 and lowering.is_static(one):
+            lowering.statics[target.id] = one
+        else:
+            targets.store_to(lowering, target, atom_of(lowering, one, node), node)
+    return True
+
+
+def return_function(lowering, known, node):
+    """Return what a function value captures; the caller knows the function itself."""
+    captured = list(dict.fromkeys(resolve.captured_names(known)))
+    lowering.unit.result = known, tuple(captured)
+    value = name(captured[0], node) if len(captured) == 1 else const(None, node)
+    if len(captured) > 1:
+        items = at(gast.Tuple([name(c, node) for c in captured], gast.Load()), node)
+        value = lowering.store_temp(items, "captured", node)
+    lowering.out.append(returns(value, node))
+
+
+_returning: dict = {}
+
+
+def returns_function(callee) -> bool:
+    """Whether the source of a compile-time function says that it may return a function: a look at its return statements."""
+    if isinstance(callee, resolve.Closure):
+        tree = callee.nested.tree
+        return _may_return(tree, lambda identifier: callee.nested.parent.statics.get(identifier))
+    function = callee.value
+    if function.__code__ not in _returning:
+        _returning[function.__code__] = False       # for a function that calls itself
+        try:
+            tree = parse.parse(function).tree
+        except SourceError:
+            return False
+        namespace = function.__globals__
+        _returning[function.__code__] = _may_return(tree, lambda identifier: Object(namespace.get(identifier)))
+    return _returning[function.__code__]
+
+
+def _may_return(tree, find):
+    if isinstance(tree, gast.Lambda):
+        values, nested, assigned = [tree.body], set(), {}
+    else:
+        own = [n for s in tree.body for n in _own_nodes(s)]
+        nested = {n.name for n in own if isinstance(n, gast.FunctionDef)}
+        values = [n.value for n in own if isinstance(n, gast.Return) and n.value is not None]
+        assigned = {}
+        for n in own:
+            if isinstance(n, gast.Assign):
+                for identifier in (i for t in n.targets for i in target_names(t)):
+                    assigned.setdefault(identifier, []).append(n.value)
+    seen = set()
+
+    def may(value):
+        if isinstance(value, gast.Lambda):
+            return True
+        if isinstance(value, gast.Name):
+            if value.id in nested:
+                return True
+            fresh = value.id not in seen
+            seen.add(value.id)
+            return fresh and any(map(may, assigned.get(value.id, ())))
+        if isinstance(value, gast.Call):
+            called = value.func.attr if isinstance(value.func, gast.Attribute) else getattr(value.func, "id", None)
+            if called == "partial" or called in {f.__name__ for f in resolve.TRANSFORMATIONS}:
+                return True
+            known = find(called) if isinstance(value.func, gast.Name) else None
+            return isinstance(known, resolve.Closure) or isinstance(known, Object) and isinstance(
+                known.value, types.FunctionType) and not canonical(known.value) and returns_function(known)
+        if isinstance(value, (gast.Tuple, gast.List)):
+            return any(map(may, value.elts))
+        if isinstance(value, gast.Dict):
+            return any(map(may, value.values))
+        if isinstance(value, gast.IfExp):
+            return may(value.body) or may(value.orelse)
+        return isinstance(value, (gast.ListComp, gast.GeneratorExp)) and may(value.elt)
+    return any(map(may, values))
+
+
+def _own_nodes(node):
+    """The nodes of a statement, but for those inside functions that it defines."""
+    yield node
+    if not isinstance(node, (gast.FunctionDef, gast.Lambda, gast.ClassDef)):
+        for child in gast.iter_child_nodes(node):
+            yield from _own_nodes(child)
+
+
+# -- loops ------------------------------------------------------------------------------------------------------------
+
+def turns(lowering, node):
+    """What each turn of a loop over ``node`` takes: a compile-time value, an atom or a tuple of these for each.
+
+    None for a loop over data.
+    """
+    known = lowering.known(node)
+    if known is not None:
+        found = resolve.items_of(known)
+        if found is None:
+            return None
+        items, keys = found
+        return [const(k, node) for k in keys] if keys is not None else list(items)
+    if not isinstance(node, gast.Call) or node.keywords:
+        return None
+    if isinstance(node.func, gast.Attribute) and node.func.attr in ("items", "keys", "values") and not node.args:
+        base = lowering.known(node.func.value)
+        found = None if base is None else resolve.items_of(base)
+        if found is None or found[1] is None:
+            return None
+        keys = [const(k, node) for k in found[1]]
+        return {"keys": keys, "values": list(found[0]), "items": list(zip(keys, found[0]))}[node.func.attr]
+    callee = lowering.known(node.func)
+    called = callee.value if isinstance(callee, Object) else None
+    if called in (builtins.list, builtins.tuple) and len(node.args) == 1:
+        return turns(lowering, node.args[0])
+    if called is builtins.reversed and len(node.args) == 1:
+        found = turns(lowering, node.args[0])
+        return None if found is None else found[::-1]
+    if called is builtins.enumerate and len(node.args) == 1:
+        found = turns(lowering, node.args[0])
+        return None if found is None else [(const(i, node), v) for i, v in enumerate(found)]
+    if called is builtins.zip and node.args and not any(isinstance(a, gast.Starred) for a in node.args):
+        parts = [turns(lowering, a) for a in node.args]
+        lengths = [len(p) for p in parts if p is not None]
+        if not lengths:
+            return None
+        for k, part in enumerate(parts):
+            if part is None:
+                value = lowering.atom(node.args[k])
+                parts[k] = [at(gast.Subscript(clone(value), const(i, node), gast.Load()), node) for i in range(min(lengths))]
+        return list(zip(*parts))
+    return None
+
+
+def numbers(lowering, node):
+    """The numbers of a range with known bounds, else None."""
+    callee = lowering.known(node.func) if isinstance(node, gast.Call) else None
+    if not isinstance(callee, Object) or callee.value is not builtins.range:
+        return None
+    bounds = [constant(lowering, a) for a in node.args]
+    return None if None in bounds else [const(i, node) for i in range(*bounds)]
+
+
+def indexes(lowering, node):
+    """The turns of ``for i in range(n)`` where the body takes function i of a sequence."""
+    found = numbers(lowering, node.iter) if isinstance(node.target, gast.Name) else None
+    if found is None or not any(
+            isinstance(n, gast.Subscript) and isinstance(n.slice, gast.Name) and n.slice.id == node.target.id
+            and lowering.known(n.value) is not None and resolve.items_of(lowering.known(n.value)) is not None
+            for s in node.body for n in gast.walk(s) if isinstance(n, gast.Subscript) and isinstance(n.value, (
+                gast.Name, gast.Attribute))):
+        return None
+    return [Object(i.value) for i in found]
+
+
+def unroll(lowering, node):
+    """Lower a loop over a sequence that holds functions, turn by turn; returns whether ``node`` was such a loop."""
+    found = turns(lowering, node.iter)
+    if found is not None and not any(_holds_function(value) for value in found):
+        found = None
+    if found is None:
+        found = indexes(lowering, node)
+    if found is None:
+        return False
+    if len(found) > LONGEST:
+        refuse(node, lowering.unit, f"a loop over {len(found)} functions is not unrolled", "Loop over data instead.")
+    _turn(lowering, node, found)
+    return True
+
+
+def _holds_function(value):
+    if isinstance(value, tuple):
+        return any(map(_holds_function, value))
+    return not isinstance(value, gast.AST)
+
+
+def _turn(lowering, node, left):
+    if not left:
+        return
+    body = [clone(s) for s in node.body]
+    leave = body[0].test if isinstance(body[0], gast.If) and isinstance(body[0].body[0], gast.Break) else None
+    if leave is None:
+        bind(lowering, clone(node.target), left[0], node)
+        lowering.block(body)
+        return _turn(lowering, node, left[1:])
+    test = lowering.atom(leave)
+    outer, lowering.out = lowering.out, []
+    lowering.depth += 1
+    bind(lowering, clone(node.target), left[0], node)
+    lowering.block(body[1:])
+    _turn(lowering, node, left[1:])
+    lowering.depth -= 1
+    rest, lowering.out = lowering.out, outer
+    lowering.out.append(branch(test, [at(gast.Pass(), node)], rest, node))
+
+
+def bind(lowering, target, value, node):
+    """Bind a loop's target to what one turn takes."""
+    from xform.desugar import targets
+    if isinstance(target, (gast.Tuple, gast.List)):
+        if not isinstance(value, (tuple, gast.AST)):
+            found = resolve.items_of(value)
+            value = tuple(found[0]) if found is not None else value
+        if isinstance(value, tuple) and len(value) == len(target.elts) and not any(
+                isinstance(e, gast.Starred) for e in target.elts):
+            for element, one in zip(target.elts, value):
+                bind(lowering, element, one, node)
+            return
+    if isinstance(target, gast.Name) and isinstance(value, gast.Constant):
+        value = Object(value.value)
+    if isinstance(target, gast.Name) and not isinstance(value, (tuple, gast.AST)):
+        lowering.statics[target.id] = value
+        return
+    if isinstance(value, tuple):
+        value = at(gast.Tuple([clone(v) if isinstance(v, gast.AST) else lowering.materialise(v, node) for v in value],
+                              gast.Load()), node)
+    lowering.statics.pop(getattr(target, "id", None), None)
+    atom = value if isinstance(value, (gast.Name, gast.Constant)) else lowering.store_temp(value, "item", node)
+    targets.store_to(lowering, target, atom, node)
+
+
+# -- calls ------------------------------------------------------------------------------------------------------------
+
+def call_of_item(lowering, node):
+    """``functions[i](x)`` with an index that only the run knows: one branch for each function. None for other calls."""
+    if not isinstance(node.func, gast.Subscript) or isinstance(node.func.slice, (gast.Slice, gast.Tuple)):
+        return None
+    base = lowering.known(node.func.value)
+    found = None if base is None else resolve.items_of(base)
+    if found is None or not found[0]:
+        return None
+    items, keys = found
+    index = lowering.atom(node.func.slice)
+    names = list(range(len(items))) if keys is None else list(keys)
+    checked = call("rt.checked_index", [index, const(len(items), node)], node=node) if keys is None else call(
+        "rt.checked_key", [index, lowering.atom(at(gast.Tuple([const(k, node) for k in keys], gast.Load()), node))], node=node)
+    place = lowering.store_temp(checked, "place", node)
+    args = [a if isinstance(a, gast.Starred) or lowering.known(a) is not None else lowering.atom(a) for a in node.args]
+    keywords = [gast.keyword(k.arg, k.value if k.arg is None or lowering.known(k.value) is not None else lowering.atom(k.value))
+                for k in node.keywords]
+    choice = None
+    for key in reversed(names):
+        function = at(gast.Subscript(clone(node.func.value), const(key, node), gast.Load()), node)
+        made = at(gast.Call(function, [clone(a) for a in args], [clone(k) for k in keywords]), node)
+        if choice is None:
+            choice = made
+        else:
+            test = at(gast.Compare(name(place.id, node), [gast.Eq()], [const(key, node)]), node)
+            choice = at(gast.IfExp(test, made, choice), node)
+    return lowering.value(choice)
