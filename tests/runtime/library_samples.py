@@ -2,7 +2,7 @@
 
 An expression uses ``np``, ``lax``, ``scipy``, ``image``, ``ops`` and the names of ARGUMENTS. Its float arguments are
 differentiated and batched, unless the expression ends in a mark: "# v" compares values alone, "# d" leaves out the derivatives,
-"# b" leaves out batching. A result that is no array is compared leaf by leaf, and only by value.
+"# f" compares them with finite differences (jax has none, or wrong ones), "# b" leaves out batching. A result that is no array is compared leaf by leaf, and only by value.
 """
 import numpy
 
@@ -44,7 +44,41 @@ np.real(scipy.special.sph_harm_y(n[0], np.minimum(k, n)[0], p[0], x[0], n_max=7)
 scipy.special.factorial(n) | scipy.special.multigammaln(r, 2) | scipy.special.log_ndtr(-9 * r, series_order=5) | scipy.special.logit(u)
 scipy.special.ndtri(u) | scipy.special.xlogy(p, q) | scipy.special.xlog1py(p, q) | scipy.special.entr(u) | scipy.special.kl_div(p, q)
 """
-GROUPS = {"special": SPECIAL}
+STATS = """
+scipy.stats.bernoulli.logpmf(k, u) | scipy.stats.bernoulli.pmf(k, u) | scipy.stats.bernoulli.cdf(x, u) | scipy.stats.bernoulli.ppf(w, u)
+scipy.stats.beta.logpdf(u, p, q) | scipy.stats.beta.pdf(u, p, q, -0.2, 2.5) | scipy.stats.beta.cdf(u, 1.2, 0.8) | scipy.stats.beta.sf(u, 2.0, 3.0)
+scipy.stats.beta.logcdf(u, 2.0, 1.5) | scipy.stats.beta.logsf(u, 2.0, 1.5) | scipy.stats.betabinom.logpmf(k, n, p, q)
+scipy.stats.betabinom.pmf(k, 4, p, q) | scipy.stats.binom.logpmf(k, n, u) | scipy.stats.binom.pmf(k, 5, u, 1) | scipy.stats.cauchy.logpdf(x, y, p)
+scipy.stats.cauchy.pdf(x) | scipy.stats.cauchy.cdf(x, y, p) | scipy.stats.cauchy.logcdf(x) | scipy.stats.cauchy.sf(x, y, p)
+scipy.stats.cauchy.logsf(x, s, t) | scipy.stats.cauchy.isf(u, s, t) | scipy.stats.cauchy.ppf(u, s, t) | scipy.stats.chi2.logpdf(p, q)
+scipy.stats.chi2.pdf(p, q, s * 0.1, t) | scipy.stats.chi2.cdf(p, q) | scipy.stats.chi2.sf(p, q) | scipy.stats.chi2.logcdf(p, q) | scipy.stats.chi2.logsf(p, q)
+scipy.stats.dirichlet.logpdf(simplex, four) | scipy.stats.dirichlet.pdf(simplex[:3], four) | scipy.stats.expon.logpdf(p, s, t)
+scipy.stats.expon.pdf(p) | scipy.stats.expon.cdf(p, s, t) | scipy.stats.expon.logcdf(p) | scipy.stats.expon.sf(p) | scipy.stats.expon.logsf(p, s)
+scipy.stats.expon.ppf(u, s, t) | scipy.stats.gamma.logpdf(x, p) | scipy.stats.gamma.pdf(p, q, 0.1, t) | scipy.stats.gamma.cdf(p, q)
+scipy.stats.gamma.sf(p, q, 0.0, t) | scipy.stats.gamma.logcdf(p, q) | scipy.stats.gamma.logsf(p, q) | scipy.stats.gennorm.logpdf(x, p)
+scipy.stats.gennorm.pdf(x, r) | scipy.stats.gennorm.cdf(x, r) | scipy.stats.geom.logpmf(k, u) | scipy.stats.geom.pmf(n, u) | scipy.stats.gumbel_r.logpdf(x, y, p) # f
+scipy.stats.gumbel_r.pdf(x) | scipy.stats.gumbel_r.cdf(x, y, p) | scipy.stats.gumbel_r.logcdf(x, y, p) | scipy.stats.gumbel_r.sf(x, y, p)
+scipy.stats.gumbel_r.logsf(x) | scipy.stats.gumbel_r.ppf(u, s, t) # f | scipy.stats.gumbel_l.logpdf(x, y, p) # f | scipy.stats.gumbel_l.pdf(x)
+scipy.stats.gumbel_l.cdf(x, y, p) | scipy.stats.gumbel_l.logcdf(x, y, r) | scipy.stats.gumbel_l.sf(x, y, r) | scipy.stats.gumbel_l.logsf(x)
+scipy.stats.gumbel_l.ppf(u, s, t) # f | scipy.stats.laplace.logpdf(x, y, p) | scipy.stats.laplace.pdf(x) | scipy.stats.laplace.cdf(x, y, p)
+scipy.stats.logistic.logpdf(x, y, p) | scipy.stats.logistic.pdf(x) | scipy.stats.logistic.cdf(x, s, t) | scipy.stats.logistic.sf(x, s, t)
+scipy.stats.logistic.ppf(u, s, t) | scipy.stats.logistic.isf(u, s, t) | scipy.stats.multinomial.logpmf(n[0], 8, simplex[:3])
+scipy.stats.multinomial.pmf(np.array([1, 0, 2, 1]), 4, simplex) | scipy.stats.multivariate_normal.logpdf(row, four, h)
+scipy.stats.multivariate_normal.pdf(a, row, h) | scipy.stats.multivariate_normal.logpdf(x, s, t) | scipy.stats.multivariate_normal.logpdf(a, row, t)
+scipy.stats.nbinom.logpmf(k, p, u) | scipy.stats.nbinom.pmf(k, p, u, 1) | scipy.stats.pareto.logpdf(p, q, 0.0, 0.2) | scipy.stats.pareto.pdf(r, q)
+scipy.stats.pareto.cdf(r, q) | scipy.stats.pareto.logcdf(r, q) | scipy.stats.pareto.logsf(r, q, 0.1, s) | scipy.stats.pareto.sf(r, q)
+scipy.stats.pareto.ppf(u, q, s, t) | scipy.stats.poisson.logpmf(n, p) | scipy.stats.poisson.pmf(k, p) | scipy.stats.poisson.cdf(k, p)
+scipy.stats.poisson.entropy(p) # f | scipy.stats.poisson.entropy(9 * p * p) # f | scipy.stats.poisson.entropy(200 * p) # f | scipy.stats.t.logpdf(x, q, y, p) | scipy.stats.t.pdf(x, q)
+scipy.stats.truncnorm.logpdf(x, -1.5, 1.0) | scipy.stats.truncnorm.pdf(0.5 * u, -r, r) | scipy.stats.truncnorm.cdf(u, -r, r, 0.1, t)
+scipy.stats.truncnorm.logcdf(3 + u, 2.0, 4 + u) | scipy.stats.truncnorm.sf(u, -r, r) | scipy.stats.truncnorm.logsf(-3 - u, -4 - u, -2.0)
+scipy.stats.uniform.logpdf(x, -1.0, t) | scipy.stats.uniform.pdf(x) | scipy.stats.uniform.cdf(x, -s, 3 * t) | scipy.stats.uniform.ppf(u, s, t)
+scipy.stats.vonmises.logpdf(x, p) | scipy.stats.vonmises.pdf(x, p) | scipy.stats.wrapcauchy.logpdf(p, u) | scipy.stats.wrapcauchy.pdf(x, u)
+scipy.stats.norm.logpdf(x, y, p) | scipy.stats.norm.sf(x, y, p) | scipy.stats.sem(x) | scipy.stats.sem(x, axis=None, ddof=0) | scipy.stats.sem(a, axis=1, keepdims=True)
+scipy.stats.mode(n) | scipy.stats.mode(k, axis=None) | scipy.stats.mode(k, axis=1, keepdims=True) | scipy.stats.mode(np.round(a), axis=1).mode
+scipy.stats.rankdata(v) | scipy.stats.rankdata(k) | scipy.stats.rankdata(k, "min", axis=1) | scipy.stats.rankdata(n, "max", axis=0)
+scipy.stats.rankdata(k, "dense") | scipy.stats.rankdata(k, "ordinal", axis=1)
+"""
+GROUPS = {"special": SPECIAL, "stats": STATS}
 
 
 def samples():

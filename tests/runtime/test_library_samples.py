@@ -84,7 +84,7 @@ def _floating(values, places, function):
     return of
 
 
-@pytest.mark.parametrize("number", _some(4, lambda marks: "v" not in marks and "d" not in marks))
+@pytest.mark.parametrize("number", _some(4, lambda marks: not set(marks) & set("vdf")))
 def test_derivatives(modules, number):
     ours, theirs = _pair(modules, number)
     values, places = _inputs(number)
@@ -107,6 +107,25 @@ def test_derivatives(modules, number):
         gradient = xform.grad(_weighted(ours, xform.numpy.asarray(seed)), argnums=tuple(places))(*own)
         for place, one, other in zip(places, gradient, wanted):
             _same(one, other, f"gradient for argument {place}", 3e-4)
+
+
+@pytest.mark.parametrize("number", _some(1, lambda marks: "f" in marks))
+def test_derivatives_by_differences(modules, number):
+    ours, _ = _pair(modules, number)
+    values, places = _inputs(number)
+    rng = numpy.random.default_rng(0)
+    with xform.enable_x64():
+        values = [v.astype("float64") if k in places else v for k, v in enumerate(values)]
+        dots = [rng.normal(size=v.shape) for v in values]
+        assert len(places) == len(values)
+        up = numpy.asarray(ours(*[xform.numpy.asarray(v + 1e-6 * d) for v, d in zip(values, dots)]))
+        down = numpy.asarray(ours(*[xform.numpy.asarray(v - 1e-6 * d) for v, d in zip(values, dots)]))
+        own = [xform.numpy.asarray(v) for v in values]
+        dot = xform.jvp(ours, tuple(own), tuple(xform.numpy.asarray(d) for d in dots))[1]
+        _same(dot, (up - down) / 2e-6, "jvp", 1e-6)
+        seed = rng.normal(size=up.shape)
+        pulled = xform.vjp(ours, *own)[1](xform.numpy.asarray(seed))
+        numpy.testing.assert_allclose(sum(numpy.sum(p * d) for p, d in zip(pulled, dots)), numpy.sum(seed * dot), rtol=1e-9)
 
 
 def _weighted(function, weights):
