@@ -46,6 +46,7 @@ from runtime.ops.elementwise import sign, sin, sinh, sqrt, square, tan, tanh
 from runtime.ops.gamma import random_gamma_grad
 from runtime.ops.incomplete import betainc, igamma, igamma_grad_a, igammac
 from runtime.ops.permute import transpose
+from runtime.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul, scatter_sub
 from runtime.ops.search import sort_key_val, top_k
 from runtime.ops.shape import expand_dims, reshape, squeeze
 from runtime.ops.slices import lax_pad as pad
@@ -53,4 +54,5 @@ from runtime.ops.slices import slice, slice_in_dim
 from runtime.ops.special import bessel_i0e, bessel_i1e, polygamma, zeta
 from runtime.ops.take import dynamic_slice, dynamic_update_slice
 from runtime.ops.window import reduce_window
+from runtime.ops.windows import GatherDimensionNumbers, ScatterDimensionNumbers, gather
 from runtime.types import broadcast_shapes

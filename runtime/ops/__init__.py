@@ -16,6 +16,7 @@ from runtime.ops.permute import unroll, untranspose
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
 from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
+from runtime.ops.scatter import (extremal_share, factors, regathered, scattered, single, unscattered, unwinners, winners)
 from runtime.ops.search import unsort
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
@@ -25,6 +26,7 @@ from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_mu
                                 clear_examples, index_examples, largest_like, least_like, picked, unindex_examples, update_examples,
                                 update_examples_dot, updated_examples)
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
+from runtime.ops.windows import ungather
 
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
@@ -32,11 +34,11 @@ __all__ = (
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
-    "direction", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
-    "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum",
-    "reshape_again", "reshape_like", "share", "signs", "slice_again", "smaller_number", "stack_again",
+    "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
+    "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum", "regathered",
+    "reshape_again", "reshape_like", "scattered", "share", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
-    "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
+    "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
     "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unreal",
     "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",
     "untake_along_axis", "untranspose", "unwindow_sum", "update_examples", "update_examples_dot",
