@@ -59,9 +59,7 @@ def agree(ours, theirs, args, floats=(0,)):
         return lambda *f: function(*[f[floats.index(n)] if n in floats else a for n, a in enumerate(args)])
     start = tuple([args[n] for n in floats])
     tangent, wanted = xform.jvp(part(ours), start, tuple(real))[1], jax.jvp(part(theirs), start, tuple(real))[1]
-    # jax's tangent of scatter_max is NaN where mode "clip" has moved a window
-    numpy.testing.assert_allclose(numpy.where(numpy.isnan(wanted), wanted, tangent), wanted, rtol=1e-5, atol=1e-6)
-    assert numpy.isfinite(tangent).all()
+    numpy.testing.assert_allclose(tangent, wanted, rtol=1e-5, atol=1e-6)
     for axes in [tuple(0 if n == m else None for m in range(len(args))) for n in range(len(args))] + [(0,) * len(args)]:
         many = [numpy.stack([a, a[::-1], numpy.roll(a, 1, 0)]) if axis == 0 else a for a, axis in zip(args, axes)]
         numpy.testing.assert_array_equal(xform.vmap(ours, axes)(*many), jax.vmap(theirs, axes)(*many))
@@ -95,6 +93,14 @@ def test_scatter(name, how, mode):
         numpy.testing.assert_allclose(ours(x, i, updates), theirs(x, i, updates), rtol=1e-6)
         with pytest.raises(NotImplementedError, match="unique_indices"):
             xform.grad(lambda u: ours(x, i, u).sum())(updates)
+        return
+    if mode == "clip" and how in ("scatter_min", "scatter_max"):    # jax's derivative overlooks that the windows were moved
+        step, x_dot, u_dot = numpy.float32(2.0 ** -9), numpy.cos(x), numpy.cos(updates)
+        change = (theirs(x + step * x_dot, i, updates + step * u_dot) - theirs(x - step * x_dot, i, updates - step * u_dot)) / (2 * step)
+        tangent = xform.jvp(lambda x, u: ours(x, i, u), (x, updates), (x_dot, u_dot))[1]
+        numpy.testing.assert_allclose(tangent, change, atol=2e-3)
+        x_bar, u_bar = xform.grad(lambda x, u: (ours(x, i, u) * x_dot).sum(), (0, 1))(x, updates)
+        numpy.testing.assert_allclose((tangent * x_dot).sum(), (x_bar * x_dot).sum() + (u_bar * u_dot).sum(), rtol=1e-4)
         return
     agree(ours, theirs, (x, i, updates), (0, 2))
 
