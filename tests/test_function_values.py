@@ -193,3 +193,24 @@ def test_a_traced_index_switches():
         assert float(picked(0.7, i)) == pytest.approx(float(jax.grad(picked_at_run_time)(0.7, i)), rel=1e-5)
     rows = jax.vmap(jax.grad(picked_at_run_time), (None, 0))(0.7, np.arange(3))
     onp.testing.assert_allclose(rows, [float(jax.grad(picked_at_run_time)(0.7, i)) for i in range(3)], rtol=1e-5)
+
+
+CHANGING = [np.sin, np.cos]
+
+
+def over_changing(x):
+    for function in CHANGING:
+        x = function(x)
+    return x
+
+
+def test_a_list_that_changes():
+    gradient = jax.grad(over_changing)
+    assert float(gradient(0.7)) == pytest.approx(-float(np.sin(np.sin(0.7)) * np.cos(0.7)), rel=1e-5)
+    CHANGING.pop()
+    try:
+        assert float(gradient(0.7)) == pytest.approx(float(np.cos(0.7)), rel=1e-5)
+        CHANGING[0] = np.cos
+        assert float(gradient(0.7)) == pytest.approx(-float(np.sin(0.7)), rel=1e-5)
+    finally:
+        CHANGING[:] = [np.sin, np.cos]

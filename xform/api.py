@@ -237,10 +237,8 @@ class Call:
 def _guards(unit):
     found = {}
     for one in collect(unit):
-        for key, (namespace, name) in one.reads.items():
-            value = one.env.get(key)
-            if isinstance(namespace, dict) and callable(value):
-                found[id(namespace), name] = (namespace, name, value)
+        for namespace, key, value in one.dependencies():
+            found[id(namespace), key] = (namespace, key, value)
     return tuple(found.values())
 
 

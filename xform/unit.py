@@ -17,6 +17,8 @@ class Unit:
     env: what each free name of the tree means: a Unit, a runtime module or any Python object.
     temps: local names that a pass made up; emission may fold them away.
     file: where the user's lines are; node line numbers refer to it.
+    reads: where an entry of env was read, by its name; names that begin with "held " are not in the tree, but the code was
+        resolved to what they hold (functions in a list).
     boundary: set when calls must go through a runtime entry (jit, pmap).
     """
     name: str
@@ -40,6 +42,26 @@ class Unit:
     @property
     def body(self):
         return self.tree.body
+
+    def dependencies(self):
+        """(namespace, key, function) of what the code was resolved to, and would be made anew for if it changed."""
+        for key, (namespace, where) in self.reads.items():
+            value = self.env.get(key)
+            if isinstance(namespace, (dict, Items)) and (callable(value) or key.startswith("held ")):
+                yield namespace, where, value
+
+
+class Items:
+    """A list or tuple read as a dict is: by position, None past its end; its length under the key "length"."""
+    __slots__ = ("container",)
+
+    def __init__(self, container):
+        self.container = container
+
+    def get(self, key):
+        if key == "length":
+            return len(self.container)
+        return self.container[key] if key < len(self.container) else None
 
 
 @dataclass(frozen=True)

@@ -331,8 +331,7 @@ def guard(unit, param):
 
 def _fresh(unit):
     """Whether the functions that a unit was resolved to are still what its globals hold."""
-    return all(not callable(unit.env.get(key)) or not isinstance(namespace, dict)
-               or namespace.get(where) is unit.env[key] for key, (namespace, where) in unit.reads.items())
+    return all(namespace.get(where) is value for namespace, where, value in unit.dependencies())
 
 
 def lower_source(source, statics, function, extra=()):

@@ -32,6 +32,7 @@ from xform.errors import SourceError, refuse
 from xform.library import canonical
 from xform.resolve import Display, Object
 from xform.syntax import at, branch, call, clone, const, name, rename, returns, target_names
+from xform.unit import Items
 
 LONGEST = 256   # turns that a loop is unrolled to
 
@@ -89,6 +90,20 @@ def _comprehended(lowering, node):
     return Display(tuple(items), None, list)
 
 
+def items_of(lowering, known):
+    """The items and keys of a sequence that holds functions; the code depends on what a user's container holds."""
+    found = None if known is None else resolve.items_of(known)
+    if found is not None and isinstance(known, Object) and isinstance(known.value, (list, dict)):
+        value = known.value
+        view = value if isinstance(value, dict) else Items(value)
+        keys = found[1] if found[1] is not None else range(len(value))
+        entries = [(k, one.value) for k, one in zip(keys, found[0])]
+        for key, entry in [*entries, ("length", len(value))] if isinstance(value, list) else entries:
+            lowering.env[f"held {id(value)} {key}"] = entry
+            lowering.unit.reads[f"held {id(value)} {key}"] = view, key
+    return found
+
+
 def constant(lowering, node):
     """The Python value of an index that is known at transform time; None when it is not."""
     if isinstance(node, gast.Constant):
@@ -104,7 +119,7 @@ def constant(lowering, node):
 def item(lowering, node):
     """What a subscript of a sequence with functions holds: a compile-time value or an atom; None when it is data."""
     base = lowering.known(node.value)
-    found = None if base is None else resolve.items_of(base)
+    found = items_of(lowering, base)
     if found is None:
         return None
     items, keys = found
@@ -229,7 +244,7 @@ def turns(lowering, node):
     """
     known = lowering.known(node)
     if known is not None:
-        found = resolve.items_of(known)
+        found = items_of(lowering, known)
         if found is None:
             return None
         items, keys = found
@@ -238,7 +253,7 @@ def turns(lowering, node):
         return None
     if isinstance(node.func, gast.Attribute) and node.func.attr in ("items", "keys", "values") and not node.args:
         base = lowering.known(node.func.value)
-        found = None if base is None else resolve.items_of(base)
+        found = items_of(lowering, base)
         if found is None or found[1] is None:
             return None
         keys = [const(k, node) for k in found[1]]
@@ -360,7 +375,7 @@ def call_of_item(lowering, node):
     if not isinstance(node.func, gast.Subscript) or isinstance(node.func.slice, (gast.Slice, gast.Tuple)):
         return None
     base = lowering.known(node.func.value)
-    found = None if base is None else resolve.items_of(base)
+    found = items_of(lowering, base)
     if found is None or not found[0]:
         return None
     items, keys = found
