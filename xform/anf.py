@@ -21,6 +21,7 @@ After::
 from __future__ import annotations
 
 import builtins
+import enum
 
 import gast
 
@@ -394,11 +395,11 @@ class Lowering:
             return at(gast.Dict([const(k, node) for k in known.keys], items), node)
         if isinstance(known, Object):
             value = known.value
-            if value is None or isinstance(value, (bool, str)) or value is Ellipsis:
+            if value is None or type(value) in (bool, str) or value is Ellipsis:     # a member of an enum is not its number
                 return const(value, node)
             if isinstance(node, gast.Name) and known.where is not None and not callable(value):
                 return name(self.refer(node.id, known), node)
-            if isinstance(value, (int, float)) and not isinstance(node, gast.Name):
+            if isinstance(value, (int, float)) and not isinstance(value, enum.Enum) and not isinstance(node, gast.Name):
                 return const(value, node) if value == value and abs(value) != float("inf") else reference(
                     "np.nan" if value != value else "np.inf" if value > 0 else "rt.NEGATIVE_INFINITY", node)
             if isinstance(value, type) and getattr(builtins, value.__name__, None) is value and value.__name__ not in self.counts:

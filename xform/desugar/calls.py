@@ -472,7 +472,7 @@ def bind(lowering, unit, args, keywords, node, callee=None):
 def _default(lowering, default, callee, node):
     if isinstance(default, gast.AST):
         return callee.default(default) if isinstance(callee, Closure) else default
-    if default is None or isinstance(default, (bool, int, float, str)):
+    if default is None or type(default) in (bool, int, float, str):
         return const(default, node)
     known = default if isinstance(default, (Object, Closure, Partial, Derived)) else Object(default)
     return atom_of(lowering, known, node)
@@ -486,7 +486,7 @@ def default_values(unit, provided, env):
             args.append(name(param))
             continue
         default = unit.signature.parameters[param].default
-        if default is None or isinstance(default, (bool, int, float, str)):
+        if default is None or type(default) in (bool, int, float, str):
             args.append(const(default))
         else:
             key = f"{param}_default"
