@@ -233,6 +233,7 @@ class Nested:
 
     def unit(self):
         if self._unit is None:
+            from xform.analyze import aliases
             from xform.anf import Lowering
             parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
             identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
@@ -246,6 +247,7 @@ class Nested:
                 lowering.names.take(param)
             unit.signature = signature_of(self.tree, self.defaults)
             lowering.run(list(mapping.values()) + parameters(self.tree))
+            aliases.check(unit)
         return self._unit
 
 
@@ -336,6 +338,7 @@ def _fresh(unit):
 
 def lower_source(source, statics, function, extra=()):
     from xform.anf import Lowering
+    from xform.analyze import aliases
     from xform.grammar import check
     identifier = getattr(source.tree, "name", "lambda_")
     if isinstance(source.tree, gast.AsyncFunctionDef):
@@ -350,7 +353,7 @@ def lower_source(source, statics, function, extra=()):
         lowering.counts[param] = 2
         lowering.names.take(param)
     lowering.run(list(extra) + [p for p in parameters(source.tree) if p not in statics])
-    return check(unit, "anf")
+    return aliases.check(check(unit, "anf"))
 
 
 def spread(function, count, keywords):
