@@ -289,6 +289,27 @@ class Array:
         """Whether every shard is on a device of this process."""
         return len(self._v._arrays) == len(self.sharding._device_assignment)
 
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether every device holds the whole array."""
+        found = concrete(self, "x.is_fully_replicated")._sharding
+        return len(found._device_assignment) == 1 or found._to_xla_hlo_sharding(self.ndim).is_replicated()
+
+    @property
+    def platform(self) -> str:
+        """The platform of the devices that hold the array: "cpu", "gpu", "tpu"."""
+        return concrete(self, "x.platform")._sharding._device_assignment[0].platform
+
+    def addressable_data(self, index: int) -> Array:
+        """Return the part of the array on one device of this process."""
+        return Array(self._part(concrete(self, "x.addressable_data()")._arrays[index]))
+
+    def _part(self, buffer):
+        if type(getattr(buffer, "aval", None)) is Aval:
+            return buffer
+        host = xla.read(buffer)
+        return put(host, aval(host.shape, self.dtype, self.weak_type))
+
     def devices(self) -> set:
         """Return the devices that hold a part of the array."""
         return set(concrete(self, "x.devices()")._sharding._device_assignment)
@@ -340,6 +361,10 @@ class Array:
         if type(self._v) is not ArrayImpl:
             return Array(self._v)
         return Array(put(to_numpy(concrete(self, "x.copy()")), self.aval))
+
+    def clone(self) -> Array:
+        """Return a copy of the array."""
+        return self.copy()
 
     def flatten(self, order="C") -> Array:
         """Return the array with all axes joined into one."""

@@ -293,3 +293,12 @@ register_static(Static)
 flatten, unflatten, leaves, structure, map = tree_flatten, tree_unflatten, tree_leaves, tree_structure, tree_map
 reduce, all, transpose = tree_reduce, tree_all, tree_transpose
 flatten_with_path, leaves_with_path, map_with_path = tree_flatten_with_path, tree_leaves_with_path, tree_map_with_path
+
+KeyEntry = Any
+KeyPath = tuple[KeyEntry, ...]
+default_registry = LEAVES
+
+from runtime.treelevels import (flatten_one_level, flatten_one_level_with_keys, is_tree_node, static, tree_broadcast,
+                                tree_reduce_associative)
+
+broadcast, reduce_associative = tree_broadcast, tree_reduce_associative

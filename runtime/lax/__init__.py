@@ -1,4 +1,5 @@
 """lax: the operations under their XLA names, dynamic slices, convolutions, collectives and structured control flow."""
+from runtime.lax import linalg
 from runtime.lax.arrays import *
 from runtime.lax.control_flow import associative_scan, cond, fori_loop, map, scan, switch, while_loop
 from runtime.lax.shapes import *

@@ -146,4 +146,23 @@ def orthogonal(scale=1.0, column_axis=-1, dtype=None):
     return init
 
 
+def delta_orthogonal(scale=1.0, column_axis=-1, dtype=None):
+    """Return an initializer of convolution kernels (spatial axes, in, out), zero but for an orthogonal matrix in the middle.
+
+    ValueError for other than 3, 4 or 5 axes, and for more inputs than outputs.
+    """
+    given = dtype
+
+    def init(key, shape, dtype=given):
+        from runtime import numpy as np
+        if len(shape) not in (3, 4, 5):
+            raise ValueError("Delta orthogonal initializer requires a 3D, 4D or 5D shape.")
+        if shape[-1] < shape[-2]:
+            raise ValueError("`fan_in` must be less or equal than `fan_out`")
+        wide = orthogonal(scale, column_axis, dtype)(key, (shape[-1], shape[-1]), dtype)[:shape[-2]]
+        middle = tuple([(n - 1) // 2 for n in shape[:-2]])
+        return np.zeros(shape, wide.dtype).at[middle].set(wide)
+    return init
+
+
 xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal = glorot_uniform, glorot_normal, he_uniform, he_normal

@@ -196,3 +196,10 @@ def test_devices_and_transfers():
     assert x["a"].block_until_ready() is x["a"] and x["a"].is_ready() and x["a"].is_fully_addressable
     with pytest.raises(TypeError, match="device_put.*str"):
         rt.device_put("text")
+
+
+def test_places_of_an_array():
+    x = as_operand(X)
+    assert x.platform == "cpu" and x.is_fully_replicated and x.is_fully_addressable
+    np.testing.assert_array_equal(x.addressable_data(0), X)
+    np.testing.assert_array_equal(x.clone(), X)

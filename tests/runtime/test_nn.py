@@ -105,3 +105,13 @@ def test_constant_initializers():
     numpy.testing.assert_array_equal(nn.initializers.constant(2.5)(key, (2,)), numpy.full(2, 2.5))
     with pytest.raises(ValueError, match="at least"):
         nn.initializers.glorot_normal()(key, (2,))
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (3, 3, 4, 4), (2, 3, 3, 1, 5)])
+def test_delta_orthogonal(shape):
+    ours = nn.initializers.delta_orthogonal(2.0)(random.PRNGKey(3), shape)
+    theirs = jax.nn.initializers.delta_orthogonal(2.0)(jax.random.PRNGKey(3), shape)
+    numpy.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    for bad in [(3, 4), (3, 4, 2)]:
+        with pytest.raises(ValueError, match="orthogonal|fan_in"):
+            nn.initializers.delta_orthogonal()(random.PRNGKey(3), bad)

@@ -99,3 +99,33 @@ def test_partial_is_a_tree_of_its_arguments():
 
 def test_is_leaf_stops_early():
     assert tree.leaves([(1, 2), 3], is_leaf=lambda x: isinstance(x, tuple)) == [(1, 2), 3]
+
+
+def test_levels_and_prefixes_are_jaxs():
+    import dataclasses
+
+    import jax
+
+    from runtime import tree as ours
+    there = jax.tree_util
+    for node in ({"a": 1, "b": [2]}, [3, [4]], (1,), None):
+        assert [list(ours.flatten_one_level(node)[0] or ()), ours.flatten_one_level(node)[1]] == [
+            list(there.flatten_one_level(node)[0] or ()), there.flatten_one_level(node)[1]]
+        assert ours.is_tree_node(type(node)) and there.is_tree_node(type(node))
+    assert str(ours.flatten_one_level_with_keys({"a": 1, "b": [2]})) == str(there.flatten_one_level_with_keys({"a": 1, "b": [2]}))
+    assert not ours.is_tree_node(int)
+    with pytest.raises(ValueError, match="int"):
+        ours.flatten_one_level(3)
+    full = [{"a": 0, "b": 0}, (0, 0)]
+    assert ours.broadcast([1, 2], full) == there.tree_broadcast([1, 2], full) == [{"a": 1, "b": 1}, (2, 2)]
+    assert ours.reduce_associative(lambda a, b: a + b, {"x": "a", "y": ["b", "c"]}) == "abc"
+    assert ours.reduce_associative(lambda a, b: a + b, [], identity=0) == 0
+    with pytest.raises(TypeError, match="identity"):
+        ours.reduce_associative(lambda a, b: a + b, [])
+
+    @ours.register_dataclass
+    @dataclasses.dataclass
+    class Layer:
+        weight: float
+        name: str = ours.static(default="w")
+    assert ours.leaves(Layer(2.0)) == [2.0] and ours.map(lambda x: x + 1, Layer(2.0, "v")) == Layer(3.0, "v")
