@@ -142,6 +142,28 @@ def calls_helper(x):
     return helper(x)
 
 
+STEPS = [helper]
+
+
+def all_steps(x):
+    for step in STEPS:
+        x = step(x)
+    return x
+
+
+def test_a_list_of_functions_that_changes_is_seen():
+    f = xform.jit(all_steps)
+    assert float(f(X[2])) == 3 and float(f(X[2])) == 3
+    STEPS.append(doubled)
+    try:
+        assert float(f(X[2])) == 6 and float(f(X[3])) == 8
+        STEPS[0] = doubled
+        assert float(f(X[2])) == 8
+    finally:
+        STEPS[:] = [helper]
+    assert float(f(X[2])) == 3
+
+
 def test_a_deleted_argument_is_named():
     f = xform.jit(affine, donate_argnums=0)
     x = np.ones(1000)

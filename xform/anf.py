@@ -434,7 +434,7 @@ class Lowering:
         """Bind an object in the unit's environment; returns its name there."""
         value = known.value if isinstance(known, Object) else known
         for key, bound in self.env.items():
-            if bound is value and not isinstance(value, (int, float, complex)):
+            if bound is value and key.isidentifier() and not isinstance(value, (int, float, complex)):
                 return key
         key = wanted
         if key in self.env or key in self.counts or key in self.names.used and key in self.temps:
