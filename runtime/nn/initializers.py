@@ -159,9 +159,9 @@ def delta_orthogonal(scale=1.0, column_axis=-1, dtype=None):
             raise ValueError("Delta orthogonal initializer requires a 3D, 4D or 5D shape.")
         if shape[-1] < shape[-2]:
             raise ValueError("`fan_in` must be less or equal than `fan_out`")
-        wide = orthogonal(scale, column_axis, dtype)(key, (shape[-1], shape[-1]), dtype)[:shape[-2]]
+        matrix = orthogonal(scale, column_axis, dtype)(key, shape[-2:], dtype)
         middle = tuple([(n - 1) // 2 for n in shape[:-2]])
-        return np.zeros(shape, wide.dtype).at[middle].set(wide)
+        return np.zeros(shape, matrix.dtype).at[middle].set(matrix)
     return init
 
 
