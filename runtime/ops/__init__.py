@@ -18,12 +18,14 @@ from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.scatter import (extremal_share, factors, regathered, scattered, single, unscattered, unwinners, winners)
 from runtime.ops.search import unsort
+from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
 from runtime.ops.special import bessel_i1e_slope, zeta_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
-                                clear_examples, index_examples, largest_like, least_like, picked, unindex_examples, update_examples,
+                                clear_examples, given_factor, given_share, index_examples, kept_share, picked, unindex_examples,
+                                update_examples,
                                 update_examples_dot, updated_examples)
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 from runtime.ops.windows import ungather
@@ -33,8 +35,8 @@ __all__ = (
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
-    "blank", "clear_examples", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
-    "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "largest_like", "least_like", "led",
+    "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
+    "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",

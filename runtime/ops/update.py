@@ -124,11 +124,35 @@ def at_multiply_batched(x, index, values, indices_are_sorted=False, unique_indic
     return update_examples(x, index, values, "multiply", over)
 
 
-@op(jvp={"x": "rt.at_multiply(x_dot, index, values)", "values": "rt.unindex(x[index] * values_dot, index, like=x)"},
-    vjp={"x": "rt.at_multiply(d_out, index, values)", "values": "rt.unbroadcast(rt.picked(d_out, index) * x[index], like=values)"},
+@op(constant=True, unbatched=True, batch=lambda index, over=(): may_repeat(index))
+def may_repeat(index):
+    """Tell whether an index may name an element twice: whether it holds arrays other than masks."""
+    items = index if isinstance(index, tuple) else (index,)
+    return any([_is_array(item) and item.ndim > 0 and kind(item.dtype) != "b" or isinstance(item, list) for item in items])
+
+
+def given_factor(x, index, values):
+    """Return by what each of the values is multiplied in at_multiply: ``x[index]`` and the other values for the same element.
+
+    Its own derivative is wrong only where a factor of an element with several values is exactly zero.
+    """
+    from runtime import numpy as np
+    if not may_repeat(index):
+        return x[index]
+    own, lost = np.equal(x, 0), np.equal(values, 0)
+    product = at_multiply(np.where(own, 1, x), index, np.where(lost, 1, values))
+    zeros = at_add(np.astype(own, x.dtype), index, np.astype(lost, x.dtype))
+    others = picked(product, index) / np.where(lost, 1, values)
+    return np.where(picked(zeros, index) > np.astype(lost, x.dtype), 0, others)
+
+
+@op(jvp={"x": "rt.at_multiply(x_dot, index, values)",
+         "values": "rt.unindex(rt.given_factor(x, index, values) * values_dot, index, like=x)"},
+    vjp={"x": "rt.at_multiply(d_out, index, values)",
+         "values": "rt.unbroadcast(rt.picked(d_out, index) * rt.given_factor(x, index, values), like=values)"},
     batch=at_multiply_batched)
 def at_multiply(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` multiplied by values; the derivative takes it that no index occurs twice."""
+    """Return ``x`` with ``x[index]`` multiplied by values."""
     return ZERO if x is ZERO else update(x, index, values, "multiply", mode)
 
 
@@ -152,41 +176,42 @@ def at_min_batched(x, index, values, indices_are_sorted=False, unique_indices=Fa
     return update_examples(x, index, values, "minimum", over)
 
 
-def _extremum_rule(name):
-    share = "rt.larger(x, rt.{0}(rt.least_like(x), index, values))" if name == "at_max" else \
-        "rt.larger(rt.{0}(rt.largest_like(x), index, values), x)"
-    other = "rt.larger(values, x[index])" if name == "at_max" else "rt.larger(x[index], values)"
-    share = share.format(name)
-    return {"jvp": {"x": f"x_dot * {share}", "values": f"rt.unindex(values_dot * {other}, index, like=x)"},
-            "vjp": {"x": f"d_out * {share}", "values": f"rt.unbroadcast(rt.picked(d_out, index) * {other}, like=values)"}}
+def _ties(x, index, values, out):
+    """Return how many of an element and the values for it are the extremum of them all; at least one."""
+    from runtime import numpy as np
+    own, given = np.equal(x, out), np.equal(values, picked(out, index))
+    return np.maximum(at_add(np.astype(own, out.dtype), index, np.astype(given, out.dtype)), 1)
 
 
-@op(**_extremum_rule("at_max"), batch=at_max_batched)
+def kept_share(x, index, values, out):
+    """Return the share of ``x`` in the derivative of at_max and at_min: one, divided among equals, where it is the extremum."""
+    from runtime import numpy as np
+    return np.equal(x, out) / _ties(x, index, values, out)
+
+
+def given_share(x, index, values, out):
+    """Return the share of ``values`` in the derivative of at_max and at_min."""
+    from runtime import numpy as np
+    return np.equal(values, picked(out, index)) / np.maximum(picked(_ties(x, index, values, out), index), 1)
+
+
+_EXTREMUM_RULE = {
+    "jvp": {"x": "x_dot * rt.kept_share(x, index, values, out)",
+            "values": "rt.unindex(values_dot * rt.given_share(x, index, values, out), index, like=x)"},
+    "vjp": {"x": "d_out * rt.kept_share(x, index, values, out)",
+            "values": "rt.unbroadcast(rt.picked(d_out, index) * rt.given_share(x, index, values, out), like=values)"}}
+
+
+@op(**_EXTREMUM_RULE, batch=at_max_batched)
 def at_max(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` raised to values where these are larger; the derivative takes indices to be unique."""
+    """Return ``x`` with ``x[index]`` raised to values where these are larger; equals share the derivative."""
     return update(x, index, values, "maximum", mode)
 
 
-@op(**_extremum_rule("at_min"), batch=at_min_batched)
+@op(**_EXTREMUM_RULE, batch=at_min_batched)
 def at_min(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` lowered to values where these are smaller; the derivative takes indices to be unique."""
+    """Return ``x`` with ``x[index]`` lowered to values where these are smaller; equals share the derivative."""
     return update(x, index, values, "minimum", mode)
-
-
-@op(constant=True, elementwise=True)
-def least_like(x):
-    """Return an array like ``x`` filled with the smallest value of its dtype."""
-    from runtime.ops.create import full_like
-    from runtime.ops.reduce import least
-    return full_like(x, least(x.dtype))
-
-
-@op(constant=True, elementwise=True)
-def largest_like(x):
-    """Return an array like ``x`` filled with the largest value of its dtype."""
-    from runtime.ops.create import full_like
-    from runtime.ops.reduce import largest
-    return full_like(x, largest(x.dtype))
 
 
 class At:

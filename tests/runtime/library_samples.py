@@ -78,7 +78,26 @@ scipy.stats.mode(n) | scipy.stats.mode(k, axis=None) | scipy.stats.mode(k, axis=
 scipy.stats.rankdata(v) | scipy.stats.rankdata(k) | scipy.stats.rankdata(k, "min", axis=1) | scipy.stats.rankdata(n, "max", axis=0)
 scipy.stats.rankdata(k, "dense") | scipy.stats.rankdata(k, "ordinal", axis=1)
 """
-GROUPS = {"special": SPECIAL, "stats": STATS}
+SMALL = """
+ops.segment_sum(v, ids) # b | ops.segment_sum(g, ids, 4) | ops.segment_prod(v, ids, 4) # d | ops.segment_prod(v, np.array([0, 2, 1, 2, 0]), 4) # f | ops.segment_max(g, ids, 4) | ops.segment_max(v, ids) # b
+ops.segment_min(v, ids, num_segments=3) | ops.segment_sum(v, ids, 3, bucket_size=2) | ops.segment_max(k, ids[:2], 3)
+ops.segment_sum(g, np.array([0, -1, 7, 1, 1]), 3) | ops.segment_min(n, ids[:2], 4)
+image.resize(img, (7, 4), "linear") | image.resize(img, (3, 3), "linear", antialias=False) | image.resize(img, (10, 6), "cubic")
+image.resize(img, (3, 9), "lanczos3") | image.resize(img, (8, 8), "lanczos5") | image.resize(img, (7, 3), "nearest") | image.resize(n, (4, 3), "nearest")
+image.resize(img, (4, 8), "cubic-pytorch", antialias=False) | image.resize(img, (4, 3), "area") | image.resize(n, (3, 4), image.ResizeMethod.LINEAR)
+image.scale_and_translate(img, (6, 6), (0, 1), four[:2], row[:2], "linear") | image.scale_and_translate(img, (6, 6), (1,), np.array([s]), np.array([t]), "cubic")
+scipy.fft.dct(long) | scipy.fft.dct(a, axis=0, norm="ortho") | scipy.fft.dct(v, n=3) | scipy.fft.dct(v, n=8) | scipy.fft.idct(long)
+scipy.fft.idct(img, axis=0, norm="ortho") | scipy.fft.idct(v) | scipy.fft.dctn(img) | scipy.fft.dctn(img, s=(4, 7), axes=(0, 1), norm="ortho")
+scipy.fft.idctn(img) | scipy.fft.idctn(img, axes=(1,), norm="ortho") | scipy.fft.dct(lax.complex(v, v * v)) | scipy.fft.dct(n)
+scipy.integrate.trapezoid(v) | scipy.integrate.trapezoid(g, dx=0.5, axis=0) | scipy.integrate.trapezoid(v, np.cumsum(v * v))
+scipy.ndimage.map_coordinates(img, where_to, 1) | scipy.ndimage.map_coordinates(img, where_to * 3 - 3, 1, "nearest")
+scipy.ndimage.map_coordinates(img, where_to * 3 - 3, 1, "wrap") | scipy.ndimage.map_coordinates(img, where_to * 3 - 3, 1, "mirror")
+scipy.ndimage.map_coordinates(img, where_to * 3 - 3, 1, "reflect") | scipy.ndimage.map_coordinates(img, where_to * 3 - 3, 1, cval=2.0)
+scipy.ndimage.map_coordinates(img, where_to, 0) | scipy.ndimage.map_coordinates(n, where_to * 0.5, 1) | scipy.cluster.vq.vq(g, x[:, :2])[1]
+scipy.cluster.vq.vq(g, x[:, :2])[0] | scipy.cluster.vq.vq(v, row)[1] | flatten_util.ravel_pytree({"a": x, "b": (s, v)})[0]
+flatten_util.ravel_pytree((x, k))[1](flatten_util.ravel_pytree((x, k))[0] * 2)[0]
+"""
+GROUPS = {"special": SPECIAL, "small": SMALL, "stats": STATS}
 
 
 def samples():

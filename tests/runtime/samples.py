@@ -116,7 +116,7 @@ x[k][1] | x[1][k] | c[k - 1, :, i] | np.take(v, i) | np.take(x, i, axis=1) | np.
 np.take(v, np.array([7, -1, 2])) | np.take(x, i, axis=0, mode='clip') | np.take(v, i + 3, mode='wrap') | np.take_along_axis(x, np.argsort(x, 1), 1)
 np.take_along_axis(x, np.array([[0], [2], [1]]), 1) | x.at[0].set(1.0) | x.at[1].set(row) | x.at[:, 1].add(u) | x.at[1, 2].set(s)
 x.at[k].set(row) | x.at[k, 1].add(s) | v.at[i].add(row) | v.at[np.array([0, 3])].set(s) | x.at[::2].set(y[::2]) | x.at[1:, ::-2].add(y[1:, ::-2])
-v.at[1:3].multiply(s) | v.at[np.array([0, 2])].mul(2.0) | v.at[2].divide(s) | v.at[1].max(s) | v.at[i].max(row) | v.at[2].min(0.1)
+v.at[1:3].multiply(s) | v.at[np.array([0, 2])].mul(2.0) | v.at[2].divide(s) | v.at[1].max(s) | v.at[i].max(row) | v.at[i].min(row * 3) | v.at[np.array([1, 1, 1])].max(u * u) | b.at[np.array([0, 2, 2, 4])].max(np.maximum(row, 0.0)) | v.at[2].min(0.1)
 x.at[mx].set(0.0) | c.at[:, np.array([0, 2]), 1:3].set(s) | v.at[k].get() | v.at[9].set(s) | lax.dynamic_slice(v, (k,), (2,))
 lax.dynamic_slice(x, (k, 1), (2, 2)) | lax.dynamic_update_slice(x, y[:2, :2], (k, 1)) | lax.dynamic_slice_in_dim(x, k, 2, axis=1)
 lax.dynamic_index_in_dim(x, k, keepdims=False) | lax.dynamic_update_index_in_dim(x, row, k, 0) | lax.dynamic_update_slice_in_dim(v, u, k, 0)

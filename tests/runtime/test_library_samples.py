@@ -12,10 +12,10 @@ import xform
 
 CASES = samples()
 IDS = [f"{group}:{expression}" for group, expression, _ in CASES]
-_HEADER = {"xform": "import xform.numpy as np\nfrom xform import lax, scipy\n",
-           "jax": "import jax.numpy as np\nimport jax.scipy.integrate, jax.scipy.stats, jax.scipy.signal, jax.scipy.fft\n"
+_HEADER = {"xform": "import xform.numpy as np\nfrom xform import flatten_util, image, lax, ops, scipy\n",
+           "jax": "import jax.numpy as np\nimport jax.flatten_util, jax.scipy.integrate, jax.scipy.stats, jax.scipy.signal, jax.scipy.fft\n"
                   "import jax.scipy.ndimage, jax.scipy.cluster.vq, jax.scipy.sparse.linalg, jax.scipy.optimize\n"
-                  "import jax.scipy.interpolate\nfrom jax import image, lax, ops, scipy\n"}
+                  "import jax.scipy.interpolate\nfrom jax import flatten_util, image, lax, ops, scipy\n"}
 
 
 def arguments(expression):

@@ -26,6 +26,7 @@ from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_
 from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
 from xform.names import Names
+from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
 from xform.transform import vmap_flow
@@ -297,6 +298,9 @@ class _Batch:
             elif isinstance(statement, gast.Raise) and self.mask is not None:
                 message = "raise in a branch that only some examples take is not supported under vmap"
                 refuse(statement, self.unit, message, "Check the condition before the mapped function.")
+            elif isinstance(statement, gast.Expr) and isinstance(classify(statement.value, self.unit), (RuleCall, UnitCall)):
+                done, _ = value(self, statement.value, statement, made)     # called for what it refuses or prints
+                made.append(at(gast.Expr(done), statement))
             else:
                 made.append(statement)
         return made

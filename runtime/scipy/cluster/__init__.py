@@ -1,0 +1,2 @@
+"""Clustering under SciPy's names."""
+from runtime.scipy.cluster import vq
