@@ -295,7 +295,24 @@ def setitem(x, index, value):
 
 def unindex(d, index, like):
     """Return zeros like ``like`` with ``d`` added at an index: the cotangent of what was indexed."""
-    return update(zeros(like_shape(like), d.dtype), index, d, "add")
+    return update(zeros(like_shape(like), d.dtype), moved_inside(index, like_shape(like)), d, "add")
+
+
+def moved_inside(index, shape):
+    """Return an index with its plain numbers moved inside the array, where ``x[index]`` reads for them."""
+    items = index if isinstance(index, tuple) else (index,)
+    found, dim = [], 0
+    for place, item in enumerate(items):
+        if item is Ellipsis:
+            later = [i for i in items[place + 1:] if i is not None]
+            dim = len(shape) - sum([i.ndim if isinstance(i, (Array, numpy.ndarray)) and kind(i.dtype) == "b" else 1 for i in later])
+        elif isinstance(item, (int, numpy.integer)) and not isinstance(item, bool):
+            item = min(max(int(item), -shape[dim]), shape[dim] - 1)
+            dim += 1
+        elif item is not None:
+            dim += item.ndim if isinstance(item, (Array, numpy.ndarray)) and kind(item.dtype) == "b" else 1
+        found.append(item)
+    return tuple(found) if isinstance(index, tuple) else found[0]
 
 
 def __getattr__(name):

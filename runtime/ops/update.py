@@ -24,22 +24,30 @@ from runtime.zero import ZERO, Like
 def at_get(x, index, indices_are_sorted=False, unique_indices=False, mode=None, fill_value=None):
     """Return ``x[index]``; with mode "fill", ``fill_value`` (NaN) for indices outside the array."""
     from runtime import numpy as np
+    if mode == "clip":      # read by places that lie inside, so that the derivative goes there as well
+        return np.take(np.ravel(x), clamped_places(like_shape(x), index))
     found = x[index]
     if mode == "fill":
-        inside = chosen_inside(x, index)
+        inside = chosen_inside(like_shape(x), index)
         return np.where(inside, found, fill_of(x, fill_value))
     return found
 
 
-@op(constant=True, batch=lambda x, index, over=(): index_examples(_positions(x.shape), index, ("index",)) >= 0)
-def chosen_inside(x, index):
-    """Return, for each element of ``x[index]``, whether its index lies within the array."""
+@op(constant=True, batch=lambda shape, index, over=(): index_examples(_positions(shape), index, ("index",)))
+def clamped_places(shape, index):
+    """Return the places, in an array of a shape made flat, of the elements of ``x[index]``; indices outside are moved inside."""
+    return getitem(_positions(shape), index)
+
+
+@op(constant=True, batch=lambda shape, index, over=(): index_examples(_positions(shape), index, ("index",), "fill") >= 0)
+def chosen_inside(shape, index):
+    """Return, for each element of ``x[index]`` of an array of a shape, whether its index lies within the array."""
     from runtime.ops.index import _advanced, _getitem_entries, parse
-    entries = parse(index, x.shape)
+    entries = parse(index, shape)
     entries = [(ARRAY, numpy.array(v)) if what == INT and type(v) is int else (what, v) for what, v in entries]
     if not any([what in (INT, ARRAY) for what, _ in entries]) and not _advanced(entries):
-        return getitem(_positions(x.shape), index) >= 0
-    return _getitem_entries(_positions(x.shape), entries, "fill") >= 0
+        return getitem(_positions(shape), index) >= 0
+    return _getitem_entries(_positions(shape), entries, "fill") >= 0
 
 
 @about_types

@@ -97,3 +97,27 @@ def test_repeated_indices():
     numpy.testing.assert_array_equal(numpy.asarray(v.at[i].add(1.0)), [0, 2, 1])
     numpy.testing.assert_array_equal(numpy.asarray(np.ones(3).at[i].multiply(3.0)), [1, 9, 3])
     numpy.testing.assert_array_equal(numpy.asarray(v.at[i].max(numpy.array([1.0, 5.0, -1.0], "float32"))), [0, 5, 0])
+
+
+def test_places_outside_have_jaxs_derivatives():
+    import jax
+    import jax.numpy as jnp
+
+    import xform
+    x = numpy.arange(12, dtype="f").reshape(4, 3)
+    places = numpy.array([0, 3, 9, -1, -7])
+    weights = numpy.arange(1, 16, dtype="f").reshape(5, 3)
+    for mode in ("clip", "fill"):
+        def ours(a, k):
+            return a.at[k].get(mode=mode, fill_value=2.0)
+
+        def theirs(a, k):
+            return a.at[k].get(mode=mode, fill_value=2.0)
+        numpy.testing.assert_array_equal(xform.grad(lambda a: (ours(a, places) * weights).sum())(x),
+                                         jax.grad(lambda a: (theirs(a, places) * weights).sum())(x))
+        many, moved = jnp.stack([x, x[::-1]]), jnp.stack([places, places[::-1]])
+        for axes, args in (((0, None), (many, places)), ((0, 0), (many, moved)), ((None, 0), (jnp.asarray(x), moved))):
+            numpy.testing.assert_array_equal(xform.vmap(ours, axes)(*map(numpy.asarray, args)), jax.vmap(theirs, axes)(*args))
+    numpy.testing.assert_array_equal(xform.grad(lambda a: a[9].sum())(x), jax.grad(lambda a: a[9].sum())(x))
+    numpy.testing.assert_array_equal(xform.grad(lambda a: a[..., -9].sum())(x), jax.grad(lambda a: a[..., -9].sum())(x))
+    numpy.testing.assert_array_equal(xform.grad(lambda a: a[1:, None, 7].sum())(x), jax.grad(lambda a: a[1:, None, 7].sum())(x))
