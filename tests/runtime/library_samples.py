@@ -97,7 +97,23 @@ scipy.ndimage.map_coordinates(img, where_to, 0) | scipy.ndimage.map_coordinates(
 scipy.cluster.vq.vq(g, x[:, :2])[0] | scipy.cluster.vq.vq(v, row)[1] | flatten_util.ravel_pytree({"a": x, "b": (s, v)})[0]
 flatten_util.ravel_pytree((x, k))[1](flatten_util.ravel_pytree((x, k))[0] * 2)[0]
 """
-GROUPS = {"special": SPECIAL, "small": SMALL, "stats": STATS}
+SIGNAL = """
+scipy.signal.convolve(img, ker) | scipy.signal.convolve(img, ker, "same") | scipy.signal.convolve(ker, img, "same") | scipy.signal.convolve(img, ker, "valid")
+scipy.signal.convolve(v, row, method="fft") | scipy.signal.correlate(img, ker, "same") | scipy.signal.correlate(v, row, "valid")
+scipy.signal.convolve2d(img, ker, "same") | scipy.signal.correlate2d(img, ker) | scipy.signal.correlate2d(img, ker, "same")
+scipy.signal.correlate2d(ker, img) | scipy.signal.correlate2d(ker, img, "valid") | scipy.signal.correlate2d(img, ker, "valid")
+scipy.signal.fftconvolve(img, ker, "same") | scipy.signal.fftconvolve(a, h, axes=1) | scipy.signal.fftconvolve(img, ker, "valid")
+scipy.signal.convolve(n, k) | scipy.signal.correlate(lax.complex(v, v * v), lax.complex(row, 2 * row))
+scipy.signal.detrend(signal) | scipy.signal.detrend(signal, type="constant", axis=0) | scipy.signal.detrend(signal, bp=(10, 40))
+scipy.signal.stft(signal, nperseg=16)[2] | scipy.signal.stft(signal, 2.0, nperseg=16, noverlap=12, boundary="even")[1]
+scipy.signal.stft(signal, nperseg=16, boundary=None, padded=False, detrend="constant") | scipy.signal.stft(signal, window="hamming", nperseg=20, nfft=32, boundary="odd")[2]
+scipy.signal.stft(signal, nperseg=15, return_onesided=False, boundary="constant")[2] | scipy.signal.stft(signal.T, nperseg=16, axis=0)[2]
+scipy.signal.welch(signal, nperseg=16) | scipy.signal.welch(signal, 3.0, nperseg=16, scaling="spectrum", average="median")[1] | scipy.signal.welch(signal)[1]
+scipy.signal.csd(signal[0], signal[1], nperseg=16)[1] | scipy.signal.csd(signal, signal[:, ::-1], 2.0, nperseg=12, detrend="linear", average="median")
+scipy.signal.csd(signal[0], signal[1, :50], window=np.ones(10))[1] | scipy.signal.istft(scipy.signal.stft(signal, nperseg=16)[2], nperseg=16)[1]
+scipy.signal.istft(lax.complex(img, img * img))[1] | scipy.signal.istft(lax.complex(img, -img), 2.0, window="boxcar", boundary=False, time_axis=0, freq_axis=1)[1]
+"""
+GROUPS = {"special": SPECIAL, "signal": SIGNAL, "small": SMALL, "stats": STATS}
 
 
 def samples():
