@@ -160,7 +160,8 @@ def pad_axes(x, rank, lead):
     return np.reshape(x, shape[:lead] + (1,) * missing + shape[lead:])
 
 
-@op(jvp="rt.align_like(xs_dot, xs, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"})
+@op(jvp="rt.align_like(xs_dot, xs, lead)", vjp={"xs": "rt.unalign(d_out, like=xs)"},
+    batch=lambda xs, lead, over=(): align(xs, leads_batched(lead, over, "xs")))
 def align(xs, lead):
     """Give operands ranks that broadcast example by example.
 

@@ -5,6 +5,7 @@ import builtins
 
 from runtime.containers import instantiate_shell, listed, restore, unpairs
 from runtime.cotangent import CONTAINERS
+from runtime.join import any_symbolic
 from runtime.op import op
 from runtime.zero import ZERO
 
@@ -69,6 +70,54 @@ def reduce(function, iterable, initial):
     for item in iterable:
         value = function(value, item)
     return value
+
+
+def reduce_first(function, iterable):
+    """Combine the items from the left, starting with the first."""
+    value = iterable[0]
+    for item in iterable[1:]:
+        value = function(value, item)
+    return value
+
+
+def filter(function, iterable):
+    """Return the items for which a function is true, as a list."""
+    items = []
+    for item in iterable:
+        if function(item):
+            items.append(item)
+    return items
+
+
+def sorted(iterable, reverse=False):
+    """Return the items in order, as a list; numbers that only a run knows are sorted as an array."""
+    items = list(iterable)
+    if only_staged_numbers(items):
+        from runtime import numpy as np
+        values = np.sort(np.stack(items), descending=reverse)
+        made = [values[place] for place in range(len(items))]
+    else:
+        made = [items[place] for place in order_of(items, reverse)]
+    return made
+
+
+def sorted_by(iterable, key, reverse=False):
+    """Return the items in the order of what ``key`` gives for them, as a list."""
+    items = list(iterable)
+    keys = [key(item) for item in items]
+    return [items[place] for place in order_of(keys, reverse)]
+
+
+@op(constant=True, unbatched=True, batch=lambda items, over=(): builtins.any([hasattr(item, "shape") for item in items]))
+def only_staged_numbers(items):
+    """Say whether the order of items is not known yet, because they are staged (or a batch of) numbers."""
+    return any_symbolic(items)
+
+
+@op(constant=True, unbatched=True)
+def order_of(keys, reverse=False):
+    """Return the positions of keys in order, equal ones as they come."""
+    return builtins.sorted(builtins.range(len(keys)), key=lambda place: keys[place], reverse=reverse)
 
 
 @op(jvp="rt.builtins.zip_dot(xs, xs_dot)", vjp={"xs": "rt.unpairs(d_out, k, like=arg)"},

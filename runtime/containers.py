@@ -151,6 +151,8 @@ def _insert_batched(items, index, item, over=()):
     vjp={"items": "rt.without(d_out, index)", "item": "d_out[index]"}, batch=_insert_batched)
 def insert(items, index, item):
     """Return the list with ``item`` inserted before ``index``."""
+    if items is ZERO and item is ZERO:
+        return ZERO
     made = list(items)
     made.insert(index, item)
     return made
@@ -226,6 +228,81 @@ def fields_of(d, like):
     return type(like)(*[d.get(field, ZERO) for field in like._fields])
 
 
+@op(jvp="rt.without_key(rt.instantiate_shell(d_dot, d), key)", vjp={"d": "rt.entries(d_out, d, (key,))"},
+    batch=lambda d, key, over=(): without_key(d, key))
+def without_key(d, key):
+    """Return the dict without one of its keys; KeyError when it does not have it."""
+    if key not in d:
+        raise KeyError(key)
+    return {k: v for k, v in d.items() if k != key}
+
+
+@op(constant=True, unbatched=True, batch=lambda x, over=(): isinstance(x, dict))
+def is_dict(x):
+    """Say whether a container is a dict."""
+    return isinstance(x, dict)
+
+
+@op(constant=True, unbatched=True, batch=lambda items, item, over=(): place_of(items, item))
+def place_of(items, item):
+    """Return the position of an item of a list; ValueError when it is not there."""
+    return items.index(item)
+
+
+@op(constant=True, unbatched=True, batch=lambda items, over=(): len(items))
+def count_of(items):
+    """Return how many items a list has; IndexError when it is empty."""
+    if not items:
+        raise IndexError("pop from empty list")
+    return len(items)
+
+
+def popped(items):
+    """Return the last item of a list, and the list without it."""
+    count = count_of(items)
+    return items[count - 1], without(items, count - 1)
+
+
+def popped_at(items, key):
+    """Return an item of a list or an entry of a dict, and the container without it."""
+    if is_dict(items):
+        rest = without_key(items, key)
+    else:
+        rest = without(items, key)
+    return items[key], rest
+
+
+def popped_or(d, key, default):
+    """Return the entry of a dict and the dict without it; the default and the dict when it has none."""
+    if contains(d, key):
+        found, rest = d[key], without_key(d, key)
+    else:
+        found, rest = default, d
+    return found, rest
+
+
+def set_default(d, key, default=None):
+    """Return the entry of a dict, and the dict with the default in its place where it has none."""
+    if not contains(d, key):
+        d = update(d, {key: default})
+    return d[key], d
+
+
+def remove(items, item):
+    """Return the list without the first occurrence of an item."""
+    return without(items, place_of(items, item))
+
+
+def cleared(items):
+    """Return an empty container of the same kind."""
+    return {} if is_dict(items) else []
+
+
+def reverse(items):
+    """Return the list, last item first."""
+    return items[::-1]
+
+
 @op(constant=True, unbatched=True, batch=lambda items, item, over=(): contains(items, item))
 def contains(items, item):
     """Say whether a container has an item (a dict, a key)."""
@@ -249,7 +326,7 @@ def checked_index(index, count):
     return place + count if place < 0 else place
 
 
-@op(constant=True, unbatched=True)
+@op(constant=True, unbatched=True, batch=lambda key, keys, over=(): checked_key(key, keys))
 def checked_key(key, keys):
     """Return a key that is one of ``keys``; KeyError for any other."""
     if key not in keys:

@@ -121,7 +121,8 @@ def _one(dtype):
 config.on_change(lambda option: _one.cache_clear())
 
 
-@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"})
+@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"},
+    batch=lambda d, like, sizes=(), size=None, over=(): instantiate(d, like, (size, *sizes)))
 def instantiate(d, like, sizes=()):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
     if type(d) is Array and not isinstance(like, CONTAINERS):

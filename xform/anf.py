@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, comprehensions, functions, methods, sequences, targets, transformations
+from xform.desugar import calls, compound, comprehensions, functions, methods, sequences, targets, transformations
 from xform.desugar.exits import single_exit
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
@@ -45,12 +45,10 @@ REFUSED = {
     gast.AsyncFunctionDef: ("async code cannot be transformed", "Write a plain function."),
     gast.Try: ("try/except is not supported in a transformed function yet",
                "Test the condition with if, or move the try around the transformed call."),
-    gast.With: ("with is not supported in a transformed function yet", "Move the with around the transformed call."),
     gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
                     "Define the class at module level."),
     gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),
     gast.Nonlocal: ("assigning an outer function's variable is not supported", "Return the value instead."),
-    gast.Match: ("match is not supported in a transformed function yet", "Write if/elif with isinstance or ==."),
 }
 
 
@@ -86,6 +84,8 @@ class Lowering:
         if renames:
             from xform.syntax import rename
             body = [rename(statement, renames) for statement in body]
+        if not getattr(self.scope, "generated", False):
+            body = compound.expand(self, body)
         statements, temps = single_exit(body, self.names, getattr(self.scope, "generated", False))
         self.temps |= temps
         self.counts.update({t: 2 for t in temps})

@@ -40,7 +40,8 @@ BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmo
             all: "rt.builtins.all", zip: "rt.builtins.zip", enumerate: "rt.builtins.enumerate",
             reversed: "rt.builtins.reversed", list: "rt.builtins.list", tuple: "rt.builtins.tuple",
             functools.reduce: "rt.builtins.reduce", float: "rt.builtins.float", int: "rt.builtins.int",
-            range: "rt.builtins.range", map: "rt.builtins.map"}
+            range: "rt.builtins.range", map: "rt.builtins.map", filter: "rt.builtins.filter",
+            sorted: "rt.builtins.sorted"}
 TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of"}
 # Builtins whose result carries no derivative and that are called as they are.
 STATIC_BUILTINS = frozenset({"len", "isinstance", "issubclass", "type", "print", "repr", "str", "bool", "hasattr", "callable", "id",

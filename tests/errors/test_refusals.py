@@ -54,9 +54,9 @@ def nonlocal_assignment(x):
 
 
 def matching(x):
-    match x:
-        case 1.0:
-            return x
+    match {"a": x}:
+        case {"a": y, **rest}:
+            return y * len(rest)
     return x * 2.0
 
 
@@ -100,8 +100,8 @@ def deletion(x):
 
 
 def used_pop(x):
-    items = [x, 2.0]
-    return items.pop() * items[0]
+    items = {"a": x}
+    return items.popitem()[1] * 2.0
 
 
 def iterator(x):
@@ -125,12 +125,12 @@ async def coroutine(x):
 # function, the text under the caret, the reason, the hint
 REFUSED = [
     (generator, "yield x", "a generator (yield) cannot be transformed", "Append to a list and return it."),
-    (context, "with open", "with is not supported in a transformed function yet", "Move the with around the transformed call."),
+    (context, "with open", "this with is not supported in a transformed function", "Move the with around the transformed call."),
     (handler, "try:", "try/except is not supported in a transformed function yet", "Test the condition with if"),
     (local_class, "class Local:", "a class defined inside a transformed function is not supported yet", "Define the class at module"),
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
     (nonlocal_assignment, "nonlocal y", "assigning an outer function's variable is not supported", "Return the value instead."),
-    (matching, "match x:", "match is not supported in a transformed function yet", "Write if/elif"),
+    (matching, "match {", "**rest in a match of a transformed function is not supported", "Read the keys by name."),
     (attribute_assignment, "y.value = x", "assigning an attribute is not supported in a transformed function", "Return the new value"),
     (global_append, "ITEMS.append(x)", "'ITEMS' is not a local variable: a transformed function changes no outer object",
      "Make the list inside the function"),
@@ -140,7 +140,7 @@ REFUSED = [
      "Give it a derivative with custom_vjp or custom_jvp, or write it with xform.numpy."),
     (foreign_method, "x.frobnicate()", "cannot differentiate method .frobnicate()", "Call a function instead."),
     (deletion, "y[0]", "del of an element or attribute is not supported", "Build a new container without it."),
-    (used_pop, "items.pop()", "the result of .pop() is used while it changes its object in place", "Use an index and a slice."),
+    (used_pop, "items.popitem()", "the result of .popitem() is used while it changes its object in place", "Build a new dict."),
     (iterator, "iter([x, x])", "cannot differentiate iter", ""),
     (data_called, "table(x)", "which is a value made at run time", ""),
     (coroutine, "async def", "", ""),

@@ -345,6 +345,12 @@ def call_object(lowering, callee, args, keywords, node):
     from xform.desugar.functions import specialise, spread_call, unit_of
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
+    if value is functools.reduce and len(args) == 2:
+        value = runtime.builtins.reduce_first
+    if value in (sorted, runtime.builtins.sorted) and "key" in keywords:
+        by = keywords.pop("key")
+        if not (isinstance(by, gast.Constant) and by.value is None):
+            value, args = runtime.builtins.sorted_by, [*args, by]
     path = canonical(value)
     target = lookup(path) if path else value
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}

@@ -69,6 +69,8 @@ def binding_counts(tree):
         elif isinstance(node, gast.AugAssign):
             for identifier in target_names(node.target):
                 bind(identifier, 2)
+        elif isinstance(node, (gast.MatchAs, gast.MatchStar)) and node.name is not None:
+            bind(node.name, 2)
         elif isinstance(node, (gast.Import, gast.ImportFrom)):
             for alias in node.names:
                 bind(alias.asname or alias.name.split(".")[0])

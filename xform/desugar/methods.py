@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import gast
 
+from xform.desugar import calls
 from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
-from xform.library import METHODS
-from xform.syntax import at, call, name
+from xform.library import METHODS, lookup
+from xform.resolve import Object
+from xform.syntax import assign, at, call, name
 
 CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
                      "get": "rt.builtins.get"}
-MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update"}
-REFUSED_MUTATIONS = {"sort": "Use sorted(...).", "reverse": "Use [::-1].", "remove": "Build a new list.",
-                     "clear": "Bind a new list.", "pop": "Use an index and a slice.", "popitem": "Build a new dict.",
-                     "setdefault": "Test with `in` and assign.", "add": "Build a new set."}
+MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update", "remove": "rt.remove",
+             "clear": "rt.cleared", "reverse": "rt.reverse", "sort": "rt.builtins.sorted"}
+# By the number of arguments; these give a value and the changed object.
+POPS = {"pop": ("rt.popped", "rt.popped_at", "rt.popped_or"), "setdefault": (None, "rt.set_default", "rt.set_default")}
+REFUSED_MUTATIONS = {"popitem": "Build a new dict.", "add": "Build a new set.", "discard": "Build a new set."}
 AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
               "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
               "subtract": "rt.at_subtract", "power": "rt.at_power"}
@@ -51,7 +54,9 @@ def method(lowering, node):
         return call(f"np.{attr}", [base, *args], keywords, node)
     if attr in CONTAINER_METHODS:
         return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
-    if attr in MUTATIONS or attr in REFUSED_MUTATIONS:
+    if attr in POPS and isinstance(node.func.value, gast.Name) and node.func.value.id in lowering.counts:
+        return popped(lowering, POPS[attr][len(args)], base, args, node)
+    if attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS:
         refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
                REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
     if attr == "_replace" and not args:
@@ -62,12 +67,21 @@ def method(lowering, node):
     return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)
 
 
+def popped(lowering, path, base, args, node):
+    """``xs.pop(i)`` gives the item and rebinds xs to the rest."""
+    made = calls.call_known_with(lowering, Object(lookup(path)), [base, *args], {}, node)
+    pair = lowering.store_temp(made, "pair", node)
+    item = lowering.temp("item")
+    lowering.out.append(assign([item, base.id], pair, node))
+    return name(item, node)
+
+
 def mutation(lowering, value, node):
     """``xs.append(v)`` as a statement rebinds xs; returns whether this was one."""
     function = value.func
     if not isinstance(function, gast.Attribute) or lowering.known(function) is not None:
         return False
-    if function.attr in REFUSED_MUTATIONS and function.attr not in ("pop",):
+    if function.attr in REFUSED_MUTATIONS:
         refuse(node, lowering.unit, f".{function.attr}() changes its object in place, which is not supported in a "
                "transformed function", REFUSED_MUTATIONS[function.attr])
     if function.attr not in MUTATIONS:
@@ -86,8 +100,9 @@ def mutation(lowering, value, node):
     if base.id not in lowering.counts:
         refuse(node, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no outer object",
                "Make the list inside the function, or return what is to be added.")
-    args = [lowering.atom(a) for a in value.args]
-    lowering.emit(base.id, call(MUTATIONS[function.attr], [name(base.id, node), *args], node=node), node)
+    args, keywords = arguments(lowering, value)
+    made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(base.id, node), *args], keywords, node)
+    lowering.emit(base.id, made, node)
     return True
 
 
