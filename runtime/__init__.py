@@ -11,7 +11,7 @@ from runtime.sequence import Chain, Stacked, SymbolicRange, enumerate, range, re
 from runtime.control import cond, for_loop, while_loop
 from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit
-from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, unbroadcast
+from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, one_like_complex, unbroadcast
 from runtime.containers import (append, as_arrays, attribute, checked_index, checked_key, clear, cleared, construct, contains, count_of, entries, extend, fields_of, getitem, insert, instantiate_shell, is_dict, lanes_filled, listed, only_fields, pack, pairs, parts, place_of, popped, popped_at, popped_or,
                                 reiter, remove, repair, reverse, set_default, replace_fields, restore, rule_parts, seal, setitem, setitem_dot, unattribute, unindex, unseal, uniter, unpairs, update, without, without_fields, without_key,
                                 zero_to_number)
@@ -19,7 +19,7 @@ from functools import partial
 
 from runtime import builtins
 from runtime.ops import *
-from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, unalign, unspread, where)
+from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, unalign, unspread, where)
 from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows

@@ -1,7 +1,7 @@
 """Helpers of batched code: the batch axis is axis 0 of everything that carries one."""
 from __future__ import annotations
 
-from runtime.cotangent import CONTAINERS, _items, _rebuild, shape_of
+from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
 from runtime.zero import ZERO, Like
@@ -294,6 +294,39 @@ def move_axes(x, axes):
     if isinstance(axes, dict):
         return {k: move_axes(x[k], axes[k]) for k in x}
     return _rebuild(x, [move_axes(item, axis) for item, axis in zip(x, axes)])
+
+
+def map_entries(x, axes):
+    """Move mapped axes to the front, and give the entries of a dict that are not mapped the batch axis of those that are."""
+    return _mapped(x, axes, mapped_size(x, axes))
+
+
+def _mapped(x, axes, size):
+    if axes is None:
+        return spread(x, size)
+    if isinstance(axes, int):
+        return move_axis(x, axes, 0)
+    if isinstance(axes, dict):
+        return {k: _mapped(x[k], axes[k], size) for k in x}
+    return _rebuild(x, [_mapped(item, axis, size) for item, axis in zip(x, axes)])
+
+
+@op(constant=True, unbatched=True, batch=lambda x, axes, over=(): mapped_size(like(x, 1), axes))
+def mapped_size(x, axes):
+    """Return the length of the mapped axes of a value, given as ``in_axes`` gives them."""
+    if axes is None:
+        return None
+    if isinstance(axes, int):
+        items = [x]
+        while items:
+            item = items.pop()
+            if isinstance(item, CONTAINERS):
+                items += _items(item)
+            elif item is not ZERO:
+                return item.shape[axes]
+        return None
+    pairs = [(x[k], a) for k, a in axes.items()] if isinstance(axes, dict) else list(zip(x, axes))
+    return next((size for size in [mapped_size(item, axis) for item, axis in pairs] if size is not None), None)
 
 
 def permute_batch(x, perm):

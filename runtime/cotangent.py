@@ -112,6 +112,26 @@ def one_like(out):
     return _one(dtype)
 
 
+@op(constant=True, batch=lambda out, over=(): _ones_like_complex(out))
+def one_like_complex(out):
+    """Return the cotangent that starts a holomorphic gradient: one, of the dtype of the complex scalar ``out``.
+
+    Raises TypeError when ``out`` is not a complex scalar.
+    """
+    shape, dtype = shape_of(out), numpy.dtype(dtype_of(out))
+    if shape != ():
+        raise TypeError(f"Gradient only defined for scalar-output functions. Output had shape: {shape}. "
+                        "Reduce it (np.sum, np.mean), or use jacrev or vjp.")
+    if dtype.kind != "c":
+        raise TypeError(f"grad with holomorphic=True requires outputs with complex dtype, but got {dtype.name}.")
+    return _one(dtype)
+
+
+def _ones_like_complex(out):
+    from runtime import numpy as np
+    return np.broadcast_to(one_like_complex(like(out, 1)), shape_of(out)[:1])
+
+
 @functools.lru_cache(maxsize=None)
 def _one(dtype):
     from runtime import numpy as np

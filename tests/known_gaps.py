@@ -4,8 +4,6 @@ A gap here is loud by construction: a wrong number can never hide behind it.
 """
 
 GAPS = {
-    # in_axes that map some entries of a dict and not others
-    "test_arguments_match_jax[vmap-dict-axes]": "ValueError",
     # a short loop over a list of traced values with a traced early end, under jit(grad)
     "test_random_program[2]": "ConcretizationError",
     # records of a branch that no lane takes, inside nested loops under vmap(grad)

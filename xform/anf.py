@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, methods, sequences, targets, transformations
+from xform.desugar import calls, compound, comprehensions, functions, methods, sequences, targets
 from xform.desugar.exits import single_exit
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
@@ -143,8 +143,6 @@ class Lowering:
                 if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript)):
                     self.statics[target.id] = known
                     return
-        if transformations.assign_direct(self, node):
-            return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and sequences.assign_items(self, node):
             return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):

@@ -55,6 +55,9 @@ def _known_call(lowering, node):
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))
     kind = transformation(callee)
+    if kind in ("vjp", "linearize") and node.args:
+        from xform.desugar.transformations import pair_of
+        return pair_of(lowering, kind, node)
     if kind and kind not in resolve.DIRECT_KINDS:
         if not node.args:
             return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg)))

@@ -111,10 +111,18 @@ def at_update(lowering, node):
     function = node.func
     inner = function.value
     if not (isinstance(inner, gast.Subscript) and isinstance(inner.value, gast.Attribute) and inner.value.attr == "at"
-            and function.attr in AT_METHODS):
+            and (function.attr in AT_METHODS or function.attr == "apply")):
         return None
     from xform.desugar.targets import index_value
     base = lowering.atom(inner.value.value)
     index = index_value(lowering, inner.slice, node)
     args, keywords = arguments(lowering, node)
-    return call(AT_METHODS[function.attr], [base, index, *args], keywords, node)
+    if function.attr == "apply":
+        known = lowering.known(node.args[0]) if node.args else None
+        if known is None:
+            refuse(node, lowering.unit, "the function that .at[].apply() applies is not known when the code is transformed",
+                   "Apply a function defined or imported by name, or a lambda.")
+        item = lowering.store_temp(call("rt.at_get", [base, index], node=node), "item", node)
+        applied = calls.call_known_with(lowering, calls.resolve.normal(known), [item], {}, node)
+        args = [lowering.store_temp(applied, "applied", node)]
+    return call(AT_METHODS.get(function.attr, "rt.at_set"), [base, index, *args], keywords, node)

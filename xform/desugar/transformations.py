@@ -16,17 +16,14 @@ from __future__ import annotations
 import gast
 
 from xform import resolve
-from xform.desugar.calls import UnitValue, direct, transformation
+from xform.desugar.calls import UnitValue, direct
 from xform.errors import refuse
-from xform.resolve import Partial
+from xform.resolve import Display, Partial
 from xform.syntax import assign, at, call, const, name
 from xform.unit import Unit
 
 def call_direct(lowering, kind, node):
     """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot)."""
-    if kind != "jvp":
-        refuse(node, lowering.unit, f"{kind} inside a transformed function must be unpacked where it is called",
-               f"Write `out, f_{kind} = {kind}(...)`.")
     known = lowering.known(node.args[0])
     if known is None:
         refuse(node, lowering.unit, "jvp of a function that is not known when the code is transformed",
@@ -58,44 +55,29 @@ def _spread(lowering, node, unit, place):
     return [name(n, place) for n in names]
 
 
-def assign_direct(lowering, node):
-    """``out, pullback = vjp(f, *primals)``: the second name becomes a compile-time function over the residuals."""
-    value = node.value
-    if not isinstance(value, gast.Call) or len(node.targets) != 1:
-        return False
-    callee = lowering.known(value.func)
-    kind = transformation(callee) if callee is not None else None
-    if kind not in ("vjp", "linearize"):
-        return False
-    target = node.targets[0]
-    if not (isinstance(target, gast.Tuple) and len(target.elts) == 2 and isinstance(target.elts[1], gast.Name)
-            and lowering.counts.get(target.elts[1].id) == 1):
-        refuse(node, lowering.unit, f"the result of {kind} must be unpacked into two names where it is called",
-               f"Write `out, f_{kind} = {kind}(...)`.")
+def pair_of(lowering, kind, node):
+    """``vjp(f, *primals)`` and ``linearize``: the output and, as a compile-time function over the residuals, the linear map."""
     from xform import pipeline
-    known = lowering.known(value.args[0])
+    known = lowering.known(node.args[0])
     if known is None:
         refuse(node, lowering.unit, f"{kind} of a function that is not known when the code is transformed",
                "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    if node.keywords:
+        refuse(node, lowering.unit, f"{kind} with options is not supported inside a transformed function", "Leave them out.")
     unit, prefix, _ = direct(lowering, resolve.normal(known), node)
     if not isinstance(unit, Unit):
         unit = pipeline.unit_of_callable(unit.value, lowering, node)
-    primals = [lowering.atom(a) for a in value.args[1:]]
+    primals = [lowering.atom(a) for a in node.args[1:]]
     if kind == "linearize":
         made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
         out = call(name(lowering.refer(unit.name, unit), node), prefix + primals, node=node)
-        from xform.desugar.targets import store_to
-        store_to(lowering, target.elts[0], lowering.store_temp(out, "out", node), node)
         push = pipeline.derive("pushforward", made, {}, 0)
-        lowering.statics[target.elts[1].id] = Partial(UnitValue(push), tuple(prefix + primals), ())
-        return True
+        linear = Partial(UnitValue(push), tuple(prefix + primals), ())
+        return Display((lowering.store_temp(out, "out", node), linear))
     forward, backward = pipeline.derive("halves", unit, {"count": len(primals)}, len(prefix))
     residuals = lowering.temp("residuals")
     pair = lowering.store_temp(call(name(lowering.refer(forward.name, forward), node), prefix + primals, node=node),
                                "pair", node)
     out = lowering.temp("out")
-    from xform.desugar.targets import store_to
     lowering.out.append(assign([out, residuals], pair, node))
-    store_to(lowering, target.elts[0], name(out, node), node)
-    lowering.statics[target.elts[1].id] = Partial(UnitValue(backward), (name(residuals, node),), ())
-    return True
+    return Display((name(out, node), Partial(UnitValue(backward), (name(residuals, node),), ())))

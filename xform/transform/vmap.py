@@ -151,12 +151,8 @@ def _flag(axis):
     if isinstance(axis, int):
         return True
     if isinstance(axis, dict):
-        flags = {k: _flag(v) for k, v in axis.items()}
-        kinds = set(flags.values())
-        if len(kinds) == 1:
-            return kinds.pop()
-        raise ValueError("vmap in_axes that map some entries of a dict and not others are not supported; pass the entries "
-                         "as separate arguments")
+        kinds = {_flag(v) for v in axis.values()}
+        return kinds.pop() if len(kinds) == 1 else True     # entries that are not mapped are given the batch, see _moved
     flags = tuple(_flag(a) for a in axis)
     return flags[0] if flags and all(f is flags[0] for f in flags) and flags[0] in (True, False) else flags
 
@@ -164,11 +160,20 @@ def _flag(axis):
 def _moved(param, axis):
     if axis in (None, 0):
         return []
+    if _mixed(axis):
+        return [assign(param, call("rt.map_entries", [name(param), expression_of(axis)]))]
     if isinstance(axis, int):
         return [assign(param, call("rt.move_axis", [name(param), const(axis), const(0)]))]
     if all(a in (0, None) for a in _flat(axis)):
         return []
     return [assign(param, call("rt.move_axes", [name(param), expression_of(axis)]))]
+
+
+def _mixed(axis):
+    """Whether some dict within has entries that are mapped and entries that are not."""
+    if isinstance(axis, dict):
+        return len({_flag(v) for v in axis.values()}) > 1 or any(map(_mixed, axis.values()))
+    return isinstance(axis, (tuple, list)) and any(map(_mixed, axis))
 
 
 def _flat(axis):
@@ -267,6 +272,9 @@ class _Batch:
         own = self.flags.of(atom)
         if own == flag or own is BOTTOM or flag is BOTTOM or not is_batched(flag):
             return clone(atom)
+        if isinstance(atom, gast.Tuple):        # an index: its parts carry the batch or not
+            return at(gast.Tuple([self.coerced(e, flag, node) if isinstance(e, gast.Name) else clone(e) for e in atom.elts],
+                                 gast.Load()), node)
         if isinstance(own, tuple) and own[:1] == (LIST,) and own[1] is BOTTOM:
             return clone(atom)
         return call("rt.spread", [clone(atom), self.size(), expression_of(literal(own))], node=node)
