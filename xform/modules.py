@@ -1,34 +1,39 @@
-"""The runtime's library under the names that users know: xform.numpy is runtime.numpy, and so on, imported on first use."""
+"""The public names that are not the compiler's own, found on first use: xform.numpy is runtime.numpy, and so on."""
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import sys
 
-LIBRARY = ("numpy", "lax", "nn", "random", "scipy", "tree_util", "tree", "dtypes", "image", "ops", "dlpack", "debug",
-           "flatten_util", "distributed", "sharding", "test_util")
+# public module -> where it is
+LIBRARY = {name: f"runtime.{name}" for name in (
+    "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding",
+    "profiler")}
+LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize"}
+
+# public name of the top level -> the module that holds it
+NAMES = {
+    "checkpoint": "xform.rematerialize", "remat": "xform.rematerialize", "checkpoint_policies": "xform.rematerialize",
+}
 
 
-SAME_AS = {"tree_util": "tree"}
-
-
-def runtime_name(fullname):
-    """The runtime module that a public module name stands for, or None."""
+def home(fullname):
+    """The module that a public module name stands for, or None."""
     parts = fullname.split(".")
     if len(parts) < 2 or parts[0] != "xform" or parts[1] not in LIBRARY:
         return None
-    return ".".join(["runtime", SAME_AS.get(parts[1], parts[1]), *parts[2:]])
+    return ".".join([LIBRARY[parts[1]], *parts[2:]])
 
 
 class _Finder:      # finder and loader in one; importlib.abc, whose classes say no more, takes 2 ms to import
     def find_spec(self, fullname, path=None, target=None):
-        name = runtime_name(fullname)
-        if name is None or importlib.util.find_spec(name) is None:
+        name = home(fullname)
+        if name is None or name == fullname or importlib.util.find_spec(name) is None:
             return None
         return importlib.util.spec_from_loader(fullname, self)
 
     def create_module(self, spec):
-        module = importlib.import_module(runtime_name(spec.name))
+        module = importlib.import_module(home(spec.name))
         self.own = module.__spec__, module.__loader__
         return module
 
@@ -37,13 +42,15 @@ class _Finder:      # finder and loader in one; importlib.abc, whose classes say
 
 
 def install():
-    """Make ``import xform.numpy`` and its like find the runtime's modules."""
+    """Make ``import xform.numpy`` and its like find the modules that they stand for."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 def attribute(name):
-    """``xform.numpy`` as an attribute, without an import statement of its own."""
+    """``xform.numpy`` and ``xform.checkpoint`` as attributes, without an import statement of their own."""
+    if name in NAMES:
+        return getattr(importlib.import_module(NAMES[name]), name)
     if name in LIBRARY:
         try:
             return importlib.import_module(f"xform.{name}")

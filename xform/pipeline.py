@@ -332,6 +332,11 @@ def pmap(unit, options, prefix):
     return boundary.pmap(unit, options, prefix)
 
 
+def checkpoint(unit, options, prefix):
+    from xform.transform import checkpoint as transform
+    return transform.checkpoint(unit, options, prefix)
+
+
 def jacfwd(unit, options, prefix):
     from xform.transform import jacobian
     return jacobian.forward(unit, options, prefix)
@@ -347,5 +352,6 @@ def hessian(unit, options, prefix):
 
 
 DERIVATIONS = {"grad": grad, "value_and_grad": value_and_grad, "jvp": jvp, "halves": halves, "pushforward": pushforward,
-               "vmap": vmap, "jit": jit, "pmap": pmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian}
+               "vmap": vmap, "jit": jit, "pmap": pmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
+               "checkpoint": checkpoint}
 

@@ -1,5 +1,5 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
-from runtime.ops.barrier import barrier
+from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
 from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray, unastype
@@ -33,6 +33,7 @@ from runtime.ops.windows import ungather
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
+    "checkpoint", "fenced", "fenced_leaf",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",

@@ -49,6 +49,8 @@ def _known_call(lowering, node):
         inner = lowering.known(node.args[0]) if node.args else None
         if inner is None:
             return None
+        if transformation(inner) and len(node.args) == 1:   # its options, not values of the program
+            return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
         return Partial(resolve.normal(inner), tuple(_argument(lowering, a) for a in node.args[1:]),
                        tuple((k.arg, _argument(lowering, k.value)) for k in node.keywords))
     if isinstance(callee, Object) and callee.value is runtime.batched:

@@ -1,4 +1,4 @@
-"""Boundaries: functions that the runtime enters specially (jit, pmap), and transformations of them.
+"""Boundaries: functions that the runtime enters specially (jit, pmap) or that are derived so (checkpoint), transformed.
 
 A derivative of jit(f) is jit of f's derivative: the boundary moves outward, its inner unit is transformed as it was
 before staging.
@@ -9,6 +9,7 @@ import inspect
 
 from xform.errors import TransformError
 from xform.syntax import call, function, name, pack, returns
+from xform.transform import checkpoint
 from xform.unit import Boundary, Unit
 
 
@@ -68,6 +69,8 @@ def wrapped(unit, kind, options, inner=None):
 def with_defaults(unit, provided):
     """A boundary around the function of the provided parameters alone; the others have their default values."""
     from xform import pipeline
+    if unit.boundary.kind == "checkpoint":
+        return checkpoint.with_defaults(unit, provided)
     inner = pipeline.with_defaults(unit.boundary.inner, provided)
     places = {unit.params.index(p): i for i, p in enumerate(provided)}
     options = dict(unit.boundary.options)
@@ -91,6 +94,8 @@ def halves(unit, flags):
     from xform.pipeline import halves_of
     from xform.transform.vjp import Halves
     boundary = unit.boundary
+    if boundary.kind == "checkpoint":
+        return checkpoint.halves(unit, flags)
     inner = _sealed(halves_of(boundary.inner, flags))
     if boundary.kind == "jit":
         static = boundary.option("static_argnums") or ()
@@ -161,6 +166,8 @@ def jvp(unit, flags):
     """The forward derivative of a boundary: a boundary around the inner one's."""
     from xform.pipeline import jvp_of
     boundary = unit.boundary
+    if boundary.kind == "checkpoint":
+        return checkpoint.jvp(unit, flags)
     inner = jvp_of(boundary.inner, flags)
     if boundary.kind == "jit":
         return wrapped(inner, "jit", _carry_static(boundary, len(flags)))
@@ -178,6 +185,8 @@ def vmap(unit, flags, axis_name):
     """A boundary with a batch axis: a boundary around the inner function with a batch axis."""
     from xform.pipeline import vmap_of
     boundary = unit.boundary
+    if boundary.kind == "checkpoint":
+        return checkpoint.vmap(unit, flags, axis_name)
     if boundary.kind == "jit":
         inner, out = vmap_of(boundary.inner, flags, axis_name)
         return wrapped(inner, "jit", _carry_static(boundary, len(flags))), out

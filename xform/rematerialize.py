@@ -1,0 +1,182 @@
+"""Rematerialization for users: checkpoint (remat), its policies, and names for values."""
+from __future__ import annotations
+
+import functools
+
+from runtime.ops.naming import checkpoint_name
+from xform import resolve
+from xform.api import Transformed
+
+__all__ = ["Offloadable", "Recompute", "Saveable", "checkpoint", "checkpoint_name", "checkpoint_policies", "print_saved_residuals",
+           "remat"]
+
+
+class Checkpointed(Transformed):
+    """A function whose derivative computes intermediate values again. A call runs the function itself."""
+    __slots__ = ()
+
+    def _call(self, *args, **kwargs):
+        return self.fun(*args, **kwargs)
+
+
+def checkpoint(fun=None, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=()):
+    """Return ``fun`` such that reverse mode keeps its arguments alone and computes what lies between again.
+
+    prevent_cse: put a barrier before the second computation, so that XLA under jit does not merge it with the first.
+    policy: one of ``checkpoint_policies``. ``everything_saveable`` turns recomputation off; every other policy is met by saving
+    nothing but the arguments: the derivative is the same, its memory the least, its time the most that the policy allows.
+    static_argnums, static_argnames: accepted; every argument keeps its Python value where it has one.
+    """
+    if fun is None:
+        return functools.partial(checkpoint, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums,
+                                 static_argnames=static_argnames)
+    if policy is not None and not callable(policy):
+        raise TypeError(f"checkpoint: policy must be one of checkpoint_policies, got {policy!r}")
+    options = {}
+    if prevent_cse is not True and not (isinstance(prevent_cse, (tuple, list)) and any(prevent_cse)):
+        options["prevent_cse"] = False
+    if policy is not None:
+        options["policy"] = policy
+    return Checkpointed("checkpoint", fun, options)
+
+
+remat = checkpoint
+resolve.TRANSFORMATIONS[checkpoint] = "checkpoint"
+
+
+# -- policies -----------------------------------------------------------------------------------------------------------
+
+class _Decision:
+    """What a policy says of one value."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return self.name
+
+
+Saveable, Recompute = _Decision("Saveable"), _Decision("Recompute")
+
+
+class Offloadable:
+    """Say that a value is kept in another memory."""
+
+    def __init__(self, src, dst):
+        self.src, self.dst = src, dst
+
+    def __repr__(self):
+        return f"Offloadable(src={self.src!r}, dst={self.dst!r})"
+
+
+def _is_product(prim):
+    return getattr(prim, "name", prim) in ("dot_general", "conv_general_dilated")
+
+
+def everything_saveable(*_, **__):
+    """Keep every value: no recomputation."""
+    return True
+
+
+everything_saveable.saves_everything = True
+
+
+def nothing_saveable(*_, **__):
+    """Keep the arguments alone."""
+    return False
+
+
+def dots_saveable(prim, *_, **__):
+    """Keep the results of products of matrices."""
+    return _is_product(prim)
+
+
+def dots_with_no_batch_dims_saveable(prim, *_, dimension_numbers=None, **__):
+    """Keep the results of products of matrices without batch axes."""
+    return _is_product(prim) and not (dimension_numbers and any(map(len, dimension_numbers[1])))
+
+
+def _named(kind, names):
+    def policy(prim, *_, name=None, **__):
+        """Decide by the name that checkpoint_name gave."""
+        of_name = getattr(prim, "name", prim) == "name"
+        if kind == "only":
+            return of_name and name in names
+        if kind == "but":
+            return of_name and name not in names
+        return not (of_name and name in names)
+    policy.__name__ = f"names_{kind}"
+    return policy
+
+
+class _Policies:
+    """The policies of checkpoint."""
+    _xform_namespace = True
+    everything_saveable = staticmethod(everything_saveable)
+    nothing_saveable = staticmethod(nothing_saveable)
+    dots_saveable = checkpoint_dots = staticmethod(dots_saveable)
+    dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = staticmethod(dots_with_no_batch_dims_saveable)
+
+    @staticmethod
+    def save_only_these_names(*names_which_can_be_saved):
+        """Keep the values with these names."""
+        return _named("only", frozenset(names_which_can_be_saved))
+
+    @staticmethod
+    def save_any_names_but_these(*names_not_to_save):
+        """Keep the values with names other than these."""
+        return _named("but", frozenset(names_not_to_save))
+
+    @staticmethod
+    def save_anything_except_these_names(*names_not_to_save):
+        """Keep every value but those with these names."""
+        return _named("except", frozenset(names_not_to_save))
+
+    @staticmethod
+    def save_from_both_policies(policy_1, policy_2):
+        """Keep what either policy keeps."""
+        def policy(*args, **params):
+            return policy_1(*args, **params) or policy_2(*args, **params)
+        return policy
+
+    @staticmethod
+    def save_and_offload_only_these_names(*, names_which_can_be_saved, names_which_can_be_offloaded, offload_src, offload_dst):
+        """Keep the values with these names, some of them in another memory."""
+        def policy(prim, *_, name=None, **__):
+            if getattr(prim, "name", prim) != "name":
+                return Recompute
+            if name in names_which_can_be_offloaded:
+                return Offloadable(offload_src, offload_dst)
+            return Saveable if name in names_which_can_be_saved else Recompute
+        return policy
+
+    @staticmethod
+    def offload_dot_with_no_batch_dims(offload_src, offload_dst):
+        """Keep products of matrices without batch axes in another memory."""
+        def policy(prim, *args, **params):
+            return Offloadable(offload_src, offload_dst) if dots_with_no_batch_dims_saveable(prim, *args, **params) else Recompute
+        return policy
+
+
+checkpoint_policies = _Policies()
+
+
+def print_saved_residuals(f, *args, **kwargs):
+    """Print the type of each array that the forward half of ``f`` keeps for the backward half."""
+    from runtime.array import Array
+    from runtime.tree import tree_leaves
+    from xform.api import Target, _entry_for, bind_arguments, differentiable, run
+    if kwargs:
+        f = functools.partial(f, **kwargs)
+    inner, (forward, _) = _entry_for("halves", f, {"count": len(args)}, {})
+    assert isinstance(inner, Target)
+    values = bind_arguments(inner, args, {})
+    for i, name in enumerate(inner.unit.params):
+        if i >= len(inner.values) and i < len(inner.values) + len(args):
+            values[i] = differentiable(values[i], "vjp", inner.unit, name, {})
+    arguments = {id(leaf): name for name, value in zip(inner.unit.params, values) for leaf in tree_leaves(value)}
+    _, (kept, *_) = run(forward, values)
+    for leaf in tree_leaves(kept):
+        if isinstance(leaf, Array):
+            origin = f"from the argument {arguments[id(leaf)]}" if id(leaf) in arguments else "computed"
+            print(f"{leaf.aval} {origin}")
