@@ -17,6 +17,7 @@ from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, 
 from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.scatter import (extremal_share, factors, regathered, scattered, single, unscattered, unwinners, winners)
+from runtime.ops.schur import sylvester
 from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
 from runtime.ops.shape import reshape_again, reshape_like
@@ -35,7 +36,7 @@ __all__ = (
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
     "checkpoint", "fenced", "fenced_leaf",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
-    "expn", "spence_slope", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
+    "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "make_complex", "other_factors", "pick_places", "picked", "quiet", "rearranged", "rearranged_again", "recumsum", "regathered",

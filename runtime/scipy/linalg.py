@@ -3,6 +3,11 @@ from runtime.numpy import linalg as _linalg
 from runtime.ops.fact import fact as _fact
 from runtime.ops.linalg import packed_lu as _packed_lu
 from runtime.ops.linalg import solve_triangular as _solve_triangular
+from runtime.scipy.decompositions import (eigh_tridiagonal, expm_frechet, funm, hessenberg, lu_solve, polar, qr_multiply, rsf2csf,
+                                          schur, solve_sylvester, sqrtm)
+from runtime.scipy.decompositions import pivoted_qr as _pivoted_qr
+from runtime.scipy.matrices import (circulant, companion, convolution_matrix, dft, fiedler, fiedler_companion, hadamard, hankel,
+                                    helmert, hilbert, invhilbert, invpascal, leslie, pascal, toeplitz)
 
 
 def cholesky(a, lower=False, overwrite_a=False, check_finite=True):
@@ -78,13 +83,14 @@ def svd(a, full_matrices=True, compute_uv=True, overwrite_a=False, check_finite=
 
 
 def qr(a, overwrite_a=False, lwork=None, mode="full", pivoting=False, check_finite=True):
-    """Return (q, r); ``mode``: "full", "economic", or "r" for (r,)."""
+    """Return (q, r); ``mode``: "full", "economic", or "r" for (r,); with ``pivoting``, the order of the columns too."""
+    if mode not in ("full", "economic", "r"):
+        raise ValueError(f"qr: mode must be 'full', 'economic' or 'r', got {mode!r}")
     if pivoting:
-        raise NotImplementedError("qr: pivoting is not supported")
+        q, r, order = _pivoted_qr(a, "reduced" if mode == "economic" else "complete")
+        return (r, order) if mode == "r" else (q, r, order)
     if mode == "r":
         return (_linalg.qr(a, "r"),)
-    if mode not in ("full", "economic"):
-        raise ValueError("qr: mode must be 'full', 'economic' or 'r'")
     found = _linalg.qr(a, "complete" if mode == "full" else "reduced")
     return found[0], found[1]
 

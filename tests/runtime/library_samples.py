@@ -113,7 +113,26 @@ scipy.signal.csd(signal[0], signal[1], nperseg=16)[1] | scipy.signal.csd(signal,
 scipy.signal.csd(signal[0], signal[1, :50], window=np.ones(10))[1] | scipy.signal.istft(scipy.signal.stft(signal, nperseg=16)[2], nperseg=16)[1]
 scipy.signal.istft(lax.complex(img, img * img))[1] | scipy.signal.istft(lax.complex(img, -img), 2.0, window="boxcar", boundary=False, time_axis=0, freq_axis=1)[1]
 """
-GROUPS = {"special": SPECIAL, "signal": SIGNAL, "small": SMALL, "stats": STATS}
+MATRICES = """
+scipy.linalg.toeplitz(v) | scipy.linalg.toeplitz(v, row) | scipy.linalg.toeplitz(x, row) | scipy.linalg.hankel(v) | scipy.linalg.hankel(row, v)
+scipy.linalg.hankel(x, y) | scipy.linalg.circulant(v) | scipy.linalg.circulant(x) | scipy.linalg.leslie(v, four) | scipy.linalg.companion(v)
+scipy.linalg.companion(p) | scipy.linalg.fiedler(v) | scipy.linalg.fiedler_companion(v) | scipy.linalg.fiedler_companion(long[:7])
+scipy.linalg.fiedler_companion(p) | scipy.linalg.fiedler_companion(v[:2]) | scipy.linalg.convolution_matrix(v, 3) | scipy.linalg.convolution_matrix(v, 4, "same")
+scipy.linalg.convolution_matrix(v, 7, "valid") | scipy.linalg.convolution_matrix(x, 5, "same") | scipy.linalg.hilbert(4) | scipy.linalg.invhilbert(4)
+scipy.linalg.pascal(5) | scipy.linalg.pascal(5, "lower") | scipy.linalg.invpascal(4) | scipy.linalg.invpascal(4, "upper") | scipy.linalg.helmert(5)
+scipy.linalg.helmert(4, full=True) | scipy.linalg.hadamard(8) | scipy.linalg.hadamard(4, dtype=float) | scipy.linalg.dft(6) | scipy.linalg.dft(4, "sqrtn")
+scipy.linalg.schur(a)[0] # d | scipy.linalg.schur(a, "complex")[1] # d | scipy.linalg.hessenberg(a) # d | scipy.linalg.hessenberg(a, calc_q=True) # d
+scipy.linalg.rsf2csf(*scipy.linalg.schur(tri))[0] # v | scipy.linalg.sqrtm(h) # f | scipy.linalg.sqrtm(tri + 2 * h) # f
+scipy.linalg.solve_sylvester(h, tri, a) # f | scipy.linalg.solve_sylvester(h, h[:2, :2], z) # f | scipy.linalg.polar(tri)[0] # f | scipy.linalg.polar(z)[1] # f
+scipy.linalg.polar(z.T, "left")[1] # f | scipy.linalg.polar(tri, "left", method="svd") | scipy.linalg.expm_frechet(0.3 * a, tri)[1]
+scipy.linalg.expm_frechet(0.3 * a, h, compute_expm=False) | scipy.linalg.funm(h, np.exp) # v | scipy.linalg.lu_solve(scipy.linalg.lu_factor(tri), row) # d
+scipy.linalg.lu_solve(scipy.linalg.lu_factor(tri), z, trans=1) # d | scipy.linalg.lu_solve((h, np.array([1, 3, 2, 3])), row)
+scipy.linalg.lu_solve((h, np.array([1, 3, 2, 3])), z, trans=2) | scipy.linalg.qr_multiply(z, row) | scipy.linalg.qr_multiply(a, z, "left")[0] # f
+scipy.linalg.qr_multiply(a, row, pivoting=True) | scipy.linalg.qr_multiply(z, h, conjugate=True)[0] # f | scipy.linalg.qr(a, pivoting=True) | scipy.linalg.qr(a, pivoting=True)[0] # f | scipy.linalg.qr(a)[0] # f
+scipy.linalg.qr(z, mode="economic", pivoting=True) | scipy.linalg.qr(z.T, mode="r", pivoting=True) | scipy.linalg.eigh_tridiagonal(four, x[0], eigvals_only=True) # f
+scipy.linalg.eigh_tridiagonal(row, u[0], eigvals_only=True, select="i", select_range=(1, 2)) # f | np.abs(scipy.linalg.eigh_tridiagonal(row, u[0])[1]) # f
+"""
+GROUPS = {"special": SPECIAL, "matrices": MATRICES, "signal": SIGNAL, "small": SMALL, "stats": STATS}
 
 
 def samples():

@@ -141,3 +141,44 @@ def test_derivatives_that_are_not_known_are_refused():
         scipy.special.zeta(2.0)
     with pytest.raises(ValueError, match="order v must be"):
         scipy.special.bessel_jn(1.0, v=60)
+
+
+def test_factors_rebuild_their_matrices():
+    for a in (A, S, A + 1j * S):
+        t, z = scipy.linalg.schur(a)
+        numpy.testing.assert_allclose(z @ t @ numpy.conj(numpy.asarray(z)).T, a, atol=2e-5)
+        h, q = scipy.linalg.hessenberg(a, calc_q=True)
+        numpy.testing.assert_allclose(q @ h @ numpy.conj(numpy.asarray(q)).T, a, atol=2e-5)
+        q, r, order = scipy.linalg.qr(a[:, :3], pivoting=True)
+        numpy.testing.assert_allclose(q @ r, a[:, numpy.asarray(order)], atol=2e-5)
+        u, p = scipy.linalg.polar(a[:3], "left")
+        numpy.testing.assert_allclose(p @ u, a[:3], atol=2e-5)
+        root = scipy.linalg.sqrtm(a)
+        numpy.testing.assert_allclose(root @ root, a, atol=5e-5)
+    t, z = scipy.linalg.rsf2csf(*scipy.linalg.schur(A))
+    numpy.testing.assert_allclose(numpy.tril(t, -1), 0)
+    numpy.testing.assert_allclose(z @ t @ numpy.conj(numpy.asarray(z)).T, A, atol=2e-5)
+    x = scipy.linalg.solve_sylvester(A, S, B @ B.T)
+    numpy.testing.assert_allclose(A @ x + x @ S, B @ B.T, atol=1e-4)
+    assert numpy.isnan(numpy.asarray(scipy.linalg.solve_sylvester(A, -A, A))).all()
+
+
+@pytest.mark.parametrize("call, error, words", [
+    (lambda: scipy.linalg.leslie(V, V), ValueError, "one less"), (lambda: scipy.linalg.hadamard(6), ValueError, "power of 2"),
+    (lambda: scipy.linalg.schur(A, "other"), ValueError, "output='other'"), (lambda: scipy.linalg.hankel(1.0), ValueError, "scalar"),
+    (lambda: scipy.linalg.solve_sylvester(A, A, B), ValueError, r"\(m, m\), \(n, n\)"), (lambda: scipy.linalg.polar(A, "up"), ValueError, "side"),
+    (lambda: scipy.linalg.lu_solve(scipy.linalg.lu_factor(A), V, trans=3), ValueError, "trans"),
+    (lambda: scipy.linalg.qr_multiply(A, B, "right"), ValueError, "columns"), (lambda: scipy.linalg.dft(4, dtype=float), ValueError, "complex"),
+    (lambda: scipy.linalg.eigh_tridiagonal(V, V), ValueError, "one shorter"), (lambda: scipy.linalg.sqrtm(A, 4), NotImplementedError, "blocksize=1"),
+    (lambda: xform.grad(lambda a: np.sum(scipy.linalg.schur(a)[0]))(A), xform.TransformError, "no derivative rule")])
+def test_linalg_errors(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_scipy_has_jaxs_names():
+    import importlib
+    for name in ("linalg", "special", "stats", "signal", "integrate", "ndimage", "fft", "cluster.vq", "stats.beta", "stats.norm"):
+        ours, theirs = importlib.import_module(f"runtime.scipy.{name}"), importlib.import_module(f"jax.scipy.{name}")
+        missing = {n for n in dir(theirs) if not n.startswith("_")} - set(dir(ours)) - {"lpmn", "lpmn_values", "sph_harm"}
+        assert not missing, f"{name}: {missing}"
