@@ -150,7 +150,7 @@ class Transformed:
 
     def _vmap(self, args, kwargs):
         inner, values = self._bound(args, kwargs)
-        extra, values = vmap_arguments(self, inner, values, len(args))
+        extra, values = vmap_arguments(self, inner, values, len(args), tuple(kwargs))
         return run(self._entry((inner.unit, repr(extra)), inner, extra), values)
 
     def _boundary_entry(self, inner, args, kwargs, values):
@@ -294,10 +294,10 @@ def arguments_to_differentiate(self, inner, values):
     return values
 
 
-def vmap_arguments(self, inner, values, count):
+def vmap_arguments(self, inner, values, count, named):
     """(specialisation, values) of a vmapped call; ValueError when sizes of mapped axes differ."""
     from xform.transform.vmap import axes_of
-    axes = axes_of(inner.unit, self.options, len(inner.values), count, len(values))
+    axes = axes_of(inner.unit, self.options, len(inner.values), count, len(values), named)
     mapped = {}
     for param, value, axis in zip(inner.unit.params, values, axes):
         _mapped_leaves(mapped, param, value, axis)

@@ -88,8 +88,10 @@ def _check_depth(unit, flags):
                              "of a recursive function do", hint="Write the recursion as a loop, or batch before differentiating.")
 
 
-def axes_of(unit, options, prefix, count, total):
-    """The in_axes entry of every parameter of a call with ``count`` positional arguments."""
+def axes_of(unit, options, prefix, count, total, named=()):
+    """The in_axes entry of every parameter of a call with ``count`` positional arguments; keyword arguments are mapped
+    over axis 0, what a call leaves to its default is not.
+    """
     given = options.get("in_axes", 0)
     if isinstance(given, (tuple, list)):
         if len(given) != count:
@@ -99,7 +101,7 @@ def axes_of(unit, options, prefix, count, total):
     else:
         axes = [given] * count
     axes = [None] * prefix + axes
-    return tuple(axes + [None] * (total - len(axes)))
+    return tuple(axes + [0 if p in named else None for p in unit.params[len(axes):total]])
 
 
 def derive(unit, options, prefix):
@@ -269,12 +271,12 @@ class _Batch:
 
     def coerced(self, atom, flag, node):
         """An expression for an atom with at least the batching that ``flag`` says."""
-        own = self.flags.of(atom)
-        if own == flag or own is BOTTOM or flag is BOTTOM or not is_batched(flag):
-            return clone(atom)
         if isinstance(atom, gast.Tuple):        # an index: its parts carry the batch or not
             return at(gast.Tuple([self.coerced(e, flag, node) if isinstance(e, gast.Name) else clone(e) for e in atom.elts],
                                  gast.Load()), node)
+        own = self.flags.of(atom)
+        if own == flag or own is BOTTOM or flag is BOTTOM or not is_batched(flag):
+            return clone(atom)
         if isinstance(own, tuple) and own[:1] == (LIST,) and own[1] is BOTTOM:
             return clone(atom)
         return call("rt.spread", [clone(atom), self.size(), expression_of(literal(own))], node=node)

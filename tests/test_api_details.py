@@ -1,0 +1,85 @@
+"""Details of the transformations' interface that programs rely on, beside jax."""
+import jax as reference
+import jax.numpy as jnp
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+
+C = onp.arange(24.0, dtype="float32").reshape(2, 3, 4)
+
+
+def keyword_is_mapped(jax, np):
+    return jax.vmap(lambda x, k=1.0: x * k)(np.ones(3), k=np.arange(3.0))
+
+
+def default_is_not_mapped(jax, np):
+    return jax.vmap(lambda x, k=2.0: x * k)(np.ones(3))
+
+
+def some_entries_of_a_dict(jax, np):
+    return jax.vmap(lambda d: d["a"] * d["b"], in_axes=({"a": 0, "b": None},))({"a": np.arange(3.0), "b": 2.0})
+
+
+def some_entries_under_a_gradient(jax, np):
+    def loss(p, x):
+        return ((p["w"] @ x) * p["s"]).sum()
+    p = {"w": np.arange(12.0).reshape(2, 2, 3), "s": np.ones(2)}
+    return jax.vmap(jax.grad(loss), in_axes=({"w": 0, "s": None}, 0))(p, np.ones((2, 3)))
+
+
+def index_of_mixed_parts(jax, np):
+    c = np.asarray(C)
+    return jax.vmap(lambda k, i: c[k - 1, :, i], (0, None))(np.array([1, 2]), np.array([1, 2, 3]))
+
+
+def index_of_mixed_numbers(jax, np):
+    c = np.asarray(C)
+    return jax.vmap(lambda k, i: c[k - 1, :, i], (0, None))(np.array([1, 2]), 1)
+
+
+def applied_in_place(jax, np):
+    if jax is reference:    # it has no derivative of apply
+        return jax.grad(lambda a: (a.at[0].set(np.sin(a[0])) * a).sum())(np.array([0.5, 2.0]))
+    return jax.grad(lambda a: (a.at[0].apply(np.sin) * a).sum())(np.array([0.5, 2.0]))
+
+
+def pullback_as_a_value(jax, np):
+    return jax.grad(lambda x: jax.vjp(np.sin, x)[1](x)[0])(0.5)
+
+
+def pullback_in_a_loop(jax, np):
+    def f(x):
+        out, pull = jax.vjp(lambda t: t ** 3, x)
+        total = out
+        for scale in (1.0, 2.0):
+            (d,) = pull(scale)
+            total = total + d
+        return total
+    return jax.grad(f)(0.5)
+
+
+def linear_map_as_a_value(jax, np):
+    return jax.grad(lambda x: jax.linearize(np.sin, x)[1](x))(0.5)
+
+
+def holomorphic(jax, np):
+    return jax.grad(lambda z: z * z * np.exp(z), holomorphic=True)(1.0 + 2.0j)
+
+
+def branch_without_operands(jax, np):
+    return jax.jit(lambda p, k, q: jax.lax.cond(p > 0, lambda: k, lambda: q))(1.0, 2.0, 3.0)
+
+
+CASES = [keyword_is_mapped, default_is_not_mapped, some_entries_of_a_dict, some_entries_under_a_gradient, index_of_mixed_parts,
+         index_of_mixed_numbers, applied_in_place, pullback_as_a_value, pullback_in_a_loop, linear_map_as_a_value, holomorphic,
+         branch_without_operands]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_jax_does(case):
+    ours, theirs = case(xform, np), case(reference, jnp)
+    for one, other in zip(xform.tree_util.tree_leaves(ours), reference.tree_util.tree_leaves(theirs), strict=True):
+        assert onp.asarray(one).dtype == other.dtype
+        onp.testing.assert_allclose(one, other, rtol=1e-5)
