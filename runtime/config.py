@@ -31,12 +31,20 @@ def _env_count(name: str) -> int | None:
     return int(text)
 
 
+CHOICES = {"numpy_rank_promotion": ("allow", "warn", "raise"), "numpy_dtype_promotion": ("standard", "strict")}
+
+
 class Config:
     """Named settings, read as attributes; ``jax_`` or ``xform_`` may precede a name.
 
     enable_x64: keep 64-bit types instead of narrowing them to 32 bits.
     disable_jit: call the plain Python function wherever ``jit`` would stage it.
-    debug_nans: check the results of eager operations for NaN.
+    debug_nans, debug_infs: check the results of eager operations and compiled functions for NaN, for infinities.
+    log_compiles: log each compilation (logger "runtime.execute", level WARNING).
+    explain_cache_misses: log why a jitted function is staged again (logger "runtime.jit").
+    check_tracer_leaks: changes nothing: an array used after the staging that made it always raises LeakError.
+    numpy_rank_promotion: "allow", "warn" or "raise" where operands of different rank are broadcast.
+    numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes have no common one.
     num_cpu_devices: CPU devices of the first client (None: one, or what XLA_FLAGS says).
     platforms: comma-separated platforms to try, in order (None: an accelerator when there is one, else cpu).
     threefry_partitionable: draw random streams whose parts can be made apart; off, those of JAX before its version 0.5.
@@ -48,6 +56,12 @@ class Config:
             "enable_x64": _env_flag(("XFORM_ENABLE_X64", "JAX_ENABLE_X64"), False),
             "disable_jit": _env_flag(("XFORM_DISABLE_JIT", "JAX_DISABLE_JIT"), False),
             "debug_nans": _env_flag(("XFORM_DEBUG_NANS", "JAX_DEBUG_NANS"), False),
+            "debug_infs": _env_flag(("XFORM_DEBUG_INFS", "JAX_DEBUG_INFS"), False),
+            "log_compiles": _env_flag(("XFORM_LOG_COMPILES", "JAX_LOG_COMPILES"), False),
+            "explain_cache_misses": _env_flag(("XFORM_EXPLAIN_CACHE_MISSES", "JAX_EXPLAIN_CACHE_MISSES"), False),
+            "check_tracer_leaks": False,
+            "numpy_rank_promotion": "allow",
+            "numpy_dtype_promotion": "standard",
             "num_cpu_devices": _env_count("XFORM_CPU_DEVICES"),
             "platforms": os.environ.get("XFORM_PLATFORMS") or os.environ.get("JAX_PLATFORMS") or None,
             "threefry_partitionable": _env_flag(("XFORM_THREEFRY_PARTITIONABLE", "JAX_THREEFRY_PARTITIONABLE"), True),
@@ -81,6 +95,8 @@ class Config:
             if not isinstance(value, (bool, int)):
                 raise TypeError(f"config.update: {name} takes a bool, not {type(value).__name__}")
             value = bool(value)
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ValueError(f"config.update: {name} takes one of {', '.join(map(repr, CHOICES[key]))}, not {value!r}")
         if old == value:
             return
         self._values[key] = value

@@ -1,6 +1,7 @@
 """Compiles StableHLO text and runs operations eagerly: one cached executable per operation, types and attributes."""
 from __future__ import annotations
 
+import logging
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from runtime import cache, xla
 from runtime.config import config
 from runtime.device import Placement, check_usable, default_placement, move, placement_of
 from runtime.hlo import Module, Value
-from runtime.types import Aval
+from runtime.types import Aval, kind
 
 ArrayImpl = xla.ArrayImpl
 SMALL = 1 << 14  # elements up to which a kernel's compile time matters more than its speed
@@ -35,6 +36,8 @@ def compile_text(text: str, place: Placement, options=None):
     if "lapack_" in text and place.platform == "cpu":
         xla.use_lapack()
     options = options or compile_options()
+    if config.log_compiles:
+        logging.getLogger(__name__).warning("Compiling %s for %s", text.partition("{")[0].removeprefix("module @").strip(), place.device)
     try:
         return _compile(text, place, options)
     except xla.XlaError as error:
@@ -124,14 +127,19 @@ def explain(error: Exception, buffers) -> Exception:
 
 
 def check_nans(label: str, buffers) -> None:
-    """Raise FloatingPointError if a result has a NaN; called when debug_nans is set."""
+    """Raise FloatingPointError if a result has a NaN or an infinity; called when debug_nans or debug_infs is set."""
     from runtime.device import to_numpy
     for buffer in buffers:
         host = to_numpy(buffer)
-        if host.dtype.kind in "fcV" and np.isnan(host.astype(np.complex64 if host.dtype.kind == "c" else np.float32)).any():
+        if kind(host.dtype) not in "fc":
+            continue
+        host = host.astype(np.complex128 if kind(host.dtype) == "c" else np.float64)
+        if config.debug_nans and np.isnan(host).any():
             raise FloatingPointError(f"invalid value (nan) encountered in {label}")
+        if config.debug_infs and np.isinf(host).any():
+            raise FloatingPointError(f"invalid value (inf) encountered in {label}")
 
 
-def nan_checks() -> bool:
+def value_checks() -> bool:
     """Tell whether results are to be checked."""
-    return config.debug_nans
+    return config.debug_nans or config.debug_infs

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import sys
 import threading
 import weakref
@@ -15,7 +16,7 @@ from runtime.array import Array
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, program_key, structure
-from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain
+from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
 from runtime.stage import ShapeDtypeStruct, Staged, eval_shape, stage
@@ -62,7 +63,7 @@ class Program:
             results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
-        if config.debug_nans:
+        if value_checks():
             check_nans(self.staged.module.name, results)
         return results
 
@@ -81,7 +82,7 @@ class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
 
 def _fast_path(program: Program, count: int) -> _FastPath | None:
     """Return what the C++ dispatcher needs to run a program by itself, or None if it cannot."""
-    if program.runner is not None or config.debug_nans:
+    if program.runner is not None or value_checks():
         return None
     n, sharding = len(program.staged.out_avals), program.place.sharding
     out = program.out_tree.unflatten([Array(...)] * n)
@@ -201,18 +202,32 @@ class _Function:
         arrays = [leaf if isinstance(leaf, Array) else self.argument(leaf) for leaf in leaves]
         buffers = buffers_of(arrays)
         place = placement(self.device) if self.device is not None else placement_of(buffers)
-        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64, config.threefry_partitionable)
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64, config.threefry_partitionable,
+               config.default_matmul_precision, config.numpy_rank_promotion, config.numpy_dtype_promotion)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
                 program = self.programs.get(key)
                 if program is None:
+                    if config.explain_cache_misses:
+                        self.explain_miss(key)
                     program = Program(self.stage(args, kwargs, dynamic), place, self.compiler_options)
                     self.programs[key] = program
         placed = buffers if program.runner is not None else move(buffers, place)
         raw = any(not isinstance(leaf, Array) for leaf in leaves)
         moved = any(a is not b for a, b in zip(buffers, placed))
         return program, placed, not moved and not (raw and "jax" in sys.modules)
+
+    def explain_miss(self, key) -> None:
+        """Log in what a call differs from those that this function was compiled for."""
+        parts = ("structure of the arguments", "types of the arrays", "static arguments", "device", "enable_x64",
+                 "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion", "numpy_dtype_promotion")
+        if not self.programs:
+            why = "never called before"
+        else:
+            closest = min(self.programs, key=lambda known: sum(a != b for a, b in zip(known, key)))
+            why = "; ".join(f"{part}: {b} instead of {a}" for part, a, b in zip(parts, closest, key) if a != b)
+        logging.getLogger(__name__).warning("%s is staged again: %s", self.name, why)
 
     def argument(self, leaf) -> Array:
         """Return an argument's leaf as an Array; TypeError, saying what else to do, if it is no data."""
@@ -230,7 +245,7 @@ class _Function:
         program, buffers, fast = self.program(args, kwargs, _concrete)
         results = program.run(buffers)
         fast_path = _fast_path(program, len(buffers)) if fast else None
-        if not kwargs and program.runner is None and not config.debug_nans:
+        if not kwargs and program.runner is None and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 
@@ -306,7 +321,8 @@ def clear_caches() -> None:
 def _on_config(option: str) -> None:
     if option == "enable_x64":
         xla.settle_states(config.enable_x64)
-    if option in ("enable_x64", "disable_jit", "debug_nans", "default_device", "threefry_partitionable"):
+    if option in ("enable_x64", "disable_jit", "debug_nans", "debug_infs", "default_device", "default_matmul_precision",
+                  "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion"):
         for function in list(_functions):
             function._clear_cache()
             function.forget()  # the compiled programs stay, found again by their key

@@ -71,13 +71,13 @@ class Primitive:
                 if (made.size if type(made) is Aval else sum(m.size for m in made)) > _EMIT_FROM:
                     return self._stage(buffers, params)
             kernel = store(self, key, Kernel(self, avals, params, default_placement()))
-        if not params and kernel.single and not settings["debug_nans"]:
+        if not params and kernel.single and not (settings["debug_nans"] or settings["debug_infs"]):
             self._note(kernel, avals, home)
         try:
             results = kernel.execute(buffers).consume_with_handlers(kernel.handlers)
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
-        if settings["debug_nans"]:
+        if settings["debug_nans"] or settings["debug_infs"]:
             check_nans(self.name, results)
         if kernel.single:
             return Array(results[0])
@@ -166,7 +166,7 @@ def _of_two(prim: Primitive) -> Callable:
 def _drop_kernels(option: str) -> None:
     for prim in primitives:
         prim.direct.clear()
-    if option in ("enable_x64", "default_matmul_precision", "threefry_partitionable"):
+    if option in ("enable_x64", "default_matmul_precision", "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion"):
         for prim in primitives:
             prim.cache.clear()
 

@@ -5,11 +5,11 @@ import numpy as np
 
 from runtime import xla
 from runtime.array import Array
-from runtime.device import commit, default_placement, move, placement, to_numpy
+from runtime.device import client, commit, default_placement, move, placement, to_numpy
 from runtime.primitive import as_operand
 from runtime.tree import tree_leaves, tree_map
 from runtime.types import KEY
-from runtime.xla import ArrayImpl
+from runtime.xla import ArrayImpl, transfer_guards
 
 
 def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
@@ -25,7 +25,12 @@ def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
             return array
         buffer = move([array._v], place)[0]
         return Array(buffer if buffer._committed else commit(buffer, place))
-    return tree_map(one, x)
+    guard = transfer_guards.thread_local_state()
+    before, guard.explicit_device_put = guard.explicit_device_put, True
+    try:
+        return tree_map(one, x)
+    finally:
+        guard.explicit_device_put = before
 
 
 def device_get(x):
@@ -34,7 +39,12 @@ def device_get(x):
     for leaf in leaves:
         if len(leaf._v._sharding._device_assignment) == 1 and not leaf._v.is_deleted():
             leaf._v._copy_single_device_array_to_host_async()
-    return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) and leaf.dtype != KEY else leaf, x)
+    guard = transfer_guards.thread_local_state()
+    before, guard.explicit_device_get = guard.explicit_device_get, True
+    try:
+        return tree_map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) and leaf.dtype != KEY else leaf, x)
+    finally:
+        guard.explicit_device_get = before
 
 
 def block_until_ready(x):
@@ -44,8 +54,9 @@ def block_until_ready(x):
 
 
 def live_arrays(platform=None) -> list[Array]:
-    """Return the arrays that hold memory on the default device's client."""
-    return [Array(v) for v in default_placement().client.live_arrays() if not v.is_deleted() and v.aval is not None]
+    """Return the arrays that hold memory on the devices of a platform (default: the default device's)."""
+    found = default_placement().client if platform is None else client(platform)
+    return [Array(v) for v in found.live_arrays() if not v.is_deleted() and v.aval is not None]
 
 
 __all__ = ["block_until_ready", "device_get", "device_put", "live_arrays", "to_numpy"]

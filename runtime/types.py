@@ -180,10 +180,25 @@ def _join(nodes: frozenset):
     return least[0]
 
 
+def _check_strict(pairs: tuple) -> None:
+    """Refuse types that strict promotion keeps apart: only Python's numbers adapt, and only to dtypes that hold their kind."""
+    order = "iufc"
+    strong = {dtype for dtype, weak in pairs if not weak}
+    kinds = [kind(dtype) for dtype, weak in pairs if weak]
+    fits = len(strong) <= 1 and all("b" != kind(dtype) and max(map(order.find, kinds), default=0) <= max(order.find(kind(dtype)), 1)
+                                    for dtype in (strong if kinds else ()))
+    if not fits:
+        names = ", ".join(sorted({dtype_name(dtype) + " (weak)" * weak for dtype, weak in pairs}))
+        raise TypePromotionError(f"Input dtypes {names} have no available implicit dtype promotion path when "
+                                 "numpy_dtype_promotion=strict. Cast the inputs with astype, or set numpy_dtype_promotion=standard.")
+
+
 @functools.lru_cache(maxsize=8192)
-def _promote(pairs: tuple, x64: bool) -> tuple[np.dtype, bool]:
+def _promote(pairs: tuple, x64: bool, promotion: str = "standard") -> tuple[np.dtype, bool]:
     dtypes = {dtype for dtype, _ in pairs}
     weak = [w for _, w in pairs]
+    if promotion == "strict":
+        _check_strict(pairs)
     if len(pairs) == 1:
         return canonical_dtype(pairs[0][0]), pairs[0][1]
     if len(dtypes) == 1 and not all(weak):
@@ -212,7 +227,7 @@ def result_type(*args, return_weak_type_flag: bool = False):
     """
     if not args:
         raise ValueError("result_type: at least one array or dtype is required")
-    found = _promote(tuple(_dtype_and_weak(arg) for arg in args), config.enable_x64)
+    found = _promote(tuple(_dtype_and_weak(arg) for arg in args), config.enable_x64, config.numpy_dtype_promotion)
     return found if return_weak_type_flag else found[0]
 
 
@@ -232,7 +247,8 @@ def promote_types(a, b) -> np.dtype:
 
 def promote_avals(*avals: Aval) -> tuple[np.dtype, bool]:
     """Return ``(dtype, weak_type)`` for avals that meet in one operation."""
-    return _promote(tuple([(a.dtype, a.weak_type and a.dtype != bool) for a in avals]), config.enable_x64)
+    return _promote(tuple([(a.dtype, a.weak_type and a.dtype != bool) for a in avals]), config.enable_x64,
+                    config.numpy_dtype_promotion)
 
 
 def broadcast_shapes(*shapes) -> tuple[int, ...]:

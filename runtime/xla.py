@@ -46,6 +46,7 @@ distributed_service = _jax.get_distributed_runtime_service
 distributed_client = _jax.get_distributed_runtime_client
 interface_version = _jax.ifrt_version_number
 cpp_jit = _jax.pjit
+transfer_guards = _jax.guard_lib
 
 
 class SingleDevice(xc.SingleDeviceSharding):

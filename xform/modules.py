@@ -13,6 +13,14 @@ LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize"}
 
 # public name of the top level -> the module that holds it
 NAMES = {
+    **dict.fromkeys(("debug_nans", "debug_infs", "log_compiles", "explain_cache_misses", "checking_leaks", "check_tracer_leaks",
+                     "numpy_rank_promotion", "numpy_dtype_promotion", "default_matmul_precision", "default_device",
+                     "transfer_guard", "transfer_guard_host_to_device", "transfer_guard_device_to_host",
+                     "transfer_guard_device_to_device", "ensure_compile_time_eval", "named_scope", "named_call", "host_id",
+                     "host_count", "host_ids", "process_indices", "print_environment_info", "effects_barrier",
+                     "copy_to_host_async"), "runtime.contexts"),
+    **dict.fromkeys(("eval_shape", "linear_transpose", "closure_convert", "typeof"), "xform.shapes"),
+    "live_arrays": "runtime.transfer", "clear_caches": "runtime.jit", "Device": "runtime.xla", "float0": "runtime.dtypes",
     "checkpoint": "xform.rematerialize", "remat": "xform.rematerialize", "checkpoint_policies": "xform.rematerialize",
 }
 

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 
 from runtime.array import Array
+from runtime.config import config
 from runtime.execute import EXACT
 from runtime.hlo import Module, Value, into
 from runtime.op import op
@@ -27,6 +29,8 @@ def join_shapes(name: str, avals) -> tuple:
     shape = avals[0].shape
     for other in avals:
         if other.shape != shape:
+            if config.numpy_rank_promotion != "allow":
+                _rank_promotion(name, avals)
             try:
                 return broadcast_shapes(*[a.shape for a in avals])
             except ValueError:
@@ -34,6 +38,17 @@ def join_shapes(name: str, avals) -> tuple:
                 raise TypeError(f"{name} got incompatible shapes for broadcasting: {shapes}. Sizes must be equal, or 1, "
                                 "counted from the last axis; reshape one operand.") from None
     return shape
+
+
+def _rank_promotion(name: str, avals) -> None:
+    """Warn of arrays of different ranks in one operation, or refuse them, as the configuration says."""
+    if len({a.ndim for a in avals if a.ndim}) > 1:
+        shapes = ", ".join([str(a.shape) for a in avals])
+        if config.numpy_rank_promotion == "raise":
+            raise ValueError(f"Operands could not be broadcast together for {name} on shapes {shapes} and with the config option "
+                             "numpy_rank_promotion='raise'. Reshape one operand to the rank of the other.")
+        warnings.warn(f"Following NumPy automatic rank promotion for {name} on shapes {shapes}. Set the config option "
+                      "numpy_rank_promotion='allow' to disable this warning.", stacklevel=4)
 
 
 def check_kinds(name: str, dtype, accepted: str) -> None:

@@ -1,0 +1,182 @@
+"""Contexts change what runs inside them, and nothing after them; questions about functions are answered without running them."""
+from __future__ import annotations
+
+import logging
+
+import jax as oracle
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform as jax
+import xform.numpy as np
+
+X = np.arange(3.0)
+
+
+@pytest.mark.parametrize("context, bad", [(jax.debug_nans, np.nan), (jax.debug_infs, np.inf)])
+def test_bad_values_raise_inside_only(context, bad):
+    def double(x):
+        return x + x
+    jitted = jax.jit(double)
+    bad = np.full((3,), bad)
+    with context(True):
+        for function in (double, jitted):
+            numpy.testing.assert_array_equal(function(X), 2 * numpy.arange(3))
+            with pytest.raises(FloatingPointError, match="invalid value"):
+                function(bad)
+    double(bad), jitted(bad)
+    with pytest.raises(FloatingPointError), context():
+        double(bad)
+
+
+def test_infinities_are_no_nans():
+    with jax.debug_nans(True):
+        assert np.isinf(np.asarray(1.0) / 0.0)
+
+
+def test_rank_promotion():
+    row, table = np.ones(3), np.ones((2, 3))
+    with jax.numpy_rank_promotion("raise"):
+        with pytest.raises(ValueError, match=r"sub on shapes \(3,\), \(2, 3\).*numpy_rank_promotion='raise'"):
+            row - table
+        with pytest.raises(ValueError, match="rank"):
+            jax.jit(lambda a, b: a - b)(row, table)
+        assert (table - 1.0).shape == (2, 3)
+    with jax.numpy_rank_promotion("warn"), pytest.warns(UserWarning, match="rank promotion"):
+        row - table
+    assert (row - table).shape == (2, 3)
+    with pytest.raises(ValueError, match="'allow', 'warn', 'raise'"):
+        jax.config.update("jax_numpy_rank_promotion", "never")
+
+
+OPERANDS = {"f32": lambda m: m.ones(2, "float32"), "i32": lambda m: m.ones(2, "int32"), "bool": lambda m: m.ones(2, "bool"),
+            "f16": lambda m: m.ones(2, "float16"), "c64": lambda m: m.ones(2, "complex64"), "1": lambda m: 1, "1.5": lambda m: 1.5,
+            "1j": lambda m: 1j, "True": lambda m: True, "u8": lambda m: m.ones(2, "uint8")}
+
+
+@pytest.mark.parametrize("b", OPERANDS)
+@pytest.mark.parametrize("a", ["f32", "i32", "bool", "c64", "u8"])
+def test_strict_dtype_promotion(a, b):
+    with oracle.numpy_dtype_promotion("strict"):
+        try:
+            expected = (OPERANDS[a](jnp) + OPERANDS[b](jnp)).dtype
+        except oracle.dtypes.TypePromotionError:
+            expected = None
+    with jax.numpy_dtype_promotion("strict"):
+        if expected is None:
+            with pytest.raises(jax.dtypes.TypePromotionError, match="strict"):
+                OPERANDS[a](np) + OPERANDS[b](np)
+        else:
+            assert (OPERANDS[a](np) + OPERANDS[b](np)).dtype == expected
+    OPERANDS[a](np) + OPERANDS[b](np)
+
+
+def test_compilations_and_misses_are_logged(caplog):
+    function = jax.jit(lambda x: x * 37.25 - x)
+    with caplog.at_level(logging.WARNING), jax.log_compiles(), jax.explain_cache_misses():
+        function(X)
+        assert "Compiling" in caplog.text and "never called before" in caplog.text
+        caplog.clear()
+        function(X)
+        assert caplog.text == ""
+        function(np.ones(2))
+        assert "float32[2]" in caplog.text and "types of the arrays" in caplog.text
+    caplog.clear()
+    function(np.ones(4))
+    assert caplog.text == ""
+
+
+def test_transfers_are_guarded():
+    two = jax.device_put(2.0)
+    with jax.transfer_guard("disallow"):
+        with pytest.raises(RuntimeError, match="Disallowed host-to-device transfer"):
+            np.asarray(numpy.arange(5.0))
+        numpy.testing.assert_array_equal(jax.device_put(numpy.arange(5.0)), numpy.arange(5.0))
+        numpy.testing.assert_array_equal(X * two, 2 * numpy.arange(3))
+    with jax.transfer_guard_host_to_device("disallow_explicit"), pytest.raises(RuntimeError, match="Disallowed"):
+        jax.device_put(numpy.arange(5.0))
+    np.asarray(numpy.arange(5.0))
+    with pytest.raises(ValueError, match="'disallow'"):
+        with jax.transfer_guard("never"):
+            pass
+
+
+def test_default_device():
+    second = jax.devices()[1]
+    with jax.default_device(second):
+        assert np.ones(2).devices() == {second}
+    assert np.ones(2).devices() == {jax.devices()[0]}
+
+
+def test_known_values_are_computed_at_once():
+    seen = []
+
+    def outer():
+        with jax.ensure_compile_time_eval():
+            seen.append(float(np.ones(3).sum()))
+        return seen[-1]
+    assert outer() == 3.0
+
+
+def scoped(x):
+    with jax.named_scope("inside"):
+        y = np.sin(x)
+    with jax.ensure_compile_time_eval():
+        scale = np.sum(np.ones(3))
+    return np.sum(y * scale)
+
+
+def test_scopes_in_transformed_functions():
+    numpy.testing.assert_allclose(jax.jit(jax.grad(scoped))(X), 3 * np.cos(X), rtol=1e-6)
+    with jax.named_scope("around") as name:
+        assert name == "around"
+    with pytest.raises(TypeError, match="must be a string"):
+        jax.named_scope(3)
+    named = jax.named_call(scoped, name="layer")
+    numpy.testing.assert_allclose(named(X), scoped(X))
+    numpy.testing.assert_allclose(jax.grad(lambda x: named(x) * 2)(X), 6 * np.cos(X), rtol=1e-6)
+
+
+def test_facts_of_the_process(capsys):
+    assert jax.host_id() == jax.process_index() == 0 and jax.host_count() == 1
+    assert jax.process_indices() == jax.host_ids() == [0]
+    jax.print_environment_info()
+    assert "jaxlib" in capsys.readouterr().out
+    assert "devices" in jax.print_environment_info(return_string=True)
+    made = np.full((7, 7), 3.0)
+    assert any(a.shape == (7, 7) for a in jax.live_arrays())
+    assert isinstance(jax.devices()[0], jax.Device)
+    jax.effects_barrier()
+    assert jax.copy_to_host_async({"a": made})["a"] is made
+    jax.clear_caches()
+
+
+def test_eval_shape_computes_nothing():
+    def function(x, w):
+        if x.shape[0] > 2:
+            x = x[:2]
+        return {"out": x @ w, "n": 3}
+    args = jax.ShapeDtypeStruct((5, 4), "float32"), np.ones((4, 2))
+    found = jax.eval_shape(function, *args)
+    expected = oracle.eval_shape(function, oracle.ShapeDtypeStruct((5, 4), "float32"), jnp.ones((4, 2)))
+    assert found["out"].shape == expected["out"].shape == (2, 2) and found["out"].dtype == expected["out"].dtype
+    assert found["n"].dtype == expected["n"].dtype
+    assert jax.typeof(X).shape == (3,) and jax.typeof(1.5).weak_type
+
+
+def test_linear_transpose():
+    matrix = np.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    transpose = jax.linear_transpose(lambda x: matrix @ x, jax.ShapeDtypeStruct((3,), "float32"))
+    (found,) = transpose(np.asarray([1.0, -1.0]))
+    numpy.testing.assert_allclose(found, [-3, -3, -3])
+    with pytest.raises(TypeError, match="float and complex"):
+        jax.linear_transpose(lambda x: x * 2, 3)
+
+
+def test_closure_convert():
+    weight = np.asarray([2.0, 3.0, 4.0])
+    converted, consts = jax.closure_convert(lambda x: x * weight, X)
+    assert len(consts) == 1 and consts[0] is weight
+    numpy.testing.assert_allclose(converted(X, consts[0] * 10), numpy.arange(3) * 10 * numpy.array([2, 3, 4]))
+    assert jax.closure_convert(scoped, X) == (scoped, [])
