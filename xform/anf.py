@@ -26,12 +26,13 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, methods, sequences, targets
+from xform.desugar import calls, compound, comprehensions, functions, methods, objects, sequences, targets
 from xform.desugar.exits import single_exit
+from xform.desugar.titles import title
 from xform.errors import refuse
-from xform.library import ALIASES, ATTRIBUTES, RESULTS, UNARY, canonical, lookup
+from xform.library import ALIASES, ATTRIBUTES, canonical, lookup
 from xform.names import Names
-from xform.resolve import Display, Object
+from xform.resolve import Display, Instance, Object
 from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
@@ -64,6 +65,8 @@ class Lowering:
         self.tree = tree
         self.counts = functions.binding_counts(tree)
         self.statics = dict(statics or {})
+        self.given = dict(self.statics)     # the compile-time values among the arguments
+        self.passed = {}        # calls that change objects: id -> these objects
         self.names = Names(self.counts)
         self.names.used |= functions.names_in(tree)
         self.temps = unit.temps
@@ -92,7 +95,7 @@ class Lowering:
         last = statements[-1]
         self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
         self.block(statements[:-1])
-        known = self.known(last.value)
+        known = objects.give_back(self, last) or self.known(last.value)
         if known is not None and not isinstance(known, Object) and resolve.is_static(known):
             sequences.return_function(self, known, last)
         else:
@@ -138,6 +141,8 @@ class Lowering:
 
     def do_Assign(self, node):
         for target in node.targets:
+            if objects.assigned(self, target, node):
+                return
             if isinstance(target, gast.Name) and (self.counts.get(target.id, 2) == 1 or self.is_result(target.id)):
                 known = self.known(node.value)
                 if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript)):
@@ -153,6 +158,8 @@ class Lowering:
             targets.store_to(self, target, value, node)
 
     def is_static(self, known):
+        if isinstance(known, Instance):
+            return True
         if resolve.items_of(known) is not None:
             return resolve.is_static(known)
         return resolve.is_function(known) and not (isinstance(known, Object) and isinstance(known.value, type))
@@ -319,39 +326,17 @@ class Lowering:
         path = dotted(node)
         return bool(path) and path.split(".")[0] in ("np", "rt", "lax", "nn", "random")
 
-    def title(self, value, node):
-        """A name for the result of an expression, after what makes it."""
-        path = self.callee_path(value)
-        if path:
-            return RESULTS.get(path, path.rpartition(".")[2])
-        if isinstance(value, gast.Subscript):
-            return "item"
-        if isinstance(value, gast.Attribute):
-            return value.attr
-        if isinstance(value, gast.Call) and isinstance(value.func, gast.Name):
-            return value.func.id + "_out"
-        if isinstance(value, (gast.Tuple, gast.List, gast.Dict)):
-            return "items"
-        return "value" if not isinstance(value, gast.UnaryOp) else "negated"
-
-    @staticmethod
-    def callee_path(value):
-        from xform.library import BINARY, COMPARE
-        if isinstance(value, gast.BinOp):
-            return BINARY[type(value.op)]
-        if isinstance(value, gast.UnaryOp):
-            return UNARY.get(type(value.op))
-        if isinstance(value, gast.Compare):
-            return COMPARE.get(type(value.ops[0]))
-        if isinstance(value, gast.Call) and isinstance(value.func, gast.Attribute):
-            return dotted(value.func)
-        return None
+    title = staticmethod(title)
 
     def value(self, node):
         """Lower an expression to a core value: one operation on atoms."""
         known = self.known(node)
         if known is not None:
             return self.materialise(known, node)
+        if isinstance(node, (gast.BinOp, gast.UnaryOp, gast.Compare, gast.Subscript)):
+            made = objects.operator_call(self, node)
+            if made is not None:
+                return self.value(made)
         method = getattr(self, "on_" + type(node).__name__, None)
         if method is None:
             why, hint = REFUSED.get(type(node), (f"{type(node).__name__} expressions are not supported", ""))
@@ -371,6 +356,9 @@ class Lowering:
             return None if isinstance(found, str) else found
         if isinstance(node, gast.Attribute):
             base = self.known(node.value)
+            if isinstance(base, Instance):
+                found = objects.attribute(self, base, node.attr, node)
+                return None if isinstance(found, gast.AST) else found
             return None if base is None else resolve.attribute(base, node.attr)
         if isinstance(node, gast.Lambda):
             return functions.nested(self, node)
@@ -379,6 +367,10 @@ class Lowering:
         if isinstance(node, (gast.Tuple, gast.List, gast.Dict, gast.ListComp, gast.GeneratorExp)) and not isinstance(
                 getattr(node, "ctx", None), gast.Store):
             return sequences.display(self, node)
+        if isinstance(node, (gast.BinOp, gast.UnaryOp, gast.Compare, gast.Subscript)):
+            made = objects.operator_call(self, node)
+            if made is not None:
+                return self.known(made)
         if isinstance(node, gast.Subscript):
             found = sequences.item(self, node)
             return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found
@@ -386,6 +378,9 @@ class Lowering:
 
     def materialise(self, known, node):
         """A compile-time value where a run-time value is wanted."""
+        if isinstance(known, Instance):
+            refuse(node, self.unit, f"an object of class {known.cls.__name__} that is made here is stored or returned as a value",
+                   "Return its attributes, or use a NamedTuple.")
         if isinstance(known, Display):
             items = [clone(i) if isinstance(i, gast.AST) else calls.atom_of(self, i, node) for i in known.items]
             if known.keys is None:
@@ -549,6 +544,8 @@ class Lowering:
         return self.atom(node)
 
     def on_Attribute(self, node):
+        if isinstance(self.known(node.value), Instance):
+            return objects.read(self, self.known(node.value), node.attr, node)
         value = self.atom(node.value)
         if node.attr in ATTRIBUTES and not isinstance(value, gast.Attribute):
             return call(ATTRIBUTES[node.attr], [value], node=node)

@@ -15,7 +15,7 @@ from runtime.dispatch import dispatcher, structure
 from runtime.primitive import place_of
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from xform import pipeline, resolve
-from xform.errors import TransformError
+from xform.errors import TransformError, refuse
 from xform.emit import collect, emit
 from xform.inputs import bind_arguments, differentiable, numeric, plain
 from xform.library import is_runtime
@@ -100,6 +100,9 @@ class Transformed:
 
     def derived(self, inner: Target, extra=None, options=None) -> Unit:
         """The unit of this transformation of an already reduced target."""
+        if inner.unit.result is not None:
+            refuse(inner.unit.tree.body[-1], inner.unit, f"{inner.unit.name} returns a function or an object, not arrays",
+                   "Return arrays or containers of them; transform the function that it returns.")
         options = {**(self.options if options is None else options), **(extra or {})}
         return pipeline.derive(self.kind, inner.unit, options, len(inner.values))
 

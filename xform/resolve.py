@@ -6,6 +6,7 @@ the locals it closes over, a partial application, or a transformation of one of 
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
 import types
 from dataclasses import dataclass
@@ -79,11 +80,51 @@ class Display:
     kind: type = tuple
 
 
+class Instance:
+    """An object made inside the function: the class, and for each attribute the local that holds it or a compile-time value."""
+
+    def __init__(self, cls, fields):
+        self.cls, self.fields = cls, fields
+        self.written = set()    # attributes assigned since the function got the object
+        self.copied = False     # whether another name has a copy of the attributes
+
+    def changed(self):
+        return bool(self.written) or any(isinstance(v, Instance) and v.changed() for v in self.fields.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Super:
+    """``super()`` in a method of a class."""
+    instance: Instance
+    cls: type
+
+
+def bound(found, instance, cls, value):
+    """A class attribute as read from an object."""
+    if isinstance(found, staticmethod):
+        return Object(found.__func__)
+    if isinstance(found, classmethod):
+        return Partial(Object(found.__func__), (Object(cls),), ())
+    if isinstance(found, types.FunctionType):
+        return Partial(Object(found), (instance,), ())
+    return Object(value)
+
+
+def is_user_class(value) -> bool:
+    """Whether objects of a class are taken apart: plain Python classes, that make and store their attributes as usual."""
+    return (isinstance(value, type) and not value.__module__.split(".")[0] in ("runtime", "xform", "jaxlib") and value.__module__ not in ("builtins", "functools", "numpy")
+            and value.__new__ is object.__new__ and not issubclass(value, BaseException) and "__getattr__" not in dir(value)
+            and value.__getattribute__ is object.__getattribute__
+            and (value.__setattr__ is object.__setattr__ or dataclasses.is_dataclass(value))
+            and (dataclasses.is_dataclass(value) or isinstance(value.__init__, types.FunctionType)
+                 or value.__init__ is object.__init__))
+
+
 def is_function(known) -> bool:
     """Whether a compile-time value is something to call."""
     if isinstance(known, Object):
         return callable(known.value)
-    return known is not None and not isinstance(known, Display)
+    return known is not None and not isinstance(known, (Display, Instance, Super))
 
 
 def items_of(known):
@@ -113,6 +154,8 @@ def captured_names(known):
         return list(known.env)
     if isinstance(known, Display):
         return _captured_by(known.items)
+    if isinstance(known, Instance):
+        return _captured_by(known.fields.values())
     if isinstance(known, Partial):
         return captured_names(known.fn) + _captured_by([*known.args, *(v for _, v in known.keywords)])
     if isinstance(known, Derived):
@@ -139,6 +182,8 @@ def renamed(known, mapping):
 
     if isinstance(known, Display):
         return Display(tuple(map(one, known.items)), known.keys, known.kind)
+    if isinstance(known, Instance):
+        return Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
     if isinstance(known, Partial):
         return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
                        tuple((k, one(v)) for k, v in known.keywords))
@@ -167,11 +212,15 @@ def shape_of(known, numbers=None):
         return ("partial", shape_of(known.fn, numbers), tuple(map(one, known.args)), tuple((k, one(v)) for k, v in known.keywords))
     if isinstance(known, Display):
         return ("display", tuple(map(one, known.items)), known.keys, known.kind)
+    if isinstance(known, Instance):
+        return ("instance", known.cls, tuple((k, one(v)) for k, v in known.fields.items()))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 
 
 def normal(known):
     """Unfold objects that stand for something simpler: partials, bound methods, transformed functions."""
+    if isinstance(known, Instance):
+        return Partial(Object(known.cls.__call__), (known,), ()) if hasattr(known.cls, "__call__") else known
     if not isinstance(known, Object):
         return known
     value = known.value
@@ -199,7 +248,7 @@ def is_static(known) -> bool:
     if not isinstance(known, Object):
         return known is not None
     value = known.value
-    if isinstance(value, types.ModuleType) or holds_functions(value):
+    if isinstance(value, types.ModuleType) or holds_functions(value) or is_user_class(value):
         return True
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type)):
         return False
@@ -219,6 +268,11 @@ def global_object(identifier, cells, namespace):
 
 def attribute(known, attr):
     """An attribute of a known object, where reading it now is what reading it later would give."""
+    if isinstance(known, Super):
+        order = type.mro(known.instance.cls)
+        for cls in order[order.index(known.cls) + 1:]:
+            if attr in vars(cls):
+                return bound(vars(cls)[attr], known.instance, known.instance.cls, vars(cls)[attr])
     if not isinstance(known, Object):
         return None
     value = known.value

@@ -33,6 +33,7 @@ class Unit:
     core: bool = False          # whether the tree is in the core language (grammar.py) or in the readable form
     function: Any = None        # the Python object that this unit was read from, when there is one
     result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
+    writes: tuple = ()          # parameters, objects all, whose changed attributes follow the result in what ``result`` describes
     signature: Any = None       # inspect.Signature for binding calls
 
     @property

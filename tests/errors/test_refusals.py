@@ -61,13 +61,15 @@ def matching(x):
 
 
 def attribute_assignment(x):
-    y = Holder()
-    y.value = x
-    return y.value
+    HELD.value = x
+    return HELD.value
 
 
 class Holder:
     """Something with attributes."""
+
+
+HELD = Holder()
 
 
 def global_append(x):
@@ -131,7 +133,7 @@ REFUSED = [
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
     (nonlocal_assignment, "nonlocal y", "assigning an outer function's variable is not supported", "Return the value instead."),
     (matching, "match {", "**rest in a match of a transformed function is not supported", "Read the keys by name."),
-    (attribute_assignment, "y.value = x", "assigning an attribute is not supported in a transformed function", "Return the new value"),
+    (attribute_assignment, "HELD.value = x", "assigning an attribute is not supported in a transformed function", "Return the new value"),
     (global_append, "ITEMS.append(x)", "'ITEMS' is not a local variable: a transformed function changes no outer object",
      "Make the list inside the function"),
     (global_element, "ITEMS[0] = x", "'ITEMS' is not a local variable", ""),

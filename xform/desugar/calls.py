@@ -27,7 +27,7 @@ from runtime.tree import tree_map
 from xform import resolve
 from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
-from xform.resolve import Closure, Derived, Display, Object, Partial
+from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
 from xform.unit import Unit
 
@@ -68,14 +68,22 @@ def _known_call(lowering, node):
     if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
     if kind is None:
+        from xform.desugar import objects
+        if isinstance(callee, Object) and resolve.is_user_class(callee.value):
+            return objects.make(lowering, callee.value, node)
+        if isinstance(callee, Object) and callee.value is super:
+            return objects.super_of(lowering, node)
         return _folded(lowering, callee, node) or _returned(lowering, callee, node)
     return None
 
 
 def _folded(lowering, callee, node):
-    """``len`` and ``callable`` of what is known at transform time."""
+    """``len``, ``callable`` and ``isinstance`` of what is known at transform time."""
     value = callee.value if isinstance(callee, Object) else None
-    if value not in (len, callable) or len(node.args) != 1 or node.keywords:
+    if value is isinstance and len(node.args) == 2:
+        known, kinds = lowering.known(node.args[0]), lowering.known(node.args[1])
+        return Object(issubclass(known.cls, kinds.value)) if isinstance(known, Instance) and isinstance(kinds, Object) else None
+    if not isinstance(value, types.BuiltinFunctionType) or value not in (len, callable) or len(node.args) != 1 or node.keywords:
         return None
     known = lowering.known(node.args[0])
     if value is callable:
@@ -87,7 +95,9 @@ def _folded(lowering, callee, node):
 def _returned(lowering, callee, node):
     """The function that a call of a user function returns, over what the call's result says that it captures."""
     inner = resolve.normal(callee)
+    with_object = False
     while isinstance(inner, Partial):
+        with_object = with_object or any(isinstance(a, Instance) for a in inner.args)
         inner = resolve.normal(inner.fn)
     if isinstance(inner, Object):
         if not isinstance(inner.value, types.FunctionType) or canonical(inner.value) or rule_of(inner.value) is not None:
@@ -95,11 +105,23 @@ def _returned(lowering, callee, node):
     elif not isinstance(inner, Closure) or isinstance(inner.nested, UnitValue):
         return None
     from xform.desugar.sequences import returns_function
-    if not returns_function(inner):
+    with_object = with_object or any(isinstance(lowering.known(a), Instance) for a in [
+        *node.args, *[k.value for k in node.keywords]] if isinstance(a, (gast.Name, gast.Call)))
+    if not with_object and not returns_function(inner):
         return None
     before = set(lowering.env)
     value = lower(lowering, node)
-    lowering.__dict__.setdefault("lowered", {})[id(node)] = value, node
+    found = result_of_call(lowering, value, node, before)
+    if isinstance(found, gast.AST):
+        if with_object and isinstance(found, gast.Call):    # now: a later part of the expression may change the object
+            found = lowering.store_temp(found, lowering.title(found, node), node)
+        lowering.__dict__.setdefault("lowered", {})[id(node)] = found, node
+        return None
+    return found
+
+
+def result_of_call(lowering, value, node, before=()):
+    """The compile-time value that a lowered call gives, after its changes to objects; the call itself when it gives data."""
     target = lowering.env.get(value.func.id) if isinstance(value, gast.Call) and isinstance(value.func, gast.Name) else None
     if isinstance(target, types.FunctionType):
         from xform.desugar.functions import unit_of
@@ -109,7 +131,7 @@ def _returned(lowering, callee, node):
                 del lowering.env[value.func.id]
             value.func = name(lowering.refer(target.name, target), node)
     if not isinstance(target, Unit) or target.result is None:
-        return None
+        return value
     known, captured = target.result
     held = {c: lowering.temp(c) for c in captured}
     if len(captured) == 1:
@@ -117,7 +139,13 @@ def _returned(lowering, callee, node):
     elif captured:
         made = lowering.store_temp(value, "captured", node)
         lowering.out.append(assign(list(held.values()), made, node))
-    return resolve.renamed(known, held)
+    known = resolve.renamed(known, held)
+    if not target.writes:
+        return known
+    from xform.desugar.objects import write_back
+    for given, changed in zip(lowering.passed.pop(id(value)), known.items[1:]):
+        write_back(lowering, given, changed, node)
+    return known.items[0]
 
 
 def transformation(known):
@@ -368,11 +396,16 @@ def call_object(lowering, callee, args, keywords, node):
         statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
         statics.update(variadic)
         if statics:
+            given = set(names[:len(args)]) | set(keywords)
+            statics.update({p.name: Object(p.default) for p in inspect.signature(target).parameters.values()
+                            if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
             unit, passed = specialise(lowering, target, statics, node)
             rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
             more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
             own = bind(lowering, unit, rest, more, node, callee)
-            return call(name(lowering.refer(unit.name, unit), node), [name(n, node) for n in passed] + own, node=node)
+            made = call(name(lowering.refer(unit.name, unit), node), [name(n, node) for n in passed] + own, node=node)
+            lowering.passed[id(made)] = [statics[p] for p in unit.writes]
+            return made
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, a, node) for k, a in keywords.items()}
     if path:

@@ -230,7 +230,11 @@ class Nested:
                 lowering.names.take(param)
             signature = self.signature()
             unit.signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in statics])
-            lowering.run(params + [p for p in parameters(self.tree) if p not in statics])
+            try:
+                lowering.run(params + [p for p in parameters(self.tree) if p not in statics])
+            except BaseException:
+                del self._specialised[key]
+                raise
         return self._specialised[key][0], passed
 
     def unit(self):
@@ -439,7 +443,11 @@ def specialise(lowering, function, statics, node):
             inner[param] = resolve.renamed(known, mapping)
         unit = Unit("", None, {}, set())
         _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
-        made = lower_source(source, inner, function, params)
+        try:
+            made = lower_source(source, inner, function, params)
+        except BaseException:
+            del _specialised[key]
+            raise
         unit.__dict__.update(made.__dict__)
         unit.function = None
         unit.signature = unit.signature.replace(parameters=[

@@ -27,6 +27,7 @@ import types
 import gast
 
 from xform import parse, resolve
+from xform.desugar import objects
 from xform.desugar.calls import atom_of
 from xform.errors import SourceError, refuse
 from xform.library import canonical
@@ -149,6 +150,8 @@ def assign_items(lowering, node):
     for target, one in zip(elements, found[0]):
         if isinstance(one, gast.AST):
             targets.store_to(lowering, target, one, node)
+        elif isinstance(target, gast.Attribute) and isinstance(lowering.known(target.value), resolve.Instance):
+            objects.store(lowering, lowering.known(target.value), target.attr, one, node, target.attr)
         elif isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) == 1 and lowering.is_static(one):
             lowering.statics[target.id] = one
         else:
@@ -214,7 +217,11 @@ def _may_return(tree, find):
             called = value.func.attr if isinstance(value.func, gast.Attribute) else getattr(value.func, "id", None)
             if called == "partial" or called in {f.__name__ for f in resolve.TRANSFORMATIONS}:
                 return True
+            if isinstance(value.func, gast.Name) and any(a.id == called for a in tree.args.args):
+                return True     # what it is given may be a class
             known = find(called) if isinstance(value.func, gast.Name) else None
+            if isinstance(known, Object) and resolve.is_user_class(known.value):
+                return True
             return isinstance(known, resolve.Closure) or isinstance(known, Object) and isinstance(
                 known.value, types.FunctionType) and not canonical(known.value) and returns_function(known)
         if isinstance(value, (gast.Tuple, gast.List)):

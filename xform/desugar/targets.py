@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import gast
 
+from xform.desugar import objects
 from xform.errors import refuse
+from xform.resolve import Instance
 from xform.syntax import assign, at, call, clone, name
 
 
@@ -32,6 +34,10 @@ def store_to(lowering, target, value, node):
     elif isinstance(target, gast.Subscript):
         set_element(lowering, target, value, node)
     elif isinstance(target, gast.Attribute):
+        known = lowering.known(target.value)
+        if isinstance(known, Instance):
+            held = target.value.id if isinstance(target.value, gast.Name) else known.cls.__name__.lower()
+            return objects.store(lowering, known, target.attr, value, node, f"{held}_{target.attr}")
         refuse(target, lowering.unit, "assigning an attribute is not supported in a transformed function",
                "Return the new value, or use dataclasses.replace.")
     else:
@@ -109,6 +115,10 @@ def as_expression(index):
 
 def augmented(lowering, node):
     """``x op= v``: rebind x; for an element, read, combine and store."""
+    if isinstance(node.target, gast.Attribute) and isinstance(lowering.known(node.target.value), Instance):
+        read = at(gast.Attribute(clone(node.target.value), node.target.attr, gast.Load()), node)
+        value = at(gast.BinOp(read, node.op, node.value), node)
+        return lowering.statement(at(gast.Assign([node.target], value, None), node))
     target = node.target
     if isinstance(target, gast.Name):
         if target.id not in lowering.counts:

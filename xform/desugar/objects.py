@@ -1,0 +1,261 @@
+"""Objects made inside a transformed function: their attributes become locals, their methods units over these.
+
+Before::
+
+    p = Point(x, 2.0)
+    p.scale(3.0)            # self.a = self.a * by
+    y = p.norm()
+
+After::
+
+    a = x
+    b = 2.0
+    a = Point_scale(a, b, 3.0)
+    y = Point_norm(a, b)
+"""
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+
+import gast
+
+from xform import resolve
+from xform.errors import refuse
+from xform.resolve import Display, Instance, Object, Partial, Super
+from xform.syntax import at, clone, name
+
+OPERATORS = {gast.Add: "add", gast.Sub: "sub", gast.Mult: "mul", gast.Div: "truediv", gast.Pow: "pow", gast.MatMult: "matmul",
+             gast.FloorDiv: "floordiv", gast.Mod: "mod"}
+COMPARISONS = {gast.Lt: "__lt__", gast.LtE: "__le__", gast.Gt: "__gt__", gast.GtE: "__ge__", gast.Eq: "__eq__", gast.NotEq: "__ne__"}
+SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
+
+
+def make(lowering, cls, node):
+    """The compile-time value of ``cls(...)``."""
+    from xform.desugar.calls import arguments, call_known_with
+    args, keywords = arguments(lowering, node)
+    made = Instance(cls, {})
+    if dataclasses.is_dataclass(cls) and not _has_source(cls.__init__):
+        _fill(lowering, made, args, keywords, node)
+        if hasattr(cls, "__post_init__"):
+            _finish(lowering, call_known_with(lowering, Partial(Object(cls.__post_init__), (made,), ()), [], {}, node), node)
+    elif isinstance(cls.__init__, types.FunctionType):
+        value = call_known_with(lowering, Partial(Object(cls.__init__), (made,), ()), args, keywords, node)
+        _finish(lowering, value, node)
+    elif args or keywords:
+        refuse(node, lowering.unit, f"{cls.__name__}() takes no arguments")
+    made.written.clear()
+    return made
+
+
+def _has_source(function):
+    return isinstance(function, types.FunctionType) and not function.__code__.co_filename.startswith("<string>")
+
+
+def _fill(lowering, made, args, keywords, node):
+    """The attributes of a dataclass."""
+    cls = made.cls
+    try:
+        bound = inspect.signature(cls).bind(*args, **keywords).arguments
+    except TypeError as error:
+        refuse(node, lowering.unit, f"{cls.__name__}() {error}")
+    for field in dataclasses.fields(cls):
+        if field.name in bound:
+            value = bound[field.name]
+        elif field.default is not dataclasses.MISSING:
+            value = Object(field.default)
+        elif field.default_factory in (list, dict):
+            value = at(gast.List([], gast.Load()) if field.default_factory is list else gast.Dict([], []), node)
+        elif field.default_factory is not dataclasses.MISSING:
+            value = Object(field.default_factory())
+        else:
+            continue        # set by __post_init__
+        store(lowering, made, field.name, value, node, field.name)
+
+
+def store(lowering, instance, attr, value, node, wanted):
+    """``p.attr = value``: the attribute's local is bound anew."""
+    if instance.copied:
+        refuse(node, lowering.unit, f"an attribute of an object that has two names is assigned ({instance.cls.__name__}.{attr})",
+               "Return a new object instead.")
+    instance.written.add(attr)
+    held = instance.fields.get(attr)
+    if not isinstance(value, gast.AST) and resolve.is_static(value):
+        if lowering.depth and held is not value:
+            refuse(node, lowering.unit, f"attribute .{attr} gets a function or an object in a branch or loop",
+                   "Assign it before, on every path.")
+        instance.fields[attr] = value
+        return
+    if not isinstance(value, gast.AST):
+        value = lowering.materialise(value, node)
+    if not isinstance(held, gast.Name):
+        made = lowering.names.fresh(wanted)
+        lowering.counts[made] = 2
+        lowering.temps.add(made)
+        held = instance.fields[attr] = name(made, node)
+    lowering.emit(held.id, value, node)
+
+
+def attribute(lowering, instance, attr, node):
+    """The value of ``p.attr``: an atom or a compile-time value; refused when the class has no such attribute."""
+    if attr in instance.fields:
+        return instance.fields[attr]
+    found = inspect.getattr_static(instance.cls, attr, None)
+    if isinstance(found, property):
+        return _property(lowering, Partial(Object(found.fget), (instance,), ()), node)
+    if found is None and not hasattr(instance.cls, attr):
+        if attr == "__class__":
+            return Object(instance.cls)
+        refuse(node, lowering.unit, f"{instance.cls.__name__!r} object has no attribute {attr!r} here",
+               "Assign it in __init__.")
+    return resolve.bound(found, instance, instance.cls, getattr(instance.cls, attr))
+
+
+def read(lowering, instance, attr, node):
+    """``p.attr`` as data: a copy, for a later part of the same expression may change the object."""
+    found = attribute(lowering, instance, attr, node)
+    if isinstance(found, gast.Name) and found.id in lowering.counts:
+        return lowering.store_temp(clone(found), attr, node)
+    return clone(found)
+
+
+def _property(lowering, getter, node):
+    memo = lowering.__dict__.setdefault("properties", {})
+    if id(node) not in memo:
+        from xform.desugar.calls import call_known_with
+        memo[id(node)] = _finish(lowering, call_known_with(lowering, getter, [], {}, node), node), node
+    found = memo[id(node)][0]
+    return clone(found) if isinstance(found, gast.AST) else found
+
+
+def operator_call(lowering, node):
+    """``p + q``, ``-p``, ``p < q`` or ``p[i]`` as the call of a method; None when no object with the method takes part."""
+    memo = lowering.__dict__.setdefault("operators", {})
+    if id(node) not in memo:
+        memo[id(node)] = _operator_call(lowering, node), node
+    return memo[id(node)][0]
+
+
+def _operator_call(lowering, node):
+    if isinstance(node, gast.BinOp):
+        own = OPERATORS.get(type(node.op))
+        for method, base, other in ((f"__{own}__", node.left, node.right), (f"__r{own}__", node.right, node.left)):
+            if _has(lowering, base, method):
+                return _call(base, method, [other], node)
+    elif isinstance(node, gast.UnaryOp):
+        method = SIGNS.get(type(node.op))
+        if method and _has(lowering, node.operand, method):
+            return _call(node.operand, method, [], node)
+    elif isinstance(node, gast.Compare) and len(node.ops) == 1:
+        method = COMPARISONS.get(type(node.ops[0]))
+        if method and _has(lowering, node.left, method):
+            return _call(node.left, method, node.comparators, node)
+    elif isinstance(node, gast.Subscript) and not isinstance(node.slice, gast.Slice) and _has(lowering, node.value, "__getitem__"):
+        return _call(node.value, "__getitem__", [node.slice], node)
+    return None
+
+
+def _has(lowering, node, method):
+    known = lowering.known(node)
+    return isinstance(known, Instance) and isinstance(getattr(known.cls, method, None), types.FunctionType)
+
+
+def _call(base, method, args, node):
+    return at(gast.Call(at(gast.Attribute(base, method, gast.Load()), node), list(args), []), node)
+
+
+def super_of(lowering, node):
+    """The compile-time value of ``super()`` in a method of an object; None elsewhere."""
+    if node.args or node.keywords:
+        return None
+    found = lowering.scope.find("__class__", node)
+    first = next(iter(lowering.tree.args.args + lowering.tree.args.posonlyargs), None)
+    held = lowering.statics.get(first.id) if first is not None else None
+    if isinstance(found, Object) and isinstance(held, Instance):
+        return Super(held, found.value)
+    return None
+
+
+# -- calls that change objects --------------------------------------------------------------------------------------------
+
+def give_back(lowering, last):
+    """What a function returns that changed objects among its arguments: its result and these, as a compile-time value."""
+    changed = [p for p, known in lowering.given.items() if isinstance(known, Instance) and known.changed()]
+    if not changed:
+        return None
+    lowering.unit.writes = tuple(changed)
+    known = lowering.known(last.value)
+    result = known if known is not None and resolve.is_static(known) else lowering.atom(last.value)
+    return Display((result, *[lowering.given[p] for p in changed]))
+
+
+def _finish(lowering, value, node):
+    """The result of a call, after what it changed has been written back to the objects that it was given."""
+    from xform.desugar.calls import result_of_call
+    return result_of_call(lowering, value, node)
+
+
+def write_back(lowering, given, changed, node):
+    """Give an object the attributes that a call left it with."""
+    for attr, value in changed.fields.items():
+        held = given.fields.get(attr)
+        if isinstance(value, Instance) and isinstance(held, Instance) and value.cls is held.cls:
+            write_back(lowering, held, value, node)
+        elif not isinstance(value, gast.AST):
+            given.fields[attr] = value
+        elif isinstance(held, gast.Name):
+            if held.id != getattr(value, "id", None):
+                lowering.emit(held.id, clone(value), node)
+        else:
+            given.fields[attr] = value
+            if isinstance(value, gast.Name):
+                lowering.counts[value.id] = 2
+    given.written |= changed.written | set(changed.fields)
+
+
+def assigned(lowering, target, node):
+    """Lower ``p = <object>`` for a name bound more than once and ``p.attr = value``; returns whether this was one."""
+    if isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) > 1 and not lowering.is_result(target.id):
+        known = lowering.known(node.value)
+        if isinstance(known, Instance):
+            assign_object(lowering, target.id, known, node)
+            return True
+    if isinstance(target, gast.Attribute) and len(node.targets) == 1:
+        held = lowering.known(target.value)
+        if isinstance(held, Instance):
+            value = lowering.known(node.value)
+            value = value if value is not None and resolve.is_static(value) else lowering.value(node.value)
+            wanted = f"{target.value.id}_{target.attr}" if isinstance(target.value, gast.Name) else target.attr
+            store(lowering, held, target.attr, value, node, wanted)
+            return True
+    return False
+
+
+def assign_object(lowering, identifier, known, node):
+    """``p = <object>`` for a name that is bound more than once: it keeps one set of locals, which get the attributes."""
+    own = lowering.statics.get(identifier)
+    if own is None:
+        if lowering.depth:
+            refuse(node, lowering.unit, f"{identifier!r} is first bound to an object of class {known.cls.__name__} in a branch or loop",
+                   "Bind it before.")
+        own = lowering.statics[identifier] = Instance(known.cls, {})
+        for attr, value in known.fields.items():
+            store(lowering, own, attr, value if not isinstance(value, gast.AST) else clone(value), node, f"{identifier}_{attr}")
+    elif not isinstance(own, Instance) or own.cls is not known.cls or set(own.fields) != set(known.fields):
+        refuse(node, lowering.unit, f"{identifier!r} is bound to objects that differ in class or attributes", "Use two names.")
+    else:
+        staged = {}
+        for attr, value in known.fields.items():
+            if isinstance(value, gast.AST):
+                staged[attr] = lowering.store_temp(clone(value), attr, node)
+            elif value is not own.fields[attr]:
+                refuse(node, lowering.unit, f"{identifier!r} is bound to objects that hold different functions or objects",
+                       "Use two names.")
+        for attr, value in staged.items():
+            store(lowering, own, attr, value, node, f"{identifier}_{attr}")
+    own.written.clear()
+    known.copied = True
+
+
