@@ -93,9 +93,9 @@ def qr(a, mode="reduced"):
     """Return (q, r) of matrices; ``mode``: "reduced", "complete" (square q), or "r" (r alone)."""
     if mode == "r":
         return factor_qr(a)[1]
-    if mode == "complete":
+    if mode == "complete" and not square(a):
         return full_qr(a)
-    if mode != "reduced":
+    if mode not in ("reduced", "complete"):
         raise ValueError("qr: mode must be 'reduced', 'complete' or 'r'")
     return factor_qr(a)
 
