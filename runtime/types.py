@@ -11,24 +11,25 @@ import numpy as np
 from runtime.config import config
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
-_F8 = {name: np.dtype(getattr(ml_dtypes, name)) for name in (
+_SMALL_FLOATS = {name: np.dtype(getattr(ml_dtypes, name)) for name in (
     "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e3m4",
-    "float8_e4m3", "float8_e8m0fnu")}
+    "float8_e4m3", "float8_e8m0fnu", "float4_e2m1fn")}
 # A random key is one element of 64 bits, its two words (the first one in the low half); numbers do not mix with it.
 KEY = np.dtype([("key<fry>", "<u8")])
-int4, uint4 = np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)
+int2, uint2, int4, uint4 = [np.dtype(getattr(ml_dtypes, name)) for name in ("int2", "uint2", "int4", "uint4")]
 
 # What the text of a module calls each element type.
 ELEMENT_TEXT = {
-    np.dtype("bool"): "i1", bfloat16: "bf16", int4: "i4", uint4: "ui4",
+    np.dtype("bool"): "i1", bfloat16: "bf16", int2: "i2", uint2: "ui2", int4: "i4", uint4: "ui4",
     **{np.dtype(f"int{n}"): f"i{n}" for n in (8, 16, 32, 64)},
     **{np.dtype(f"uint{n}"): f"ui{n}" for n in (8, 16, 32, 64)},
     **{np.dtype(f"float{n}"): f"f{n}" for n in (16, 32, 64)},
     np.dtype("complex64"): "complex<f32>", np.dtype("complex128"): "complex<f64>",
     KEY: "ui64",
-    **{dtype: "f8" + name.removeprefix("float8_").upper() for name, dtype in _F8.items()},
+    **{dtype: "f" + name.removeprefix("float").replace("_", "").upper() for name, dtype in _SMALL_FLOATS.items()},
 }
-_KINDS = {KEY: "k", bfloat16: "f", int4: "i", uint4: "u", **{dtype: "f" for dtype in _F8.values()}}
+_KINDS = {KEY: "k", bfloat16: "f", int2: "i", uint2: "u", int4: "i", uint4: "u",
+          **{dtype: "f" for dtype in _SMALL_FLOATS.values()}}
 _NARROW = {np.dtype(wide): np.dtype(narrow) for wide, narrow in (
     ("int64", "int32"), ("uint64", "uint32"), ("float64", "float32"), ("complex128", "complex64"))}
 
@@ -148,15 +149,15 @@ def aval_of(value) -> Aval:
 _d = np.dtype
 _EDGES = {
     _d("bool"): ("int*",),
-    "int*": (_d("uint8"), _d("int8"), int4, uint4),
+    "int*": (_d("uint8"), _d("int8"), int2, uint2, int4, uint4),
     _d("uint8"): (_d("int16"), _d("uint16")), _d("uint16"): (_d("int32"), _d("uint32")),
     _d("uint32"): (_d("int64"), _d("uint64")), _d("uint64"): ("float*",),
     _d("int8"): (_d("int16"),), _d("int16"): (_d("int32"),), _d("int32"): (_d("int64"),), _d("int64"): ("float*",),
-    int4: (), uint4: (),
-    "float*": (bfloat16, _d("float16"), "complex*", *_F8.values()),
+    int2: (), uint2: (), int4: (), uint4: (),
+    "float*": (bfloat16, _d("float16"), "complex*", *_SMALL_FLOATS.values()),
     bfloat16: (_d("float32"),), _d("float16"): (_d("float32"),), _d("float32"): (_d("float64"), _d("complex64")),
     _d("float64"): (_d("complex128"),), "complex*": (_d("complex64"),), _d("complex64"): (_d("complex128"),),
-    _d("complex128"): (), KEY: (), **{dtype: () for dtype in _F8.values()},
+    _d("complex128"): (), KEY: (), **{dtype: () for dtype in _SMALL_FLOATS.values()},
 }
 _WEAK = {"b": _d("bool"), "i": "int*", "u": "int*", "f": "float*", "c": "complex*"}
 _WEAK_DTYPE = {"int*": int, "float*": float, "complex*": complex}

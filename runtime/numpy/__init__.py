@@ -2,11 +2,14 @@
 import numpy as _numpy
 
 from runtime.array import Array as ndarray
+from runtime.dlpack import from_dlpack
 from runtime.numpy.calculus import *
 from runtime.numpy.counting import *
+from runtime.numpy.files import *
 from runtime.numpy.manipulation import *
 from runtime.numpy.math import *
 from runtime.numpy.order import *
+from runtime.numpy.packing import *
 from runtime.numpy.signal import *
 from runtime.numpy.types import *
 from runtime.ops.binary import (add, angle, arctan2, around, bitwise_and, bitwise_left_shift, bitwise_or, bitwise_right_shift,
@@ -46,4 +49,5 @@ from runtime.numpy import fft, linalg
 
 atan2 = arctan2
 pi, e, inf, nan, newaxis, euler_gamma = _numpy.pi, _numpy.e, _numpy.inf, _numpy.nan, None, _numpy.euler_gamma
+ComplexWarning = _numpy.exceptions.ComplexWarning
 amax, amin, concat, permute_dims = max, min, concatenate, transpose

@@ -3,7 +3,11 @@ from __future__ import annotations
 
 import math as _math
 
+import numpy as _numpy
+
+from runtime.array import ConcretizationError
 from runtime.numpy.signal import convolve
+from runtime.op import op as _op
 from runtime.ops.axes import axis_index, axis_tuple
 
 
@@ -140,6 +144,73 @@ def polysub(a1, a2):
 def polymul(a1, a2, *, trim_leading_zeros=False):
     """Return the product of two polynomials."""
     return convolve(a1, a2)
+
+
+def polydiv(u, v, *, trim_leading_zeros=False):
+    """Return (quotient, remainder) of two polynomials, highest power first.
+
+    The remainder keeps u's length unless ``trim_leading_zeros``, which needs concrete values.
+    """
+    from runtime import numpy as np
+    u, v = np.atleast_1d(u) * 1.0, np.atleast_1d(v) * 1.0
+    n, m = u.shape[0], v.shape[0]
+    terms = []
+    rest = u
+    for k in range(n - m + 1):
+        factor = rest[k] / v[0]
+        terms.append(factor)
+        rest = rest.at[k:k + m].add(-factor * v)
+    quotient = np.stack(terms) if n >= m else np.zeros(1, u.dtype)
+    return quotient, rest[leading_zeros(rest, trim_leading_zeros):]
+
+
+def _leading_zeros_batched(p, trim, over=()):
+    if trim:
+        raise ConcretizationError("polydiv: trim_leading_zeros=True gives remainders of different lengths; it cannot be batched")
+    return 0
+
+
+@_op(constant=True, unbatched=True, batch=_leading_zeros_batched)
+def leading_zeros(p, trim):
+    """Return how many coefficients at the start of a concrete polynomial are zero; without ``trim``, 0."""
+    return zeros_around(p)[0] if trim else 0
+
+
+@_op(constant=True, unbatched=True)
+def zeros_around(p):
+    """Return how many coefficients at the start and at the end of a concrete polynomial are zero."""
+    host = _numpy.asarray(p)
+    places = _numpy.flatnonzero(host)
+    return (int(places[0]), len(host) - 1 - int(places[-1])) if len(places) else (len(host), 0)
+
+
+def roots(p, *, strip_zeros=True):
+    """Return the roots of the polynomial with coefficients p, highest power first: eigenvalues of its companion matrix.
+
+    strip_zeros: leave out leading zeros, which needs concrete coefficients; without it, there is a root of NaN for each of them.
+    """
+    from runtime import numpy as np
+    p = np.atleast_1d(p) * 1.0
+    if p.ndim != 1:
+        raise ValueError(f"roots: p must be a vector, got shape {p.shape}")
+    if strip_zeros:
+        first, last = zeros_around(p)
+        found = companion_roots(p[first:p.shape[0] - last])
+        return np.concatenate([np.zeros(last, found.dtype), found])
+    size = p.shape[0]
+    lead = np.argmax(np.not_equal(p, 0))
+    found = companion_roots(np.take(p, (np.arange(size) + lead) % size))
+    found = np.take(found, np.argsort(np.equal(found, 0)))     # those of the zeros that have moved to the end come last
+    return np.where(np.arange(size - 1) < size - 1 - lead, found, np.nan)
+
+
+def companion_roots(p):
+    """Return the roots of a polynomial whose first coefficient is not zero."""
+    from runtime import numpy as np
+    n = p.shape[0] - 1
+    if n < 1:
+        return np.zeros(0, np.result_type(p, np.complex64))
+    return np.linalg.eigvals(np.concatenate([np.expand_dims(-p[1:] / p[0], 0), np.eye(n - 1, n, dtype=p.dtype)], 0))
 
 
 def polyder(p, m=1):

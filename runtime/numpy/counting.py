@@ -8,6 +8,7 @@ import numpy
 from runtime.op import op
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
+from runtime.types import aval_of
 
 
 # ---- counting ----
@@ -62,6 +63,68 @@ def histogram(a, bins=10, range=None, weights=None, density=None):
     if density:
         counts = counts / np.diff(edges) / np.sum(counts)
     return counts, edges
+
+
+@about_types
+def bins_of(sample, bins, range):
+    """Return a list with bins (a number or edges) and the range of each column; ValueError for other numbers of them."""
+    shape = aval_of(sample).shape
+    if len(shape) != 2:
+        raise ValueError(f"histogramdd: sample must be of shape (points, dimensions), got {shape}")
+    several = isinstance(bins, (list, tuple))
+    each = list(bins) if several else [bins] * shape[1]
+    if len(each) != shape[1]:
+        raise ValueError(f"histogramdd: bins must be one number, or {shape[1]} numbers or edges, got {len(each)}")
+    if range is not None and len(range) != shape[1]:
+        raise ValueError(f"histogramdd: range must hold {shape[1]} pairs, got {len(range)}")
+    return list(zip(each, [None] * shape[1] if range is None else range))
+
+
+def histogramdd(sample, bins=10, range=None, weights=None, density=None):
+    """Return the counts of points in boxes (or weights, or densities), and a list of the edges along each axis.
+
+    sample: (points, dimensions). bins, range: a number, or one number or array of edges, and a pair, for each dimension.
+    """
+    from runtime import numpy as np
+    sample = np.asarray(sample) * 1.0
+    edges = []
+    inside = np.ones(sample.shape[0], bool)
+    spot = np.zeros(sample.shape[0], np.int32)
+    sizes = []
+    for k, (number, limits) in enumerate(bins_of(sample, bins, range)):
+        column = sample[:, k]
+        edge = histogram_bin_edges(column, number, limits)
+        count = edge.shape[0] - 1
+        here = np.searchsorted(edge, column, side="right") - 1
+        here = np.where(np.equal(column, edge[-1]), count - 1, here)
+        inside = np.logical_and(inside, np.logical_and(column >= edge[0], column <= edge[-1]))
+        spot = spot * count + np.clip(here, 0, count - 1)
+        edges.append(edge)
+        sizes.append(count)
+    each = np.ones(sample.shape[0], np.int32) if weights is None else np.ravel(weights)
+    total = 1
+    for count in sizes:
+        total = total * count
+    counts = np.zeros(total, each.dtype).at[np.where(inside, spot, 0)].add(np.where(inside, each, 0))
+    counts = np.reshape(counts, tuple(sizes))
+    if density:
+        counts = counts / np.sum(counts)
+        for k, edge in enumerate(edges):
+            width = np.reshape(np.diff(edge), (1,) * k + (-1,) + (1,) * (len(sizes) - 1 - k))
+            counts = counts / width
+    return counts, edges
+
+
+def histogram2d(x, y, bins=10, range=None, weights=None, density=None):
+    """Return (counts of points in rectangles, edges along x, edges along y); see histogramdd.
+
+    bins: a number or edges for both axes, or a pair of them.
+    """
+    from runtime import numpy as np
+    sample = np.stack([np.ravel(x), np.ravel(y)], -1)
+    pair = bins if isinstance(bins, (list, tuple)) and len(bins) == 2 else [bins, bins]
+    counts, edges = histogramdd(sample, pair, range, weights, density)
+    return counts, edges[0], edges[1]
 
 
 # ---- sets, whose results' shapes depend on the values ----

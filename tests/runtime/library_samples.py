@@ -132,7 +132,18 @@ scipy.linalg.qr_multiply(a, row, pivoting=True) | scipy.linalg.qr_multiply(z, h,
 scipy.linalg.qr(z, mode="economic", pivoting=True) | scipy.linalg.qr(z.T, mode="r", pivoting=True) | scipy.linalg.eigh_tridiagonal(four, x[0], eigvals_only=True) # f
 scipy.linalg.eigh_tridiagonal(row, u[0], eigvals_only=True, select="i", select_range=(1, 2)) # f | np.abs(scipy.linalg.eigh_tridiagonal(row, u[0])[1]) # f
 """
-GROUPS = {"special": SPECIAL, "matrices": MATRICES, "signal": SIGNAL, "small": SMALL, "stats": STATS}
+NUMPY = """
+np.packbits(n > 1) | np.packbits(n, axis=1) | np.packbits(np.tile(k, (5, 1)), axis=0, bitorder="little") | np.packbits(ids > 0)
+np.unpackbits(np.array([3, 200], np.uint8)) | np.unpackbits(np.array([[3], [200]], np.uint8), axis=1, count=11, bitorder="little")
+np.unpackbits(np.array([[3], [200]], np.uint8), axis=0, count=-3) | np.polydiv(long, four) | np.polydiv(row, v) | np.polydiv(v, row)[0] | np.polydiv(long, p[0])[1]
+np.roots(np.array([1.0, -6.0, 11.0, -6.0])) | np.roots(p[0])[0] # v | np.abs(np.roots(p[1], strip_zeros=False)) # d | np.sort_complex(n) | np.sort_complex(lax.complex(v, v))
+np.roots(np.array([0.0, 1.0, -3.0, 2.0, 0.0]), strip_zeros=False) | np.put(x, np.array([0, 5, 9]), v, inplace=False) | np.put(x, np.array([-1, 7]), s, "wrap", inplace=False)
+np.put(x, k, row[:2], "clip", inplace=False) | np.place(x, n > 2, y, inplace=False) | np.place(n, k > 0, np.array([9, 8]), inplace=False)
+np.histogram2d(row, x[0, 0] + four, bins=3) # b | np.histogram2d(v, v * v, bins=(3, 4), range=((-2, 2), (0, 3)), density=True)
+np.histogramdd(g, bins=3, weights=v)[0] | np.histogramdd(z, (2, np.array([-1.0, 0.0, 2.0])), density=True) # b | np.mask_indices(3, np.triu)
+np.mask_indices(4, np.tril, -1) | np.unique_all(ids).counts | np.unique_counts(n) | np.unique_inverse(k) | np.unique_values(n)
+"""
+GROUPS = {"special": SPECIAL, "numpy": NUMPY, "matrices": MATRICES, "signal": SIGNAL, "small": SMALL, "stats": STATS}
 
 
 def samples():

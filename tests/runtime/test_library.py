@@ -6,11 +6,8 @@ import runtime as rt
 import runtime.numpy as np
 from runtime import lax
 
-# What jax.numpy has and we have not: file input and output, packed bits, dtypes narrower than a byte, NumPy's ufunc class.
-MISSING = set("""ComplexWarning float4_e2m1fn float6_e2m3fn float6_e3m2fn from_dlpack frombuffer fromfile fromiter frompyfunc
-fromstring get_printoptions histogram2d histogramdd int1 int2 load mask_indices packbits place polydiv printoptions put roots
-save savez set_printoptions sort_complex ufunc uint1 uint2 unique_all unique_counts unique_inverse unique_values unpackbits
-vectorize""".split())
+# What jax.numpy has and we have not: functions vectorized by the compiler, of which this package knows nothing.
+MISSING = {"frompyfunc", "ufunc", "vectorize"}
 
 
 def test_jax_numpys_names():
