@@ -185,9 +185,6 @@ def hyp2f1_slope(a, b, c, x, which):
 
 # ---- Owen's T ----
 
-_NODES = numpy.polynomial.legendre.leggauss(40)
-
-
 def _tail(x):
     """Return the probability of a standard normal variable above x."""
     return 0.5 * erfc(x / math.sqrt(2.0))
@@ -200,7 +197,7 @@ def _owens_t(h, a):
     ratio = where(steep, 1.0 / where(steep, width, 1.0), width)
     height = where(steep, where(h == 0, 0.0, width * h), h)
     total = 0.0 * h
-    for node, weight in zip(*_NODES):
+    for node, weight in zip(*numpy.polynomial.legendre.leggauss(40)):
         t = ratio * (0.5 * (node + 1.0))
         total = total + 0.5 * weight * exp(-0.5 * height * height * (1.0 + t * t)) / (1.0 + t * t)
     inner = ratio * total / (2.0 * math.pi)

@@ -5,7 +5,6 @@ Source: NIST Digital Library of Mathematical Functions, chapters 6, 7 and 25.12,
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy
 
@@ -297,16 +296,14 @@ def _bernoulli_terms(count: int) -> list[float]:
     return [float(numbers[2 * k] / math.factorial(2 * k + 1)) for k in range(1, count + 1)]
 
 
-def bernoulli_numbers(n: int) -> list[Fraction]:
-    """Return the Bernoulli numbers B_0 ... B_n, of which B_1 is -1/2."""
+def bernoulli_numbers(n: int) -> list:
+    """Return the Bernoulli numbers B_0 ... B_n, of which B_1 is -1/2, as fractions."""
+    from fractions import Fraction
     found: list[Fraction] = []
     for m in range(n + 1):
         known = sum((math.comb(m + 1, k) * b for k, b in enumerate(found)), Fraction(0))
         found.append(Fraction(1) if m == 0 else -known / (m + 1))
     return found
-
-
-_DILOGARITHM = _bernoulli_terms(10)
 
 
 def _spence(x):
@@ -316,7 +313,7 @@ def _spence(x):
     y = where(low, 1.0 - safe, where(high, safe / where(high, safe - 1.0, 1.0), safe))
     u = -log(where(y <= 0, 1.0, y))
     square, total = u * u, 0.0 * u
-    for c in _DILOGARITHM[::-1]:
+    for c in _bernoulli_terms(10)[::-1]:
         total = (total + c) * square
     found = u - 0.25 * square + u * total
     inner = where(logical_and(low, safe > 0), safe, 1.0)
