@@ -1,7 +1,7 @@
 """Functions under SciPy's names, each module of which is imported on first use."""
 import importlib as _importlib
 
-_MODULES = ("cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "sparse", "special", "stats")
+_MODULES = ("cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "signal", "special", "stats")
 
 
 def __getattr__(name):
