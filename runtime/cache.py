@@ -104,6 +104,9 @@ def entry_name(client, text: str, options, where: str) -> str:
 
 def compile_or_load(client, text: str, devices, options, where: str):
     """Compile a module for devices (``where`` names them), or load what an earlier process compiled from the same text."""
+    if "xla_ffi_python_cpu_callback" in text:   # XLA would crash: the functions are given only where one device compiles
+        raise NotImplementedError("a callback (debug.print, pure_callback ...) in a program over several devices is not available; "
+                                  "call it outside")
     place = folder()
     if place is None or "callback" in text:  # a callback is a Python object of this process
         return client.compile_and_load(text.encode(), devices, options)

@@ -30,8 +30,11 @@ def compile_options(small: bool = False, flags=()) -> xla.CompileOptions:
     return options
 
 
-def compile_text(text: str, place: Placement, options=None):
-    """Compile a StableHLO module for one device, or load it from the on-disk cache; return the executable."""
+def compile_text(text: str, place: Placement, options=None, callbacks=None):
+    """Compile a StableHLO module for one device, or load it from the on-disk cache; return the executable.
+
+    ``callbacks``: the Python functions that the module calls by number; such a module is not kept on disk.
+    """
     check_usable()
     if "lapack_" in text and place.platform == "cpu":
         xla.use_lapack()
@@ -39,19 +42,21 @@ def compile_text(text: str, place: Placement, options=None):
     if config.log_compiles:
         logging.getLogger(__name__).warning("Compiling %s for %s", text.partition("{")[0].removeprefix("module @").strip(), place.device)
     try:
-        return _compile(text, place, options)
+        return _compile(text, place, options, callbacks)
     except xla.XlaError as error:
         if "No such compile option" not in str(error) or not CHEAP or not set(CHEAP) & set(options.env_option_overrides):
             raise
         options.env_option_overrides = [flag for flag in options.env_option_overrides if flag not in CHEAP]
         CHEAP.clear()
-        return _compile(text, place, options)
+        return _compile(text, place, options, callbacks)
 
 
-def _compile(text: str, place: Placement, options):
+def _compile(text: str, place: Placement, options, callbacks=None):
     if place.device.id != place.client.local_devices()[0].id:  # XLA assumes the first device otherwise
         assignment = xla.DeviceAssignment.create(np.array([[place.device.id]]))
         options.device_assignment = options.executable_build_options.device_assignment = assignment
+    if callbacks:
+        return xla.compile_with_callbacks(place.client, text, place.devices, options, callbacks)
     return cache.compile_or_load(place.client, text, place.devices, options, str(place.device.id))
 
 

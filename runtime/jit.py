@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from runtime import device as devices
 from runtime import xla
 from runtime.array import Array
+from runtime.callbacks import Failures
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, program_key, structure
@@ -36,6 +37,7 @@ class Program:
     def __init__(self, staged: Staged, place: Placement, options: dict | None = None):
         self.staged, self.place, self.out_tree = staged, place, staged.out_tree
         special = staged.module.facts.get("runner")  # a program over several devices brings its own way to run
+        callbacks = staged.module.facts.get("callbacks")
         self.runner = special(staged) if special else None
         if special:
             self.executable = getattr(self.runner, "executable", None)
@@ -43,8 +45,9 @@ class Program:
         flags = list((options or {}).items())
         if place.platform == "cpu" and staged.module.largest <= TINY and not flags:
             flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size
-        self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags))
-        self.execute = self.executable.execute_sharded
+        failures = Failures(callbacks) if callbacks else None
+        self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags), failures and failures.functions)
+        self.execute = failures.running(self.executable.execute_sharded) if failures else self.executable.execute_sharded
         self.captured = move(staged.captured, place)
         away = place is not default_placement()
         self.handlers = [xla.result_handler(of, place.sharding, away, True) for of in staged.out_avals]
@@ -82,7 +85,7 @@ class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
 
 def _fast_path(program: Program, count: int) -> _FastPath | None:
     """Return what the C++ dispatcher needs to run a program by itself, or None if it cannot."""
-    if program.runner is not None or value_checks():
+    if program.runner is not None or value_checks() or "callbacks" in program.staged.module.facts:
         return None
     n, sharding = len(program.staged.out_avals), program.place.sharding
     out = program.out_tree.unflatten([Array(...)] * n)

@@ -105,6 +105,22 @@ def unoptimised_hlo(text: str) -> str:
     return _jax.mlir.mlir_module_to_xla_computation(text.encode()).as_hlo_text()
 
 
+def compile_with_callbacks(client, text: str, devices, options, callbacks):
+    """Compile a StableHLO module that calls Python functions by their number; needs jaxlib's MLIR, which text alone does not."""
+    from jaxlib.mlir import ir
+    from jaxlib.mlir._mlir_libs import _jax_mlir_ext
+    from jaxlib.mlir.dialects import chlo, sdy, stablehlo
+    registry = ir.DialectRegistry()
+    _jax_mlir_ext.register_dialects(registry)
+    context = ir.Context()
+    context.append_dialect_registry(registry)
+    context.load_all_available_dialects()
+    for dialect in (stablehlo, chlo, sdy):
+        dialect.register_dialect(context)
+    with context:
+        return client.compile_and_load(ir.Module.parse(text), devices, options, callbacks)
+
+
 _lapack_ready = False
 
 

@@ -8,7 +8,8 @@ import sys
 # public module -> where it is
 LIBRARY = {name: f"runtime.{name}" for name in (
     "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding",
-    "profiler")}
+    "profiler",
+    "debug", "experimental")}
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize"}
 
 # public name of the top level -> the module that holds it
@@ -20,7 +21,7 @@ NAMES = {
                      "host_count", "host_ids", "process_indices", "print_environment_info", "effects_barrier",
                      "copy_to_host_async"), "runtime.contexts"),
     **dict.fromkeys(("eval_shape", "linear_transpose", "closure_convert", "typeof"), "xform.shapes"),
-    "live_arrays": "runtime.transfer", "clear_caches": "runtime.jit", "Device": "runtime.xla", "float0": "runtime.dtypes",
+    "pure_callback": "runtime.callbacks", "live_arrays": "runtime.transfer", "clear_caches": "runtime.jit", "Device": "runtime.xla", "float0": "runtime.dtypes",
     "checkpoint": "xform.rematerialize", "remat": "xform.rematerialize", "checkpoint_policies": "xform.rematerialize",
 }
 

@@ -386,6 +386,9 @@ def call_object(lowering, callee, args, keywords, node):
             value, args = runtime.builtins.sorted_by, [*args, by]
     path = canonical(value)
     target = lookup(path) if path else value
+    if getattr(value, "takes_python", False):
+        from xform.desugar.callbacks import python_function
+        args = [python_function(lowering, args[0], node), *args[1:]]
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
     is_op = path and rule_of(target) is not None

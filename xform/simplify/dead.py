@@ -12,13 +12,18 @@ from xform.syntax import dotted, is_exit, nodes_of, target_names
 
 
 def remove_dead(body, live_out=frozenset(), pure=None):
-    """Return the statements without dead code; ``pure(path)`` says whether a callee may be dropped."""
+    """Return the statements without dead code; ``pure(path)`` says whether a callee may be dropped (default: all but those that
+    are called for their effects)."""
     while True:
         facts = liveness(body, live_out)
         changed = [False]
-        body = _block(body, facts, pure or (lambda path: True), changed)
+        body = _block(body, facts, pure or _pure, changed)
         if not changed[0]:
             return body
+
+
+def _pure(path):
+    return not path.rpartition(".")[2].startswith(("io_callback", "effectful_call"))
 
 
 def _block(statements, facts, pure, changed):

@@ -162,7 +162,13 @@ class _Stage:
         body_defined, else_defined = set(defined), set(defined)
         body, orelse = self.block(statement.body, body_defined), self.block(statement.orelse, else_defined)
         if not outs:
-            if body or orelse:
+            if any(isinstance(s, gast.Expr) for s in (*body, *orelse)) and all(
+                    isinstance(s, (gast.Assign, gast.Expr, gast.FunctionDef)) for s in (*body, *orelse)):
+                then, other = (self.nested(wanted, [], side, [const(None)], statement)
+                               for wanted, side in (("then", body), ("orelse", orelse)))
+                made.extend([then, other, at(gast.Expr(call("rt.cond", [statement.test, name(then.name), name(other.name)],
+                                                            node=statement)), statement)])
+            elif body or orelse:
                 made.append(at(gast.If(statement.test, body or [gast.Pass()], orelse), statement))
             return
         then = self.nested("then", [], body, [self._or_undefined(n, body_defined) for n in outs], statement)

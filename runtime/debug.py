@@ -1,0 +1,72 @@
+"""Looking into computations: print and call back with values, eagerly and in staged programs."""
+from __future__ import annotations
+
+import logging
+import string
+import sys
+
+from runtime.callbacks import watch
+from runtime.hlo import tracing
+from runtime.op import op
+
+__all__ = ["breakpoint", "callback", "log", "print"]
+_print = print
+
+
+class _Formatter(string.Formatter):
+    def check_unused_args(self, used_args, args, kwargs):
+        unused = [repr(i) for i in range(len(args)) if i not in used_args] + [repr(k) for k in kwargs if k not in used_args]
+        if unused:
+            raise ValueError(f"debug.print: the format string does not use the arguments {', '.join(unused)}. Pass values to be "
+                             "formatted as arguments, and name each in braces: debug.print('x = {}', x)")
+
+
+_formatter = _Formatter()
+
+
+def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
+    """Call a Python function that returns nothing with NumPy arrays, at each run of a staged program too.
+
+    Under vmap there is a call for each example; under grad the call is made by the forward pass. ``ordered``: after the ordered
+    callbacks before it.
+    """
+    watch(callback, args, kwargs, ordered)
+
+
+def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
+    """Print values with a format string such as ``"x = {}"``, at each run of a staged program too.
+
+    ValueError when the string does not use every argument. Under vmap there is a line for each example.
+    """
+    watch(_Line(fmt, skip_format_check), args, kwargs, ordered)
+
+
+def log(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
+    """Log values as ``debug.print`` prints them, at level INFO of the logger "runtime.debug"."""
+    watch(_Line(fmt, skip_format_check, True), args, kwargs, ordered)
+
+
+@op(constant=True, unbatched=True)
+def _Line(fmt, unchecked, logged=False):
+    """Return the function that prints (or logs) one line."""
+    if not isinstance(fmt, str):
+        raise TypeError(f"debug.print: the first argument must be a format string, got {type(fmt)}; use debug.print('{{}}', x)")
+
+    def show(*args, **kwargs):
+        text = (fmt.format if unchecked else lambda *a, **k: _formatter.format(fmt, *a, **k))(*args, **kwargs)
+        if logged:
+            logging.getLogger(__name__).info(text)
+        else:
+            _print(text)
+            sys.stdout.flush()
+    return show
+
+
+@op(constant=True, unbatched=True)
+def breakpoint(*, backend=None, filter_frames=True, num_frames=None, ordered=False, token=None):
+    """Stop in Python's debugger, in the code that is running. NotImplementedError under jit: values are not there yet."""
+    if tracing.block is not None:
+        raise NotImplementedError("debug.breakpoint under jit: the program has no values while it is staged. Run it under "
+                                  "disable_jit(), or use debug.print or debug.callback")
+    import pdb
+    pdb.Pdb().set_trace(sys._getframe(1))
