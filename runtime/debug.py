@@ -62,11 +62,19 @@ def _Line(fmt, unchecked, logged=False):
     return show
 
 
-@op(constant=True, unbatched=True)
 def breakpoint(*, backend=None, filter_frames=True, num_frames=None, ordered=False, token=None):
     """Stop in Python's debugger, in the code that is running. NotImplementedError under jit: values are not there yet."""
+    halt()
+
+
+@op(constant=True, unbatched=True)
+def halt():
+    """Stop in the debugger, in the innermost code that is not the runtime's."""
     if tracing.block is not None:
         raise NotImplementedError("debug.breakpoint under jit: the program has no values while it is staged. Run it under "
                                   "disable_jit(), or use debug.print or debug.callback")
     import pdb
-    pdb.Pdb().set_trace(sys._getframe(1))
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    pdb.Pdb().set_trace(frame)
