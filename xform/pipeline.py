@@ -10,7 +10,7 @@ import gast
 
 from xform.desugar.functions import spread as spread_source
 from xform.desugar.functions import unit_of
-from xform.errors import TransformError
+from xform.errors import TransformError, refuse
 from xform.grammar import check
 from xform.names import Names
 from xform.syntax import assign, call, function, name, pack, reference, returns
@@ -235,12 +235,31 @@ def _shell(kind, unit, params, body, env, temps=(), signature=True):
     return made
 
 
+def _check_result(unit, has_aux):
+    """Refuse the gradient of a function whose result is written as a container, before anything runs."""
+    made = core(unit if unit.boundary is None else unit.boundary.inner)
+    last = made.tree.body[-1]
+    found = [s.value for s in made.tree.body if isinstance(s, gast.Assign) and isinstance(s.targets[0], gast.Name)
+             and s.targets[0].id == getattr(last.value, "id", None)]
+    if len(found) != 1 or not isinstance(found[0], (gast.Tuple, gast.List, gast.Dict)):
+        return
+    kind = type(found[0]).__name__.lower()
+    node = found[0] if hasattr(found[0], "lineno") else last
+    if not has_aux:
+        refuse(node, unit, f"Gradient only defined for scalar-output functions. Output was a {kind}",
+               "Return a scalar; for auxiliary results use has_aux=True.")
+    if not isinstance(found[0], gast.Tuple) or len(found[0].elts) != 2:
+        refuse(node, unit, f"with has_aux=True the function must return a pair (value, auxiliary data); {unit.name} returns a "
+               f"{kind} of {len(getattr(found[0], 'elts', getattr(found[0], 'keys', ())))}", "Return two values.")
+
+
 def grad(unit, options, prefix, with_value=False):
     """``f_grad`` calls the forward half, seeds the backward half with one and fills zeros in."""
     argnums = options.get("argnums", 0)
     wrt = _argnums(unit, argnums, prefix)
     has_aux = options.get("has_aux", False)
     flags = tuple(i in wrt for i in range(len(unit.params)))
+    _check_result(unit, has_aux)
     halves = halves_of(unit, flags)
     names = Names(set(unit.params))
     out, residuals = names.fresh("out"), names.fresh("residuals")

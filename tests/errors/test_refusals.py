@@ -237,8 +237,11 @@ def test_gradient_of_a_vector():
 
 
 def test_gradient_of_a_tuple():
-    with pytest.raises(TypeError, match="Gradient only defined for scalar-output functions. Output was a tuple.*has_aux=True"):
+    with pytest.raises(TypeError, match="Gradient only defined for scalar-output functions. Output was a tuple\n.*has_aux=True") as caught:
         grad(lambda x: (x, x))(2.0)
+    assert "test_refusals.py" in str(caught.value) and "^^^^^^" in str(caught.value)     # refused before anything runs
+    with pytest.raises(TypeError, match=r"must return a pair \(value, auxiliary data\); <lambda> returns a tuple of 3|returns a tuple of 3"):
+        grad(lambda x: (x, x, x), has_aux=True)(2.0)
 
 
 def test_gradient_of_a_complex_result():
