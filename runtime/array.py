@@ -287,13 +287,13 @@ class Array:
     @property
     def is_fully_addressable(self) -> bool:
         """Whether every shard is on a device of this process."""
-        return len(self._v._arrays) == len(self.sharding._device_assignment)
+        return concrete(self, "x.is_fully_addressable")._sharding.is_fully_addressable
 
     @property
     def is_fully_replicated(self) -> bool:
         """Whether every device holds the whole array."""
         found = concrete(self, "x.is_fully_replicated")._sharding
-        return len(found._device_assignment) == 1 or found._to_xla_hlo_sharding(self.ndim).is_replicated()
+        return found.is_fully_replicated
 
     @property
     def platform(self) -> str:
@@ -302,13 +302,18 @@ class Array:
 
     def addressable_data(self, index: int) -> Array:
         """Return the part of the array on one device of this process."""
-        return Array(self._part(concrete(self, "x.addressable_data()")._arrays[index]))
+        return self.addressable_shards[index].data
 
-    def _part(self, buffer):
-        if type(getattr(buffer, "aval", None)) is Aval:
-            return buffer
-        host = xla.read(buffer)
-        return put(host, aval(host.shape, self.dtype, self.weak_type))
+    @property
+    def addressable_shards(self) -> list:
+        """The parts of the array on this process's devices."""
+        return [shard for shard in self.global_shards if shard.data is not None]
+
+    @property
+    def global_shards(self) -> list:
+        """The parts of the array on all devices; those of other processes have no ``data``."""
+        from runtime.shards import shards_of
+        return shards_of(concrete(self, "x.global_shards"))
 
     def devices(self) -> set:
         """Return the devices that hold a part of the array."""

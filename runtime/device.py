@@ -253,7 +253,7 @@ def to_numpy(buffer) -> np.ndarray:
     sharding = buffer._sharding
     if type(sharding) is xla.SingleDevice:
         return xla.read(buffer)
-    shards = [xla.read(shard) for shard in buffer._arrays]
+    shards = [xla.read(shard) for shard in xla.parts(buffer)]
     whole = assemble_host(buffer.aval, sharding, shards)
     whole.flags.writeable = False
     return whole

@@ -97,7 +97,11 @@ class Kernel:
 
 
 def run_anywhere(prim, buffers: list, params: dict):
-    """Run a primitive on buffers that are not all on the default device; return (kernel, results)."""
+    """Run a primitive on buffers that are not all on the default device; return (whether it has one result, results)."""
+    for buffer in buffers:
+        if len(buffer._sharding._device_assignment) > 1:
+            from runtime.partition import run_kernel
+            return run_kernel(prim, buffers, params)
     place = placement_of(buffers)
     key = ("at", place.device.id, place.platform, tuple([b.aval for b in buffers]), params_key(params))
     kernel = prim.cache.get(key)
@@ -106,7 +110,7 @@ def run_anywhere(prim, buffers: list, params: dict):
     results = kernel(move(buffers, place))
     if place is not default_placement():  # stays there: later operations follow it
         results = [xla.assemble(r.aval, place.sharding, [r], committed=True) for r in results]
-    return kernel, results
+    return kernel.single, results
 
 
 def params_key(params: dict) -> tuple:

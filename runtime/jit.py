@@ -34,10 +34,15 @@ class Program:
     """A compiled staged function on one device; ``run(buffers)`` returns its result buffers."""
     __slots__ = ("staged", "place", "executable", "handlers", "captured", "execute", "out_tree", "runner", "__weakref__")
 
-    def __init__(self, staged: Staged, place: Placement, options: dict | None = None):
+    def __init__(self, staged: Staged, place: Placement, options: dict | None = None, spread=None, out_shardings=None):
         self.staged, self.place, self.out_tree = staged, place, staged.out_tree
         special = staged.module.facts.get("runner")  # a program over several devices brings its own way to run
         callbacks = staged.module.facts.get("callbacks")
+        if spread is not None and special is None:
+            from runtime.partition import of_staged
+            special = functools.partial(of_staged, spread=spread, out_shardings=out_shardings, options=options)
+        elif special is not None and getattr(special, "takes_spread", False):
+            special = functools.partial(special, spread=spread, out_shardings=out_shardings, options=options)
         self.runner = special(staged) if special else None
         if special:
             self.executable = getattr(self.runner, "executable", None)
@@ -136,7 +141,7 @@ class _Function:
     """The state behind one jitted function: options and the programs made so far."""
 
     def __init__(self, fun, static_argnums, static_argnames, donate_argnums, donate_argnames, device, backend,
-                 compiler_options):
+                 compiler_options, in_shardings, out_shardings):
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun!r}")
         self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
@@ -145,6 +150,7 @@ class _Function:
         self.device = device if device is not None else (
             devices.client(backend).local_devices()[0] if backend is not None else None)
         self.compiler_options = compiler_options
+        self.in_shardings, self.out_shardings = in_shardings, out_shardings
         self.programs: dict = {}
         self.direct: dict = {}  # structure -> key -> what runtime.dispatch runs without further questions
         self.lock = threading.RLock()
@@ -204,9 +210,12 @@ class _Function:
         leaves, tree = LEAVES.flatten(dynamic[:2])
         arrays = [leaf if isinstance(leaf, Array) else self.argument(leaf) for leaf in leaves]
         buffers = buffers_of(arrays)
-        place = placement(self.device) if self.device is not None else placement_of(buffers)
-        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place, config.enable_x64, config.threefry_partitionable,
-               config.default_matmul_precision, config.numpy_rank_promotion, config.numpy_dtype_promotion)
+        spread = self.spread(dynamic, buffers)
+        place = (default_placement() if spread is not None else placement(self.device) if self.device is not None
+                 else placement_of(buffers))
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key,
+               config.enable_x64, config.threefry_partitionable, config.default_matmul_precision,
+               config.numpy_rank_promotion, config.numpy_dtype_promotion)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
@@ -214,7 +223,8 @@ class _Function:
                 if program is None:
                     if config.explain_cache_misses:
                         self.explain_miss(key)
-                    program = Program(self.stage(args, kwargs, dynamic), place, self.compiler_options)
+                    program = Program(self.stage(args, kwargs, dynamic), place, self.compiler_options, spread,
+                                      self.out_shardings)
                     self.programs[key] = program
         placed = buffers if program.runner is not None else move(buffers, place)
         raw = any(not isinstance(leaf, Array) for leaf in leaves)
@@ -232,6 +242,18 @@ class _Function:
             why = "; ".join(f"{part}: {b} instead of {a}" for part, a, b in zip(parts, closest, key) if a != b)
         logging.getLogger(__name__).warning("%s is staged again: %s", self.name, why)
 
+    def spread(self, dynamic, buffers):
+        """Return how the arguments lie on the devices of a mesh, or None for a program on one device."""
+        if self.in_shardings is None and self.out_shardings is None:
+            for buffer in buffers:
+                if len(buffer._sharding._device_assignment) > 1:
+                    break
+            else:
+                return None
+        from runtime import partition
+        return partition.spread_of(f"jit of {self.name}", dynamic[0], dynamic[1], buffers, self.in_shardings,
+                                   self.out_shardings)
+
     def argument(self, leaf) -> Array:
         """Return an argument's leaf as an Array; TypeError, saying what else to do, if it is no data."""
         try:
@@ -244,6 +266,9 @@ class _Function:
     def miss(self, *args, **kwargs):
         """Handle a call the C++ dispatcher cannot: stage, compile, run; or inline into a running trace."""
         if tracing.block is not None or config.disable_jit:
+            if self.in_shardings is not None or self.out_shardings is not None:
+                from runtime.partition import constrained
+                return constrained(self, args, kwargs), None, False
             return self.fun(*args, **kwargs), None, False
         program, buffers, fast = self.program(args, kwargs, _concrete)
         results = program.run(buffers)
@@ -286,15 +311,17 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
 
     Arguments are pytrees of arrays, except the static ones, which are hashable. The result has ``lower``, ``eval_shape``,
     ``clear_cache`` and ``__wrapped__``. Donated arguments lend their memory to the results and are deleted.
+    ``in_shardings`` and ``out_shardings`` are prefixes of the arguments and of the result with shardings (or specs of the mesh
+    in context) as leaves; None leaves the choice to the arguments and to XLA.
     ``keep_unused`` and ``inline`` change nothing here: arguments are kept, and calls inside a trace are inlined.
     """
     options = dict(static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-                   donate_argnames=donate_argnames, device=device, backend=backend, compiler_options=compiler_options)
+                   donate_argnames=donate_argnames, device=device, backend=backend, compiler_options=compiler_options,
+                   in_shardings=in_shardings, out_shardings=out_shardings)
     if fun is None:
         return functools.partial(jit, **options)
-    if in_shardings is not None or out_shardings is not None:
-        raise NotImplementedError("jit: in_shardings and out_shardings are not supported; place the arguments with "
-                                  "device_put, or use pmap")
+    if (device is not None or backend is not None) and (in_shardings is not None or out_shardings is not None):
+        raise ValueError("If backend or device is specified on jit, then in_shardings should not be specified.")
     state = _Function(fun, **options)
     xla.settle_states(config.enable_x64)
     made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), state,
@@ -336,14 +363,15 @@ config.on_change(_on_config)
 
 def _lower(state: _Function, *args, **kwargs) -> Lowered:
     """Stage the function for arguments of these types (arrays or ShapeDtypeStructs) without compiling it."""
-    return Lowered(state.stage(args, kwargs), state)
+    dynamic = state.split(args, kwargs)
+    return Lowered(state.stage(args, kwargs, dynamic), state, dynamic)
 
 
 class Lowered:
     """A staged function, ready to be compiled."""
 
-    def __init__(self, staged: Staged, state: _Function):
-        self._staged, self._state = staged, state
+    def __init__(self, staged: Staged, state: _Function, dynamic):
+        self._staged, self._state, self._dynamic = staged, state, dynamic
 
     @property
     def in_tree(self):
@@ -377,9 +405,28 @@ class Lowered:
         return self.compile().cost_analysis()
 
     def compile(self, compiler_options: dict | None = None) -> Compiled:
-        """Compile for the default device (or the one that jit was given)."""
-        place = placement(self._state.device)
-        return Compiled(Program(self._staged, place, compiler_options or self._state.compiler_options), self._state)
+        """Compile for the default device (or the one that jit was given), or for those over which arguments are spread."""
+        state, place = self._state, placement(self._state.device)
+        spread = state.spread(self._dynamic, [described(leaf) for leaf in LEAVES.flatten(self._dynamic[:2])[0]])
+        return Compiled(Program(self._staged, place, compiler_options or state.compiler_options, spread,
+                                state.out_shardings), state)
+
+
+class Described:
+    """What is known of an argument that there may be no array for: its type and where it would lie."""
+    __slots__ = ("aval", "_sharding", "_committed")
+
+    def __init__(self, of: Aval, sharding):
+        self.aval, self._committed = of, sharding is not None
+        self._sharding = default_placement().sharding if sharding is None else sharding
+
+
+def described(leaf):
+    """Return an argument's buffer, or what a ShapeDtypeStruct says of it."""
+    if isinstance(leaf, ShapeDtypeStruct):
+        return Described(leaf.aval, leaf.sharding)
+    buffer = as_operand(leaf)._v
+    return buffer if type(buffer) is ArrayImpl else Described(buffer.aval, None)
 
 
 class Compiled:
@@ -390,6 +437,18 @@ class Compiled:
 
     in_tree = property(lambda self: self._program.staged.in_tree)
     out_tree = property(lambda self: self._program.out_tree)
+
+    @property
+    def input_shardings(self):
+        """How the arguments lie, as ``(args, kwargs)``."""
+        inputs = getattr(self._program.runner, "inputs", None)
+        return self.in_tree.unflatten(inputs or [self._program.place.sharding] * len(self._program.staged.in_avals))
+
+    @property
+    def output_shardings(self):
+        """How the results lie."""
+        outputs = getattr(self._program.runner, "outputs", None)
+        return self.out_tree.unflatten(outputs or [self._program.place.sharding] * len(self._program.staged.out_avals))
 
     def as_text(self) -> str:
         """Return XLA's optimised HLO."""
@@ -422,7 +481,8 @@ class Compiled:
                                 f"compiled for {of}, called with {array.aval}")
         if any(type(a._v) is Value for a in arrays):
             return self._state.fun(*args, **kwargs)
-        results = self._program.run(move([a._v for a in arrays], self._program.place))
+        buffers = [a._v for a in arrays]
+        results = self._program.run(buffers if self._program.runner is not None else move(buffers, self._program.place))
         return self._program.out_tree.unflatten([Array(r) for r in results])
 
 

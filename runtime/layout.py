@@ -10,9 +10,11 @@ import numpy as np
 from runtime import cache, xla
 from runtime.device import check_usable, placement, put, to_numpy
 from runtime.execute import compile_options, explain
+from runtime.tiling import answers
 from runtime.xla import XlaError
 
 
+@answers
 class Tiled(xla.GSPMDSharding):
     """The placement of an array over several devices (members are called back from C++)."""
     memory_kind = property(lambda self: self._memory_kind)
@@ -20,6 +22,9 @@ class Tiled(xla.GSPMDSharding):
 
     def _to_xla_hlo_sharding(self, ndim):
         return self._hlo_sharding
+
+    def __repr__(self):
+        return f"GSPMDSharding({self._hlo_sharding}, devices={[d.id for d in self._devices]})"
 
 
 class Layout:
@@ -82,8 +87,18 @@ class _InFlight:
     def __init__(self):
         self.lock, self.buffer = threading.Lock(), None
 
+    def settle(self) -> None:
+        """Wait until what was launched last has ended."""
+        if self.buffer is not None and not self.buffer.is_deleted():
+            self.buffer.block_until_ready()
+
 
 _in_flight: dict[object, _InFlight] = {}
+
+
+def flight_of(client) -> _InFlight:
+    """Return what was launched last on the devices of a client."""
+    return _in_flight.setdefault(client, _InFlight())
 
 
 class Replicas:
@@ -103,7 +118,7 @@ class Replicas:
                                                 "replicas on " + ",".join(str(d.id) for d in devices))
         self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
         self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1, True) for of, where in outputs]
-        self.flight = _in_flight.setdefault(client, _InFlight())
+        self.flight = flight_of(client)
 
     def run(self, buffers: list) -> list:
         """Launch the program once the previous one has ended.
@@ -113,8 +128,7 @@ class Replicas:
         flight = self.flight
         try:
             with flight.lock:
-                if flight.buffer is not None and not flight.buffer.is_deleted():
-                    flight.buffer.block_until_ready()
+                flight.settle()
                 results = self.executable.execute_sharded(self.captured + buffers).consume_with_handlers(self.handlers)
                 if len(self.devices) > 1 and results:
                     flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))

@@ -318,7 +318,7 @@ class _Replicated:
 
 def _first(buffer):
     """Return the first device's copy of a replicated buffer."""
-    return buffer._arrays[0] if len(buffer._sharding._device_assignment) > 1 else buffer
+    return xla.parts(buffer)[0] if len(buffer._sharding._device_assignment) > 1 else buffer
 
 
 def pmap(fun: Callable | None = None, axis_name=None, *, in_axes=0, out_axes=0, static_broadcasted_argnums=(),

@@ -97,8 +97,8 @@ class Primitive:
         """Handle operands of which one is symbolic or not on the default device."""
         if any(type(b) is not ArrayImpl for b in buffers):
             return self._stage(buffers, params)
-        kernel, results = run_anywhere(self, buffers, params)
-        return Array(results[0]) if kernel.single else tuple([Array(r) for r in results])
+        single, results = run_anywhere(self, buffers, params)
+        return Array(results[0]) if single else tuple([Array(r) for r in results])
 
     def _stage(self, buffers, params):
         block = tracing.block

@@ -13,10 +13,24 @@ from runtime.xla import ArrayImpl, transfer_guards
 
 
 def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
-    """Return a pytree of arrays on a device; with None, unplaced values go to the default one.
+    """Return a pytree of arrays on a device, or under a sharding; with None, unplaced values go to the default device.
 
-    Arrays put on a named device stay there: operations on them run there. TypeError for leaves that are no arrays.
+    ``device`` may be a pytree of these that is a prefix of ``x``. Arrays put somewhere stay there: operations on them run
+    there. TypeError for leaves that are no arrays, ValueError for a dimension that does not divide among its devices.
     """
+    if device is not None and not isinstance(device, (xla.Device, str, xla.SingleDevice)):
+        from runtime.partition import along
+        from runtime.shards import place as lay
+        where = iter(along("device_put", device, x))
+
+        def spread(leaf):
+            array, sharding = as_operand(leaf, "device_put"), next(where)
+            if type(array._v) is not ArrayImpl or sharding is None:
+                return array
+            return Array(lay(array._v, sharding))
+        return tree_map(spread, x)
+    if isinstance(device, xla.SingleDevice):
+        device = device._device_assignment[0]
     place = None if device is None else placement(device)
 
     def one(leaf):

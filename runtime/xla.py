@@ -23,11 +23,14 @@ if not (0, 10) <= _parsed < (0, 12):
 from jaxlib import _jax
 from jaxlib import xla_client as xc
 
+from runtime.tiling import answers
+
 ArrayImpl = xc.ArrayImpl
 CompileOptions = xc.CompileOptions
 DeviceAssignment = xc.DeviceAssignment
 DeviceList = xc.DeviceList
 GSPMDSharding = xc.GSPMDSharding
+Sharding = xc.Sharding
 HloSharding = xc.HloSharding
 OpSharding = xc.OpSharding
 HostBufferSemantics = xc.HostBufferSemantics
@@ -49,6 +52,7 @@ cpp_jit = _jax.pjit
 transfer_guards = _jax.guard_lib
 
 
+@answers
 class SingleDevice(xc.SingleDeviceSharding):
     """The placement of a whole array on one device (members are called back from C++)."""
     memory_kind = property(lambda self: self._memory_kind)
@@ -58,6 +62,12 @@ class SingleDevice(xc.SingleDeviceSharding):
         spec = OpSharding()
         spec.type = OpSharding.Type.REPLICATED
         return HloSharding.from_proto(spec)
+
+    def __repr__(self):
+        return f"SingleDeviceSharding(device={self._device!r})"
+
+    def __xform_text__(self, write):
+        return f"rt.SingleDeviceSharding({write(self._device)})"
 
 
 _states: list = []
@@ -98,6 +108,12 @@ def copy_to(buffers, device_lists, shardings):
 def assemble(aval, sharding, pieces, committed=True):
     """Join single-device buffers into one array under a sharding, without copying."""
     return ArrayImpl(aval, sharding, pieces, committed=committed, _skip_checks=True)
+
+
+def parts(buffer) -> list:
+    """Return the single-device buffers of this process that make up an array."""
+    with _without_jax():  # jaxlib would dress them up with types of jax's
+        return buffer._arrays
 
 
 def unoptimised_hlo(text: str) -> str:

@@ -18,6 +18,7 @@ from xform import modules as _modules
 
 _modules.install()
 
+from runtime import NamedSharding, P, make_mesh
 from runtime import (Array, block_until_ready, config, default_backend, device_count, device_get, device_put, devices,
                      disable_jit, enable_x64, local_device_count, local_devices, process_count, process_index)
 from runtime.config import threefry_partitionable

@@ -390,12 +390,15 @@ def jit(fun=None, /, *, static_argnums=None, static_argnames=None, donate_argnum
     """Return ``fun`` compiled by XLA: staged once for each signature of its arguments.
 
     static_argnums, static_argnames: arguments that are part of the signature and keep their Python values.
+    in_shardings, out_shardings: prefixes of the arguments and of the result, with shardings as leaves: how they lie on the
+    devices of a mesh. Without them the computation follows the arguments.
     Python control flow on traced values becomes XLA control flow.
     """
     options = {k: v for k, v in dict(static_argnums=static_argnums, static_argnames=static_argnames,
                                      donate_argnums=donate_argnums, donate_argnames=donate_argnames,
                                      keep_unused=keep_unused or None, device=device, backend=backend,
-                                     inline=inline or None).items() if v is not None}
+                                     inline=inline or None, in_shardings=in_shardings,
+                                     out_shardings=out_shardings).items() if v is not None}
     if fun is None:
         return functools.partial(jit, **options)
     return Transformed("jit", fun, options)

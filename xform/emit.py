@@ -138,7 +138,7 @@ def _imports(aliases):
 
 def _function(unit, tree, lines, origins):
     if unit.boundary is not None:
-        options = ", ".join(f"{k}={v!r}" for k, v in unit.boundary.options)
+        options = ", ".join(f"{k}={option_text(v)}" for k, v in unit.boundary.options)
         lines.append(f"@rt.{unit.boundary.kind}({options})" if options else f"@rt.{unit.boundary.kind}")
     defaults = _defaults(unit)
     params = ", ".join(p + (f"={defaults[p]}" if p in defaults else "") for p in params_of(tree))
@@ -162,6 +162,21 @@ def _defaults(unit):
             break
         found[param] = repr(known.default)
     return found
+
+
+def option_text(value) -> str:
+    """An option of a boundary as an expression; what has no literal says itself how it is written (meshes, specs)."""
+    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+        inner = ", ".join(map(option_text, value))
+        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {option_text(v)}" for k, v in value.items()) + "}"
+    write = getattr(value, "__xform_text__", None)
+    if write is not None:
+        return write(option_text)
+    if hasattr(value, "local_hardware_id"):     # a device
+        return f"rt.devices_by_id({value.platform!r}, ({value.id},))[0]"
+    return repr(value)
 
 
 class _Writer:

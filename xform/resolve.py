@@ -304,6 +304,11 @@ def literal(node, lowering, what):
         return {literal(k, lowering, what): literal(v, lowering, what) for k, v in zip(node.keys, node.values)}
     if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.USub):
         return -literal(node.operand, lowering, what)
+    if isinstance(node, gast.Call):
+        callee = lowering.known(node.func)
+        if isinstance(callee, Object) and getattr(callee.value, "_xform_constant", False):     # a spec, a sharding
+            return callee.value(*[literal(a, lowering, what) for a in node.args],
+                                **{k.arg: literal(k.value, lowering, what) for k in node.keywords})
     known = lowering.known(node)
     if isinstance(known, Object):
         return known.value

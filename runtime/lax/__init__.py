@@ -24,6 +24,7 @@ from runtime.ops.binary import shift_right_arithmetic, shift_right_logical
 from runtime.ops.binary import subtract as sub
 from runtime.ops.collective import (all_gather, all_to_all, axis_index, axis_size, pmax, pmean, pmin, ppermute, pshuffle, psum,
                                     psum_scatter)
+from runtime.ops.constrain import with_sharding_constraint
 from runtime.ops.conv import (conv, conv_general_dilated, conv_general_dilated_patches, conv_transpose,
                               conv_with_general_padding)
 from runtime.ops.create import broadcasted_iota, full, full_like, iota

@@ -22,6 +22,10 @@ def jit(unit, options, prefix):
             numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
             own = len(unit.params) - prefix
             given[key] = tuple(prefix + (n + own if n < 0 else n) for n in numbers)
+    static = given.get("static_argnums") or ()
+    wanted = given.get("in_shardings")
+    if prefix and isinstance(wanted, (tuple, list)):
+        given["in_shardings"] = (*[None] * (prefix - sum(n < prefix for n in static)), *wanted)
     names = given.pop("static_argnames", None)
     if names is not None:
         names = (names,) if isinstance(names, str) else tuple(names)
@@ -83,9 +87,10 @@ def with_defaults(unit, provided):
 
 
 def _carry_static(boundary, count):
-    """jit options for a derived function of the same leading parameters."""
+    """jit options for a derived function of the same leading parameters: its shardings follow those of the arguments."""
     options = dict(boundary.options)
-    options.pop("donate_argnums", None)
+    for key in ("donate_argnums", "in_shardings", "out_shardings"):
+        options.pop(key, None)
     return tuple(sorted(options.items()))
 
 
