@@ -503,7 +503,7 @@ def rule_parts(parts, count):
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
     """Wrap the Python values among residuals, so that they pass through a compiled function as they are."""
-    if isinstance(residuals, (bool, int, float, complex, str)):
+    if isinstance(residuals, (bool, int, float, complex, str)) or getattr(type(residuals), "_xform_constant", False):
         return Static(residuals)
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 

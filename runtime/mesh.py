@@ -29,8 +29,9 @@ class Axis:
 
 @dataclass(eq=False)
 class Mesh:
-    """The axes of one program, slowest first."""
+    """The axes of one program, slowest first; ``partitioned``: of devices that share one program over a device mesh."""
     axes: list[Axis] = field(default_factory=list)
+    partitioned: bool = False
 
     @property
     def size(self) -> int:
@@ -61,6 +62,7 @@ class _Bound(threading.local):
     def __init__(self):
         self.names: dict[object, Axis] = {}
         self.active: tuple[Axis, ...] = ()
+        self.manual: tuple = ()  # the axis names of the running shard_map
 
 
 bound = _Bound()

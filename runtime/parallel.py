@@ -265,6 +265,9 @@ class _Mapped:
         """Run as a part of the program being staged: slice by the replica's index, run, gather the results."""
         arrays, axes, tree, _, fun, size = self.flatten(args, kwargs)
         block = tracing.block
+        if "devices" in block.module.facts:
+            raise ValueError(f"pmap of {self.name} inside a program over a mesh (shard_map, with_sharding_constraint) is not "
+                             "supported; use shard_map in its place")
         axis = mesh_of(block.module).axis(size)
         block.module.facts.setdefault("runner", functools.partial(_Replicated, self.name, self.devices, self.backend))
         with bind(self.axis_name, axis):

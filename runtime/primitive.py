@@ -210,7 +210,8 @@ def lift(block: hlo.Block, v) -> Value:
     if v.aval.size <= INLINE:
         from runtime.device import to_numpy
         return block.constant(to_numpy(v), v.aval.dtype, weak_type=v.aval.weak_type)
-    return block.module.capture(v)
+    found, inside = block.module.capture(v), block.module.facts.get("manual")
+    return found if inside is None else inside(block, found)  # in a shard_map every device has all of it
 
 
 def lift_array(block: hlo.Block, x) -> Value:

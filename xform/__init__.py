@@ -23,7 +23,7 @@ from runtime import (Array, block_until_ready, config, default_backend, device_c
                      disable_jit, enable_x64, local_device_count, local_devices, process_count, process_index)
 from runtime.config import threefry_partitionable
 from runtime.stage import ShapeDtypeStruct
-from xform.api import (grad, hessian, jacfwd, jacobian, jacrev, jit, jvp, linearize, pmap, source, value_and_grad, vjp, vmap)
+from xform.api import (grad, hessian, jacfwd, jacobian, jacrev, jit, jvp, linearize, pmap, shard_map, source, value_and_grad, vjp, vmap)
 from xform.custom import custom_gradient, custom_jvp, custom_vjp
 from xform.errors import SourceError, TransformError
 

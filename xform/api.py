@@ -25,6 +25,9 @@ from xform.unit import Unit
 place_of.append(user_place)     # XLA's errors and profiles name the user's lines
 
 
+BOUNDARIES = ("jit", "pmap", "shard_map")
+
+
 class Target:
     """A callable reduced to a unit and the argument values that it already holds."""
 
@@ -126,7 +129,7 @@ class Transformed:
     def _prepare(self, args, kwargs):
         """Work out what a call with these arguments runs; kept for the calls that look alike."""
         inner, values = self._bound(args, kwargs)
-        if self.kind in ("jit", "pmap"):
+        if self.kind in BOUNDARIES:
             entry = self._boundary_entry(inner, args, kwargs, values)
             call = Call(entry, None, inner)
         elif self.kind == "vmap":
@@ -135,7 +138,7 @@ class Transformed:
             check_argnums(self, inner, values, len(args))
             entry = self._entry(inner.unit, inner)
             call = Call(entry, functools.partial(arguments_to_differentiate, self, inner), inner)
-        boundary = self.kind in ("jit", "pmap")
+        boundary = self.kind in BOUNDARIES
         if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
                 map(callable, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
             if kwargs:
@@ -199,7 +202,7 @@ class Transformed:
     # ahead-of-time compilation, for jit
     def lower(self, *args, **kwargs):
         """Stage for the given arguments (arrays or ShapeDtypeStructs); returns an object with .compile()."""
-        if self.kind not in ("jit", "pmap"):
+        if self.kind not in BOUNDARIES:
             raise AttributeError(f"{self.kind} has no .lower(); wrap it in jit")
         inner, values = self._bound(args, kwargs)
         return self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
@@ -418,6 +421,19 @@ def pmap(fun, axis_name=None, *, in_axes=0, out_axes=0, static_broadcasted_argnu
                                                          axis_size=None, donate_argnums=())))
 
 
+def shard_map(f=None, /, *, out_specs, in_specs, mesh=None, axis_names=frozenset(), check_vma=True):
+    """Return ``f`` run on every device of a mesh, each with its part of the arguments; collectives name the mesh's axes.
+
+    in_specs, out_specs: prefixes of the arguments and of the result with PartitionSpecs as leaves. mesh: by default that of the
+    enclosing ``with mesh:``. A result whose spec leaves an axis out must be equal along it, which is not checked; derivatives
+    taken inside are those of JAX's check_vma=False.
+    """
+    given = dict(in_specs=in_specs, out_specs=out_specs, mesh=mesh, axis_names=frozenset(axis_names))
+    if f is None:
+        return functools.partial(shard_map, **given, check_vma=check_vma)
+    return Transformed("shard_map", f, {k: v for k, v in given.items() if v is not None and (k != "axis_names" or v)})
+
+
 def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):
     """Return a function that computes the Jacobian of ``fun`` column by column, in forward mode."""
     return Transformed("jacfwd", fun, _options(dict(argnums=_numbers(argnums), has_aux=has_aux, holomorphic=holomorphic),
@@ -570,9 +586,10 @@ def source(fun) -> str:
 
 
 for _function, _kind in ((grad, "grad"), (value_and_grad, "value_and_grad"), (vmap, "vmap"), (jit, "jit"), (pmap, "pmap"),
+                         (shard_map, "shard_map"),
                          (jacfwd, "jacfwd"), (jacrev, "jacrev"), (hessian, "hessian"), (jvp, "jvp"), (vjp, "vjp"),
                          (linearize, "linearize")):
     resolve.TRANSFORMATIONS[_function] = _kind
 
-__all__ = ["grad", "value_and_grad", "vmap", "jit", "pmap", "jacfwd", "jacrev", "jacobian", "hessian", "jvp", "vjp",
+__all__ = ["grad", "value_and_grad", "vmap", "jit", "pmap", "shard_map", "jacfwd", "jacrev", "jacobian", "hessian", "jvp", "vjp",
            "linearize", "source", "TransformError", "Array"]

@@ -356,6 +356,11 @@ def checkpoint(unit, options, prefix):
     return transform.checkpoint(unit, options, prefix)
 
 
+def shard_map(unit, options, prefix):
+    from xform.transform import boundary
+    return boundary.shard_map(unit, options, prefix)
+
+
 def jacfwd(unit, options, prefix):
     from xform.transform import jacobian
     return jacobian.forward(unit, options, prefix)
@@ -371,6 +376,6 @@ def hessian(unit, options, prefix):
 
 
 DERIVATIONS = {"grad": grad, "value_and_grad": value_and_grad, "jvp": jvp, "halves": halves, "pushforward": pushforward,
-               "vmap": vmap, "jit": jit, "pmap": pmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
+               "vmap": vmap, "jit": jit, "pmap": pmap, "shard_map": shard_map, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
                "checkpoint": checkpoint}
 

@@ -68,7 +68,7 @@ class Items:
 @dataclass(frozen=True)
 class Boundary:
     """A runtime entry around a unit: the inner unit as it was before staging, and the entry's options."""
-    kind: str                   # 'jit' or 'pmap'
+    kind: str                   # 'jit', 'pmap' or 'shard_map'
     inner: Unit
     options: tuple              # sorted (key, value) pairs, as keyword arguments of rt.jit / rt.pmap
 

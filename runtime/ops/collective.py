@@ -43,10 +43,19 @@ def _stage(primitive: Primitive, x, **params) -> Array:
     return primitive._stage([as_operand(x, primitive.name)._v], params)
 
 
+def _channel(block: Block, axes, ids: bool = True) -> dict:
+    """Return the attributes of a collective between partitions: a channel of its own, and groups that are of devices."""
+    if not axes[0].mesh.partitioned:
+        return {}
+    channel = {"channel_handle": f"#stablehlo.channel_handle<handle = {block.module.fresh()}, type = 1>"}
+    return {**channel, "use_global_device_ids": "unit"} if ids else channel
+
+
 def index_value(block: Block, axes: tuple[Axis, ...]) -> Value:
     """Emit this replica's row-major index along axes, as an int32 scalar."""
     word, total = aval((), np.uint32), None
-    replica = block.op("replica_id", [], word)
+    replica = (block.op("partition_id", [], word, {"mhlo.sharding": '"{manual}"'}) if axes[0].mesh.partitioned else
+               block.op("replica_id", [], word))
     for axis in axes:
         stride = block.op("constant", [], word, {"value": f"dense<{block.module.marker(lambda a=axis: str(a.stride()))}> "
                                                           ": tensor<ui32>"})
@@ -64,7 +73,8 @@ def gather_value(block: Block, value: Value, axes, groups, dimension: int) -> Va
     if kind(wide.dtype) == "b":  # not every backend communicates single bits
         wide = wide.with_dtype(np.dtype(np.uint8))
     made = block.op("all_gather", [block.convert(value, wide)], wide.with_shape(tuple(shape)),
-                    {"all_gather_dim": dimension, "replica_groups": _replica_groups(block, axes, groups)})
+                    {"all_gather_dim": dimension, "replica_groups": _replica_groups(block, axes, groups),
+                     **_channel(block, axes)})
     return block.convert(made, value.aval.with_shape(tuple(shape)))
 
 
@@ -75,7 +85,8 @@ def _reduce_infer(x, *, axes, groups, how):
 
 
 def _reduce_emit(block, operands, out_avals, *, axes, groups, how):
-    return block.op("all_reduce", operands, out_avals[0], {"replica_groups": _replica_groups(block, axes, groups)},
+    return block.op("all_reduce", operands, out_avals[0],
+                    {"replica_groups": _replica_groups(block, axes, groups), **_channel(block, axes)},
                     [block.binary_region(how, out_avals[0].dtype)])
 
 
@@ -93,7 +104,8 @@ def _scatter_infer(x, *, axes, groups, dimension):
 
 def _scatter_emit(block, operands, out_avals, *, axes, groups, dimension):
     return block.op("reduce_scatter", operands, out_avals[0],
-                    {"scatter_dimension": dimension, "replica_groups": _replica_groups(block, axes, groups)},
+                    {"scatter_dimension": dimension, "replica_groups": _replica_groups(block, axes, groups),
+                     **_channel(block, axes)},
                     [block.binary_region("add", out_avals[0].dtype)])
 
 
@@ -108,7 +120,8 @@ def _permute_emit(block, operands, out_avals, *, axes, perm):
     def fill():
         pairs = [[replicas[a], replicas[b]] for replicas in axes[0].mesh.groups(axes) for a, b in perm]
         return f"dense<{pairs}> : tensor<{len(pairs)}x2xi64>"
-    return block.op("collective_permute", operands, out_avals[0], {"source_target_pairs": block.module.marker(fill)})
+    return block.op("collective_permute", operands, out_avals[0],
+                    {"source_target_pairs": block.module.marker(fill), **_channel(block, axes, ids=False)})
 
 
 def _exchange_infer(x, *, axes, groups, split, concat, tiled):
@@ -123,7 +136,8 @@ def _exchange_infer(x, *, axes, groups, split, concat, tiled):
 
 def _exchange_emit(block, operands, out_avals, *, axes, groups, split, concat, tiled):
     attributes = {"split_dimension": split, "concat_dimension": concat if tiled else split,
-                  "split_count": len(groups[0]), "replica_groups": _replica_groups(block, axes, groups)}
+                  "split_count": len(groups[0]), "replica_groups": _replica_groups(block, axes, groups),
+                  **_channel(block, axes, ids=False)}
     if tiled:
         return block.op("all_to_all", operands, out_avals[0], attributes)
     # what is received takes the place of the dimension that was dealt out, and is then moved

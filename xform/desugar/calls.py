@@ -45,6 +45,9 @@ def _known_call(lowering, node):
     callee = lowering.known(node.func)
     if callee is None:
         return None
+    held = callee.value if isinstance(callee, Object) else None
+    if isinstance(held, functools.partial) and not held.args and transformation(Object(held.func)):
+        callee = Partial(Object(held.func), (), tuple((k, Object(v)) for k, v in held.keywords.items()))
     if isinstance(callee, Object) and callee.value is functools.partial:
         inner = lowering.known(node.args[0]) if node.args else None
         if inner is None:

@@ -58,6 +58,45 @@ def pmap(unit, options, prefix):
     return wrapped(unit, "pmap", tuple(sorted(given.items())))
 
 
+def shard_map(unit, options, prefix):
+    """shard_map(f): f with its collectives, entered through rt.shard_map; what it captures all devices have whole."""
+    given = {k: v for k, v in options.items() if k not in ("axis_names", "check_vma") or k == "axis_names" and v}
+    if prefix:
+        specs = given["in_specs"]
+        specs = tuple(specs) if isinstance(specs, (tuple, list)) else (specs,) * (len(unit.params) - prefix)
+        given["in_specs"] = (*[None] * prefix, *specs)
+    return wrapped(unit, "shard_map", tuple(sorted(given.items())))
+
+
+def _specs(boundary, count):
+    specs = boundary.option("in_specs")
+    return list(specs) if isinstance(specs, (tuple, list)) else [specs] * count
+
+
+def _shard_halves(boundary, inner, flags):
+    """Both halves of a shard_map: each device keeps its residuals; cotangents of what several hold alike are shared out."""
+    from runtime.shardmap import PerShard
+    from xform.emit import option_text
+    from xform.names import Names
+    from xform.syntax import assign, expression
+    from xform.transform.vjp import Halves
+    options, out_specs, bwd = dict(boundary.options), boundary.option("out_specs"), inner.bwd
+    fwd = wrapped(inner.fwd, "shard_map", tuple(sorted({**options, "out_specs": (out_specs, PerShard())}.items())))
+    specs = [spec for spec, flag in zip(_specs(boundary, len(flags)), flags) if flag]
+    text = option_text(tuple(specs) if len(specs) > 1 else specs[0])
+    names = Names({"residuals", "d_out"})
+    shares, parts = names.fresh("shares"), names.fresh("parts")
+    body = [assign(shares, call("rt.split_cotangents", [name("d_out"), expression(option_text(out_specs), bwd.tree)])),
+            assign(parts, call(bwd.name, [name("residuals"), name(shares)])),
+            returns(call("rt.join_cotangents", [name(parts), expression(text, bwd.tree)]))]
+    made = Unit(f"{bwd.name}_shards", function(f"{bwd.name}_shards", ["residuals", "d_out"], body), {bwd.name: bwd},
+                {shares, parts}, bwd.file, bwd.origin)
+    made.signature = inspect.Signature([inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY)
+                                        for p in ("residuals", "d_out")])
+    back = {**options, "in_specs": (PerShard(), out_specs), "out_specs": tuple(specs) if len(specs) > 1 else specs[0]}
+    return Halves(fwd, wrapped(made, "shard_map", tuple(sorted(back.items()))))
+
+
 def wrapped(unit, kind, options, inner=None):
     """A unit entered through rt.jit or rt.pmap: its body is the staged form of ``unit``."""
     from xform.transform.stage import stage
@@ -83,6 +122,8 @@ def with_defaults(unit, provided):
             options[key] = tuple(places[n] for n in options[key] if n in places)
     if isinstance(options.get("in_axes"), tuple):
         options["in_axes"] = tuple(options["in_axes"][unit.params.index(p)] for p in provided)
+    if isinstance(options.get("in_specs"), (tuple, list)) and len(options["in_specs"]) == len(unit.params):
+        options["in_specs"] = tuple(options["in_specs"][unit.params.index(p)] for p in provided)
     return wrapped(inner, unit.boundary.kind, tuple(sorted(options.items())))
 
 
@@ -108,6 +149,8 @@ def halves(unit, flags):
         if any(flags[i] for i in static):
             raise TypeError(f"cannot differentiate {boundary.inner.name} with respect to a static argument of jit")
         return Halves(fwd, wrapped(inner.bwd, "jit", ()))
+    if boundary.kind == "shard_map":
+        return _shard_halves(boundary, inner, flags)
     axes = _axes(boundary, len(flags))
     common = {k: v for k, v in boundary.options if k in ("axis_name", "devices", "backend", "axis_size")}
     out_axes = boundary.option("out_axes", 0)
@@ -176,14 +219,36 @@ def jvp(unit, flags):
     inner = jvp_of(boundary.inner, flags)
     if boundary.kind == "jit":
         return wrapped(inner, "jit", _carry_static(boundary, len(flags)))
-    axes = _axes(boundary, len(flags))
     options = dict(boundary.options)
+    if boundary.kind == "shard_map":
+        specs = _specs(boundary, len(flags))
+        options["in_specs"] = (*specs, *[spec for spec, flag in zip(specs, flags) if flag])
+        options["out_specs"] = (options["out_specs"], options["out_specs"])
+        return wrapped(inner, "shard_map", tuple(sorted(options.items())))
+    axes = _axes(boundary, len(flags))
     options["in_axes"] = tuple(axes + [axes[i] for i, flag in enumerate(flags) if flag])
     if all(a == 0 for a in options["in_axes"]):
         del options["in_axes"]
     if boundary.option("out_axes", 0) != 0:
         options["out_axes"] = (boundary.option("out_axes"), boundary.option("out_axes"))
     return wrapped(inner, "pmap", tuple(sorted(options.items())))
+
+
+def _spec_behind(spec, flag):
+    """The spec of a value that has a batch in front where a flag says so."""
+    from runtime.shardmap import behind_batch
+    from xform.analyze.batched import LIST, is_batched
+    if not is_batched(flag):
+        return spec
+    if flag is True:
+        return behind_batch(spec)
+    if flag[:1] in ((LIST,), ("ragged",)):
+        if flag[1] is True and flag[0] == LIST:
+            return behind_batch(spec)
+        raise TransformError("vmap of a function mapped by shard_map with partly batched lists is not supported",
+                             hint="Batch every array of the list.")
+    parts = spec if isinstance(spec, (tuple, list)) else (spec,) * len(flag)
+    return tuple(_spec_behind(s, f) for s, f in zip(parts, flag))
 
 
 def vmap(unit, flags, axis_name):
@@ -197,6 +262,11 @@ def vmap(unit, flags, axis_name):
         return wrapped(inner, "jit", _carry_static(boundary, len(flags))), out
     # The batch axis stays in front outside, so inside a device it comes right after the device axis.
     inner, out = vmap_of(boundary.inner, flags, axis_name)
+    if boundary.kind == "shard_map":
+        options = dict(boundary.options)
+        options["in_specs"] = tuple(_spec_behind(s, flag) for s, flag in zip(_specs(boundary, len(flags)), flags))
+        options["out_specs"] = _spec_behind(options["out_specs"], out)
+        return wrapped(inner, "shard_map", tuple(sorted(options.items()))), out
     axes = _axes(boundary, len(flags))
     shifted = [a if a is None else (a + 1 if flag else a) for a, flag in zip(axes, flags)]
     if any(flag not in (True, False) for flag in flags) or out is not True:

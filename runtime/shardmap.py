@@ -1,0 +1,255 @@
+"""shard_map: one function run on every device of a mesh with its own part of the arguments, inside a program over the mesh.
+
+The partitioner leaves such a function alone (its arrays are "manual"): it sees local shapes, and the axes of the mesh name
+its collectives.
+"""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+from runtime.array import Array
+from runtime.hlo import Block, Value, tracing
+from runtime.jit import jit
+from runtime.mesh import Axis, bound
+from runtime.mesh import Mesh as ProgramMesh
+from runtime.op import op
+from runtime.ops.collective import psum
+from runtime.ops.constrain import use_devices
+from runtime.primitive import as_operand, lift_array
+from runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
+from runtime.stage import output_values
+from runtime.tiling import check_shape
+from runtime.transfer import device_put
+from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_structure
+from runtime.types import Aval
+from runtime.zero import ZERO
+
+
+class PerShard:
+    """The spec of a value that every device has one of: outside they stand along a new dimension ``axis``."""
+    __slots__ = ("axis",)
+
+    def __init__(self, axis: int = 0):
+        self.axis = axis
+
+    def __eq__(self, other):
+        return isinstance(other, PerShard) and self.axis == other.axis
+
+    def __hash__(self):
+        return hash(("PerShard", self.axis))
+
+    def __repr__(self):
+        return f"PerShard({self.axis})"
+
+    def __xform_text__(self, write):
+        return f"rt.PerShard({self.axis or ''})"
+
+
+def behind_batch(spec):
+    """Return a spec (or a tree of them) for arrays that have a batch in front."""
+    if isinstance(spec, dict):
+        return {k: behind_batch(v) for k, v in spec.items()}
+    if isinstance(spec, (tuple, list)):
+        return type(spec)(map(behind_batch, spec))
+    if isinstance(spec, PerShard):
+        return PerShard(spec.axis + 1)
+    return spec if spec is None else PartitionSpec(None, *spec)
+
+
+def _spec_of_each(what: str, specs, tree) -> list:
+    """Return the spec of every leaf of a tree, from a prefix of it; ValueError if it is no prefix."""
+    flat: list = []
+    try:
+        tree_map(lambda s, part: flat.extend([s] * len(tree_leaves(part))), specs, tree, is_leaf=lambda s: s is None)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"shard_map {what} must be a tree prefix of the corresponding value, got {specs} for the tree "
+                         f"{tree_structure(tree)}") from error
+    for spec in flat:
+        if spec is not None and not isinstance(spec, (PartitionSpec, PerShard)):
+            raise TypeError(f"shard_map {what} must be a pytree of PartitionSpecs, got {spec!r}")
+    return [PartitionSpec() if s is None else s for s in flat]
+
+
+def _sharding(mesh: Mesh, spec) -> NamedSharding:
+    """Return the sharding outside of a value with a spec."""
+    if isinstance(spec, PerShard):
+        spec = PartitionSpec(*[None] * spec.axis, mesh.axis_names)
+    return NamedSharding(mesh, spec)
+
+
+def _custom(block: Block, target: str, value: Value, of: Aval, sharding: str) -> Value:
+    return block.op("custom_call", [value], of, {"call_target_name": f'"{target}"', "mhlo.sharding": f'"{sharding}"'})
+
+
+def _local(block: Block, value: Value, sharding: NamedSharding) -> Value:
+    """Emit the part of a value of the partitioned program that one device has."""
+    of = value.aval
+    hlo = str(sharding._to_xla_hlo_sharding(of.ndim))
+    laid = _custom(block, "Sharding", value, of, hlo)
+    return _custom(block, "SPMDFullToShardShape", laid, of.with_shape(sharding.shard_shape(of.shape)), "{manual}")
+
+
+def _joined(block: Block, value: Value, sharding: NamedSharding) -> Value:
+    """Emit the value of the partitioned program of which every device has a part."""
+    grid = sharding._to_xla_hlo_sharding(value.aval.ndim)
+    tiles = [1] * value.aval.ndim if grid.is_replicated() else grid.tile_assignment_dimensions()[:value.aval.ndim]
+    of = value.aval.with_shape(tuple(n * k for n, k in zip(value.aval.shape, tiles)))
+    laid = _custom(block, "Sharding", value, value.aval, "{manual}")
+    return _custom(block, "SPMDShardToFullShape", laid, of, str(grid))
+
+
+class _Inside:
+    """A context in which the axes of a mesh are bound and concrete arrays are had whole by every device."""
+
+    def __init__(self, mesh: Mesh, block: Block):
+        self.mesh, self.module = mesh, block.module
+        program = ProgramMesh(partitioned=True)
+        program.axes += [Axis(program, size) for size in mesh.devices.shape]
+        self.names = dict(zip(mesh.axis_names, program.axes))
+
+    def __enter__(self):
+        self.before = bound.names, bound.active, bound.manual
+        bound.names, bound.active, bound.manual = dict(self.names), tuple(self.names.values()), self.mesh.axis_names
+        if self.mesh.size > 1:
+            everywhere = NamedSharding(self.mesh, PartitionSpec())
+            self.module.facts["manual"] = lambda block, value: _local(block, value, everywhere)
+
+    def __exit__(self, *error):
+        bound.names, bound.active, bound.manual = self.before
+        self.module.facts.pop("manual", None)
+
+
+class _Sharded:
+    """The state behind one function mapped by shard_map."""
+
+    def __init__(self, fun: Callable, mesh, in_specs, out_specs):
+        self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
+        self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
+        self.programs: dict = {}
+
+    def found_mesh(self) -> Mesh:
+        mesh = self.mesh if self.mesh is not None else current_mesh()
+        if mesh is None:
+            raise ValueError(f"shard_map of {self.name} has no mesh: pass mesh=, or call it inside `with mesh:`")
+        return mesh
+
+    def specs(self, args: tuple) -> list:
+        specs = tuple(self.in_specs) if isinstance(self.in_specs, list) else self.in_specs
+        if isinstance(specs, tuple) and len(specs) != len(args):
+            raise ValueError(f"shard_map of {self.name}: in_specs has {len(specs)} entries for {len(args)} arguments: {specs}")
+        return _spec_of_each("in_specs", specs, args)
+
+    def __call__(self, *args):
+        mesh = self.found_mesh()
+        if tracing.block is not None:
+            return self.inline(mesh, args)
+        leaves, tree = tree_flatten(args)
+        shardings = [_sharding(mesh, spec) for spec in self.specs(args)]
+        placed = [device_put(as_operand(leaf, f"shard_map of {self.name}"), sharding)
+                  for leaf, sharding in zip(leaves, shardings)]
+        program = self.programs.get(mesh)
+        if program is None:
+            def inside_mesh(*args):
+                return self.inline(mesh, args)
+            inside_mesh.__name__ = self.name
+            program = self.programs[mesh] = jit(inside_mesh)
+        return program(*tree.unflatten(placed))
+
+    def lower(self, *args):
+        """Stage the function for the types of these arguments."""
+        mesh = self.found_mesh()
+        return jit(lambda *args: self.inline(mesh, args)).lower(*args)
+
+    def inline(self, mesh: Mesh, args: tuple):
+        """Emit the function into the program being staged, with the conversions around it."""
+        if bound.manual:
+            raise NotImplementedError(f"shard_map of {self.name} inside another shard_map is not supported; name all axes in "
+                                      "one mesh and one shard_map")
+        block, whole = tracing.block, mesh.size == 1
+        specs = self.specs(args)
+        use_devices(block.module, mesh.flat, mesh, f"shard_map of {self.name}")
+        leaves, tree = tree_flatten(args)
+        parts = []
+        for leaf, spec in zip(leaves, specs):
+            value, sharding = lift_array(block, leaf), _sharding(mesh, spec)
+            check_shape(sharding, value.aval.shape)
+            value = value if whole else _local(block, value, sharding)
+            if isinstance(spec, PerShard):
+                shape = value.aval.shape
+                value = block.reshape(value, shape[:spec.axis] + shape[spec.axis + 1:])
+            parts.append(Array(value))
+        with _Inside(mesh, block):
+            out = self.fun(*tree.unflatten(parts))
+            values, out_tree = output_values(block, out, self.name)
+        results = []
+        for value, spec in zip(values, _spec_of_each("out_specs", self.out_specs, out)):
+            shape = value.aval.shape
+            if isinstance(spec, PerShard):
+                value = block.reshape(value, shape[:spec.axis] + (1,) + shape[spec.axis:])
+            elif len(spec) > len(shape):
+                raise ValueError(f"shard_map of {self.name}: out_specs has {spec} for a result of rank {len(shape)}")
+            results.append(Array(value if whole else _joined(block, value, _sharding(mesh, spec))))
+        return out_tree.unflatten(results)
+
+
+def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh | None = None, axis_names=frozenset(),
+              check_vma: bool = True):
+    """Return a function that runs ``f`` on every device of a mesh, each with its part of the arguments.
+
+    ``in_specs`` and ``out_specs`` are prefixes of the arguments and of the result with PartitionSpecs as leaves: an axis that a
+    spec names cuts that dimension; along others every device has the same. Inside, the mesh's axes name collectives. A result
+    whose spec leaves an axis out must be equal along it: that is not checked, whatever ``check_vma`` says, and derivatives
+    taken inside are those of JAX with check_vma=False (``psum`` transposes to ``psum``). ValueError where shapes do not divide.
+    """
+    if f is None:
+        return functools.partial(shard_map, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names,
+                                 check_vma=check_vma)
+    if mesh is not None and axis_names and set(axis_names) != set(mesh.axis_names):
+        raise NotImplementedError(f"shard_map over some axes of a mesh: axis_names={set(axis_names)} must be all of "
+                                  f"{mesh.axis_names}; leave the others out of the mesh, or out of the specs")
+    state = _Sharded(f, mesh, in_specs, out_specs)
+
+    @functools.wraps(f)
+    def sharded(*args):
+        return state(*args)
+    sharded.lower = state.lower
+    sharded.clear_cache = state.programs.clear
+    return sharded
+
+
+# ---- derivatives: a value that n devices hold alike counts once ----
+
+def _unmentioned(spec) -> tuple:
+    """Return the axes of the running shard_map along which a value with this spec is the same."""
+    return () if isinstance(spec, PerShard) else tuple(n for n in bound.manual if n not in spec.names())
+
+
+def _each(one, specs, x):
+    if x is ZERO:
+        return x
+    given = iter(_spec_of_each("specs", specs, x))
+    return tree_map(lambda leaf: one(leaf, next(given)), x)
+
+
+@op(linear="x", vjp={"x": "rt.split_cotangents(d_out, specs)"}, batch=lambda x, specs, over=(): split_cotangents(x, specs))
+def split_cotangents(x, specs):
+    """Give each of the devices that hold a result alike its equal part of the result's cotangent."""
+    def one(leaf, spec):
+        count = 1
+        for name in _unmentioned(spec):
+            count *= bound.names[name].size
+        return leaf if count == 1 else leaf / count
+    return _each(one, specs, x)
+
+
+@op(linear="x", vjp={"x": "rt.join_cotangents(d_out, specs)"}, batch=lambda x, specs, over=(): join_cotangents(x, specs))
+def join_cotangents(x, specs):
+    """Sum the cotangents of an argument over the devices that were given it alike."""
+    def one(leaf, spec):
+        names = _unmentioned(spec)
+        return psum(leaf, names) if names else leaf
+    return _each(one, specs, x)
+
+
+__all__ = ["shard_map"]
