@@ -108,7 +108,8 @@ def compile_or_load(client, text: str, devices, options, where: str):
         raise NotImplementedError("a callback (debug.print, pure_callback ...) in a program over several devices is not available; "
                                   "call it outside")
     place = folder()
-    if place is None or "callback" in text:  # a callback is a Python object of this process
+    # a callback is a Python object of this process; a program of several processes belongs to them
+    if place is None or "callback" in text or client.device_count() != len(client.local_devices()):
         return client.compile_and_load(text.encode(), devices, options)
     path = place / entry_name(client, text, options, where)
     found = _load(client, path, devices, options)

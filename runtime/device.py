@@ -32,11 +32,29 @@ def check_usable() -> None:
                            "workers with multiprocessing's 'spawn' method, or fork before the first array is made")
 
 
+_joined: dict = {}  # what clients of a program of several processes are made with
+
+
+def join(distributed_client, process_id: int, count: int, visible=None) -> None:
+    """Have the clients made from now on be those of one process of a distributed program."""
+    _joined.update(distributed_client=distributed_client, node_id=process_id, num_nodes=count)
+    if visible is not None:
+        _joined["visible"] = visible
+
+
+def started() -> list[str]:
+    """Return the platforms whose clients have been made."""
+    return list(_clients)
+
+
 def _make_client(platform: str):
     if platform == "cpu":
-        return xla.make_cpu_client(asynchronous=True, num_devices=config.num_cpu_devices)
+        shared = {k: v for k, v in _joined.items() if k != "visible"}
+        if shared:
+            shared["collectives"] = xla.make_gloo_collectives(distributed_client=shared["distributed_client"])
+        return xla.make_cpu_client(asynchronous=True, num_devices=config.num_cpu_devices, **shared)
     from runtime import plugin
-    return plugin.make_client(platform)
+    return plugin.make_client(platform, **_joined)
 
 
 def client(platform: str | None = None):

@@ -132,6 +132,9 @@ def explain(error: Exception, buffers) -> Exception:
         if buffer.is_deleted():
             return RuntimeError(f"Array has been deleted with shape={buffer.aval}. It was donated to a jitted call "
                                 "or delete() was called on it.")
+    if "Gloo" in str(error):
+        return RuntimeError("a collective failed because a process of this distributed program has died or left; see what that "
+                            f"process printed, and start the program again. XLA says: {error}")
     return error
 
 

@@ -66,6 +66,8 @@ class Layout:
         """Return the buffer in this layout; one that has it already is not copied."""
         if buffer._sharding is self.sharding:
             return buffer
+        if len(mine(self.devices)) != len(self.devices):
+            return self.gather_processes(buffer)
         pieces = self.pieces(to_numpy(buffer))
         if self.dimension is None or self.parts in (1, len(self.devices)):
             return xla.put(buffer.aval, self.sharding, pieces, list(self.devices))
@@ -73,6 +75,37 @@ class Layout:
         of = buffer.aval.with_shape(pieces[0].shape)
         return xla.assemble(buffer.aval, self.sharding, [put(piece, of, placement(device))
                                                          for piece, device in zip(pieces, self.devices)])
+
+
+    def gather_processes(self, buffer):
+        """Return one array over the devices of all processes of what this process has of it."""
+        own = mine(self.devices)
+        count = len(self.devices) // len(own)
+        parts = 1 if self.dimension is None else self.parts // count
+        here = layout(own, buffer.aval.ndim, None if parts == 1 and self.dimension is None else self.dimension, parts)
+        return xla.assemble(self.whole(buffer.aval, count), self.sharding, xla.parts(here.place(buffer)))
+
+    def whole(self, of, count: int):
+        """Return the type of an array to which each of ``count`` processes gives an equal part."""
+        if self.dimension is None:
+            return of
+        return of.with_shape(of.shape[:self.dimension] + (of.shape[self.dimension] * count,) + of.shape[self.dimension + 1:])
+
+    def own_part(self, buffer):
+        """Return what this process has of an array over the devices of all, as an array over its own devices."""
+        own = mine(self.devices)
+        count = len(self.devices) // len(own)
+        here = layout(own, buffer.aval.ndim, self.dimension, 1 if self.dimension is None else self.parts // count)
+        of = buffer.aval
+        if self.dimension is not None:
+            of = of.with_shape(of.shape[:self.dimension] + (of.shape[self.dimension] // count,) + of.shape[self.dimension + 1:])
+        return xla.assemble(of, here.sharding, xla.parts(buffer))
+
+
+def mine(devices: tuple) -> tuple:
+    """Return those of some devices that belong to this process."""
+    own = devices[0].client.process_index()
+    return tuple([d for d in devices if d.process_index == own])
 
 
 @functools.lru_cache(maxsize=None)

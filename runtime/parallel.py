@@ -11,9 +11,10 @@ from collections.abc import Callable
 from runtime import xla
 from runtime.array import Array, LeakError
 from runtime.config import config
-from runtime.device import local_devices
+from runtime.device import devices as all_devices
+from runtime.device import local_device_count, process_count
 from runtime.hlo import Block, Value, tracing
-from runtime.layout import Replicas, layout
+from runtime.layout import Replicas, layout, mine
 from runtime.mesh import Axis, bind, mesh_of
 from runtime.ops.collective import gather_value, index_value
 from runtime.primitive import as_operand, lift_array
@@ -64,7 +65,7 @@ def _mapped_size(name: str, arrays: list[Array], axes: list, args, kwargs, wante
 
 def _devices(name: str, chosen, backend, count: int, size: int) -> tuple:
     """Return the devices of a program with ``count`` replicas; ValueError when there are too few."""
-    found = tuple(chosen) if chosen is not None else tuple(local_devices(backend=backend))
+    found = tuple(chosen) if chosen is not None else tuple(all_devices(backend))
     if len(found) < count:
         platform = found[0].platform if found else "cpu"
         remedy = (f" Set the environment variable XFORM_CPU_DEVICES={count}, before xform is imported, to have as many CPU "
@@ -122,6 +123,7 @@ class Compiled:
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
         self.places = lowered.inputs
+        self.shared = len(mine(lowered.devices)) != len(lowered.devices)  # among processes, each with its own slices
         self.out_tree = lowered.staged.out_tree
         self.replicas = Replicas(lowered.as_text(), lowered.devices, lowered.staged.captured, lowered.outputs)
 
@@ -132,7 +134,10 @@ class Compiled:
     def run(self, buffers: list):
         """Run on the buffers of all argument leaves, wherever they are; return the result's pytree."""
         placed = [b if b._sharding is place.sharding else place.place(b) for b, place in zip(buffers, self.places)]
-        return self.out_tree.unflatten([Array(r) for r in self.replicas.run(placed)])
+        results = self.replicas.run(placed)
+        if self.shared:
+            results = [place.own_part(r) for r, (_, place) in zip(results, self.lowered.outputs)]
+        return self.out_tree.unflatten([Array(r) for r in results])
 
     def __call__(self, *args, **kwargs):
         leaves, tree = LEAVES.flatten((args, kwargs))
@@ -195,8 +200,21 @@ class _Mapped:
         leaves, tree = LEAVES.flatten((dynamic, kwargs))
         axes = _spread_axes("in_axes", in_axes, dynamic) + [0] * len(tree_leaves(kwargs))
         arrays = [as_operand(leaf, f"pmapped function {self.name}") for leaf in leaves]
-        size, axes = _mapped_size(self.name, arrays, axes, dynamic, kwargs, self.axis_size)
+        processes = self.processes()
+        wanted = self.axis_size
+        if wanted is not None and processes > 1:  # the whole axis; arguments hold this process's slices
+            wanted //= processes
+        size, axes = _mapped_size(self.name, arrays, axes, dynamic, kwargs, wanted)
+        if processes > 1 and tracing.block is None:
+            if size != local_device_count(self.backend):
+                raise ValueError(f"pmap of {self.name} in a program of {processes} processes takes in each of them as many slices "
+                                 f"as it has devices, {local_device_count(self.backend)}, but the mapped axis has size {size}")
+            size *= processes
         return arrays, axes, tree, key, fun, size
+
+    def processes(self) -> int:
+        """Return among how many processes the devices are; 1 when they were chosen by the caller."""
+        return process_count(self.backend) if self.devices is None else 1
 
     def lower(self, *args, **kwargs) -> Lowered:
         """Stage the function for the types of these arguments."""

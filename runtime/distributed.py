@@ -1,0 +1,98 @@
+"""Programs of several processes: each starts here, finds the others through a coordinator, and sees the devices of all."""
+from __future__ import annotations
+
+import atexit
+import os
+
+from runtime import device, xla
+from runtime.cluster import PORT, detect
+
+
+class _State:
+    """What ``initialize`` has started."""
+
+    def __init__(self):
+        self.service = self.client = None
+        self.process_id, self.num_processes, self.coordinator_address = 0, 1, None
+
+
+global_state = _State()
+
+
+def initialize(coordinator_address: str | None = None, num_processes: int | None = None, process_id: int | None = None,
+               local_device_ids=None, cluster_detection_method: str | None = None, initialization_timeout: int = 300,
+               heartbeat_timeout_seconds: int = 100, shutdown_timeout_seconds: int = 300,
+               coordinator_bind_address: str | None = None, slice_index: int | None = None) -> None:
+    """Join the processes of a distributed program; call it in each of them, before anything else asks for devices.
+
+    ``coordinator_address`` is the ``host:port`` at which process 0 listens. What is not given is taken from the environment
+    (plain variables, Slurm, Open MPI, Kubernetes: see ``runtime.cluster``). ``local_device_ids`` are the accelerators that this
+    process uses. Afterwards ``devices()`` are those of all processes, and pmap, jit and shard_map run over them, CPUs
+    communicating by gloo.
+
+    When a process dies, a collective in which it was taking part fails as soon as its connection breaks (RuntimeError), and
+    the coordination service ends the other processes, naming it, within ``heartbeat_timeout_seconds`` and a few seconds. RuntimeError when called twice or too late, ValueError when
+    something is neither given nor found.
+    """
+    if global_state.client is not None:
+        raise RuntimeError("distributed.initialize should only be called once.")
+    if device.started():
+        raise RuntimeError("distributed.initialize() must be called before any arrays are made or devices are asked for; "
+                           f"the {', '.join(device.started())} backend is running already.")
+    found = detect(os.environ, cluster_detection_method) if None in (
+        coordinator_address, num_processes, process_id) else detect({})
+    address = coordinator_address or found.coordinator_address
+    count = num_processes if num_processes is not None else found.num_processes
+    own = process_id if process_id is not None else found.process_id
+    for name, value, variable in (("coordinator_address", address, "XFORM_COORDINATOR_ADDRESS"),
+                                  ("num_processes", count, "XFORM_NUM_PROCESSES"),
+                                  ("process_id", own, "XFORM_PROCESS_ID")):
+        if value is None:
+            raise ValueError(f"{name} should be defined: pass it to distributed.initialize, set {variable}, or run under "
+                             "Slurm or Open MPI")
+    if not 0 <= own < count:
+        raise ValueError(f"distributed.initialize: process_id={own} must be in 0..{count - 1}")
+    if ":" not in address:
+        address = f"{address}:{PORT}"
+    ids = [local_device_ids] if isinstance(local_device_ids, int) else local_device_ids
+    if ids is None and found.local_process_id is not None:
+        ids = [found.local_process_id]
+    if own == 0:
+        bind = coordinator_bind_address or "[::]:" + address.rpartition(":")[2]
+        global_state.service = xla.distributed_service(bind, count, heartbeat_timeout=heartbeat_timeout_seconds,
+                                                       shutdown_timeout=shutdown_timeout_seconds)
+    client = xla.distributed_client(address, own, init_timeout=initialization_timeout,
+                                    heartbeat_timeout=heartbeat_timeout_seconds, shutdown_timeout=shutdown_timeout_seconds,
+                                    shutdown_on_destruction=False, use_compression=True)
+    try:
+        client.connect()
+    except xla.XlaError as error:
+        if global_state.service is not None:
+            global_state.service.shutdown()
+            global_state.service = None
+        raise RuntimeError(f"distributed.initialize: process {own} of {count} could not join the others through the "
+                           f"coordinator at {address} within {initialization_timeout} s. Are all processes running, and can "
+                           f"they reach that address?\n{error}") from error
+    global_state.client, global_state.process_id, global_state.num_processes = client, own, count
+    global_state.coordinator_address = address
+    device.join(client, own, count, ids)
+    atexit.register(shutdown)
+
+
+def shutdown() -> None:
+    """Leave the program; waits until all processes do. Does nothing when there is none."""
+    atexit.unregister(shutdown)
+    client, service = global_state.client, global_state.service
+    global_state.client = global_state.service = None
+    if client is not None:
+        client.shutdown()
+    if service is not None:
+        service.shutdown()
+
+
+def is_initialized() -> bool:
+    """Tell whether ``initialize`` has been called."""
+    return global_state.client is not None
+
+
+__all__ = ["initialize", "is_initialized", "shutdown"]
