@@ -1,7 +1,6 @@
 """Compiles StableHLO text and runs operations eagerly: one cached executable per operation, types and attributes."""
 from __future__ import annotations
 
-import logging
 import threading
 
 import numpy as np
@@ -40,6 +39,7 @@ def compile_text(text: str, place: Placement, options=None, callbacks=None):
         xla.use_lapack()
     options = options or compile_options()
     if config.log_compiles:
+        import logging
         logging.getLogger(__name__).warning("Compiling %s for %s", text.partition("{")[0].removeprefix("module @").strip(), place.device)
     try:
         return _compile(text, place, options, callbacks)

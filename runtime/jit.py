@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import sys
 import threading
 import weakref
@@ -13,7 +12,6 @@ from typing import Any, NamedTuple
 from runtime import device as devices
 from runtime import xla
 from runtime.array import Array
-from runtime.callbacks import Failures
 from runtime.config import config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, program_key, structure
@@ -50,7 +48,10 @@ class Program:
         flags = list((options or {}).items())
         if place.platform == "cpu" and staged.module.largest <= TINY and not flags:
             flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size
-        failures = Failures(callbacks) if callbacks else None
+        failures = None
+        if callbacks:
+            from runtime.callbacks import Failures
+            failures = Failures(callbacks)
         self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags), failures and failures.functions)
         self.execute = failures.running(self.executable.execute_sharded) if failures else self.executable.execute_sharded
         self.captured = move(staged.captured, place)
@@ -240,6 +241,7 @@ class _Function:
         else:
             closest = min(self.programs, key=lambda known: sum(a != b for a, b in zip(known, key)))
             why = "; ".join(f"{part}: {b} instead of {a}" for part, a, b in zip(parts, closest, key) if a != b)
+        import logging
         logging.getLogger(__name__).warning("%s is staged again: %s", self.name, why)
 
     def spread(self, dynamic, buffers):
