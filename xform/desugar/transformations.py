@@ -16,10 +16,10 @@ from __future__ import annotations
 import gast
 
 from xform import resolve
-from xform.desugar.calls import UnitValue, direct
+from xform.desugar.calls import UnitValue, arguments, atom_of, direct
 from xform.errors import refuse
 from xform.resolve import Display, Partial
-from xform.syntax import assign, at, call, const, name
+from xform.syntax import assign, at, call, clone, const, name
 from xform.unit import Unit
 
 def call_direct(lowering, kind, node):
@@ -45,6 +45,10 @@ def call_direct(lowering, kind, node):
 def _spread(lowering, node, unit, place):
     if isinstance(node, (gast.Tuple, gast.List)):
         return [lowering.atom(e) for e in node.elts]
+    known = lowering.known(node)
+    items = resolve.items_of(known) if isinstance(known, resolve.Display) else None
+    if items is not None and items[1] is None:
+        return [atom_of(lowering, clone(v) if isinstance(v, gast.AST) else v, place) for v in items[0]]
     value = lowering.atom(node)
     count = len([p for p in unit.signature.parameters.values() if p.default is p.empty])
     names = [lowering.temp("primal") for _ in range(count)]
@@ -67,7 +71,11 @@ def pair_of(lowering, kind, node):
     unit, prefix, _ = direct(lowering, resolve.normal(known), node)
     if not isinstance(unit, Unit):
         unit = pipeline.unit_of_callable(unit.value, lowering, node)
-    primals = [lowering.atom(a) for a in node.args[1:]]
+    given, _ = arguments(lowering, at(gast.Call(node.func, node.args[1:], []), node))
+    primals = [atom_of(lowering, a, node) for a in given]
+    if any(isinstance(a, gast.Starred) for a in primals):
+        refuse(node, lowering.unit, f"{kind} with *args of a number that is not known when the code is transformed",
+               "Spell the arguments out.")
     if kind == "linearize":
         made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
         out = call(name(lowering.refer(unit.name, unit), node), prefix + primals, node=node)
