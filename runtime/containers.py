@@ -63,7 +63,7 @@ def setitem_batched(x, index, value, over=()):
 
 
 @op(jvp="rt.setitem_dot(x, x_dot, index, value_dot)",
-    vjp={"x": "rt.clear(d_out, index)", "value": "rt.unbroadcast(d_out[index], like=value)"}, batch=setitem_batched)
+    vjp={"x": "rt.clear(d_out, index)", "value": "rt.unbroadcast(rt.won(d_out, index), like=value)"}, batch=setitem_batched)
 def setitem(x, index, value):
     """Return ``x`` with ``x[index] = value``; ``x`` itself does not change."""
     from runtime.ops import index as arrays

@@ -57,7 +57,7 @@ def fill_of(x, fill_value):
 
 
 _SET_RULE = {"linear": ("x", "values"), "vjp": {"x": "rt.clear(d_out, index)",
-                                                "values": "rt.unbroadcast(rt.picked(d_out, index), like=values)"}}
+                                                "values": "rt.unbroadcast(rt.won(d_out, index), like=values)"}}
 
 
 def at_set_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
@@ -87,6 +87,34 @@ def pick(x, index, mode="zero"):
 def picked(x, index):
     """Return ``x[index]``, with zeros for indices outside the array: what an update there left alone."""
     return x[index] if isinstance(x, (list, tuple, dict)) else pick(as_operand(x), index)
+
+
+@op(constant=True, unbatched=True)
+def may_repeat(index):
+    """Tell whether an index may name an element twice: whether an array of several integers takes part."""
+    items = index if isinstance(index, tuple) else (index,)
+    return any([math.prod(getattr(item, "shape", ())) > 1 and kind(item.dtype) in "iu" for item in items
+                if not isinstance(item, (int, builtins.slice))] + [isinstance(item, list) and len(item) > 1 for item in items])
+
+
+@op(constant=True, unbatched=True)
+def numbered(found):
+    """Return the numbers from 1 up in the shape of an array."""
+    from runtime import numpy as np
+    return np.reshape(np.arange(1, math.prod(found.shape) + 1), found.shape)
+
+
+def won(d, index):
+    """Return the cotangent of values from that of the array that they were put into: of several values for one element, the
+    one that was put last has it.
+    """
+    from runtime import numpy as np
+    found = picked(d, index)
+    if may_repeat(index) and not isinstance(d, (list, tuple, dict)):
+        numbers = numbered(found)
+        placed = picked(at_set(np.zeros_like(d, "int32"), index, numbers), index)
+        found = np.where(placed == numbers, found, 0)
+    return found
 
 
 @op(**_SET_RULE, batch=at_set_batched)
@@ -535,6 +563,11 @@ def updated_examples(d, index, how, over_, like):
     from runtime.cotangent import unbroadcast
     kinds = ("x", "index") if "index" in over_ else ("x",)
     found = index_examples(d, index, kinds)
+    if how == "set" and may_repeat(index):
+        from runtime import numpy as np
+        numbers = numbered(found)
+        placed = index_examples(update_examples(np.zeros_like(d, "int32"), index, numbers, "set", (*kinds, "values")), index, kinds)
+        found = np.where(placed == numbers, found, 0)
     if "values" in over_:
         return unbroadcast(found, Like(like_shape(like)[1:], like.dtype), 1)
     return unbroadcast(found, like)
