@@ -68,3 +68,12 @@ def test_control_flow_table(control_flow, cell):
 def test_a_trip_count_that_only_the_run_knows(control_flow):
     assert float(eval("jit(steps)(3, 2.5)", vars(control_flow))) == pytest.approx(control_flow.steps(3, 2.5))
     assert float(eval("jit(grad(steps, argnums=1))(3, 2.5)", vars(control_flow))) == pytest.approx(1.1 ** 3)
+
+
+def test_the_coverage_page_is_fresh():
+    import os
+    import subprocess
+    import sys
+    done = subprocess.run([sys.executable, str(DOCS.parent / "tools" / "coverage.py"), "--check"], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(DOCS.parent)})
+    assert done.returncode == 0, done.stderr
