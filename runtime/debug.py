@@ -8,8 +8,9 @@ import sys
 from runtime.callbacks import watch
 from runtime.hlo import tracing
 from runtime.op import op
+from runtime.visualize import visualize_array_sharding, visualize_sharding
 
-__all__ = ["breakpoint", "callback", "log", "print"]
+__all__ = ["breakpoint", "callback", "log", "print", "visualize_array_sharding", "visualize_sharding"]
 _print = print
 
 

@@ -30,8 +30,9 @@ def initialize(coordinator_address: str | None = None, num_processes: int | None
     process uses. Afterwards ``devices()`` are those of all processes, and pmap, jit and shard_map run over them, CPUs
     communicating by gloo.
 
-    When a process dies, a collective in which it was taking part fails as soon as its connection breaks (RuntimeError), and
-    the coordination service ends the other processes, naming it, within ``heartbeat_timeout_seconds`` and a few seconds. RuntimeError when called twice or too late, ValueError when
+    When a process dies, a collective that waits for it fails with a RuntimeError where its connection is seen to break, and
+    in any case the coordination service ends the other processes, saying which one died, within ``heartbeat_timeout_seconds``
+    and a few seconds more: nothing hangs. RuntimeError when called twice or too late, ValueError when
     something is neither given nor found.
     """
     if global_state.client is not None:

@@ -236,6 +236,9 @@ def spread_of(name: str, args: tuple, kwargs: dict, buffers: list, in_shardings,
 def of_staged(staged: Staged, spread: Spread | None = None, out_shardings=None, options: dict | None = None) -> Partitioned:
     """Compile a staged function for the devices of its arguments, or of the mesh that its code names."""
     module, wanted = staged.module, staged.module.facts.get("devices")
+    if module.facts.get("callbacks"):
+        raise NotImplementedError(f"{module.name} calls back to Python (debug.print, pure_callback ...), which a program over "
+                                  "several devices cannot; call it outside, or gather its arguments on one device first")
     if spread is None:
         devices, mesh, inputs = wanted, None, [None] * len(staged.in_avals)
     else:

@@ -153,6 +153,25 @@ def test_specs_of_the_mesh_in_context():
         xform.lax.with_sharding_constraint(np.asarray(X), P("y"))
 
 
+def test_drawing(capsys):
+    xform.debug.visualize_array_sharding(put("y", "x"))
+    drawn = capsys.readouterr().out
+    assert [line.replace("│", " ").split() for line in drawn.splitlines()[1::2]] == [
+        ["CPU", "0", "CPU", "4"], ["CPU", "1", "CPU", "5"], ["CPU", "2", "CPU", "6"], ["CPU", "3", "CPU", "7"]]
+    xform.debug.visualize_sharding((8,), NamedSharding(MESH, P("x")))
+    assert "CPU 0,1,2,3" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="1 and 2 dimensions"):
+        xform.debug.visualize_sharding((1, 2, 3), NamedSharding(MESH, P()))
+
+
+def test_callbacks_over_several_devices_are_refused():
+    def shown(a):
+        xform.debug.print("{}", a.sum())
+        return a + 1
+    with pytest.raises(NotImplementedError, match="calls back to Python"):
+        xform.jit(shown)(put("x"))
+
+
 @pytest.mark.parametrize("error, message, run", [
     (ValueError, "not divisible by 4", lambda: put("y", x=X[:6])),
     (ValueError, "not found in mesh", lambda: put("z")),
