@@ -10,7 +10,8 @@ LIBRARY = {name: f"runtime.{name}" for name in (
     "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding",
     "profiler",
     "debug", "experimental")}
-LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util"}
+LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
+            "stages": "xform.stages"}
 
 # public name of the top level -> the module that holds it
 NAMES = {

@@ -59,3 +59,7 @@ from runtime.ops.take import dynamic_slice, dynamic_update_slice
 from runtime.ops.window import reduce_window
 from runtime.ops.windows import GatherDimensionNumbers, ScatterDimensionNumbers, gather
 from runtime.types import broadcast_shapes
+from runtime.lax.layouts import (AccuracyMode, ConvDimensionNumbers, ConvGeneralDilatedDimensionNumbers, DotAlgorithm,
+                                 DotAlgorithmPreset, DotDimensionNumbers, PrecisionLike, RandomAlgorithm, composite,
+                                 conv_dimension_numbers, conv_general_permutations, conv_general_shape_tuple, conv_shape_tuple,
+                                 conv_transpose_shape_tuple, reduce_window_shape_tuple)

@@ -56,6 +56,22 @@ def _inexact(x, name):
     return x if x.dtype == dtype else cast(x, dtype)
 
 
+@fused
+def _log1mexp(x):
+    from runtime.ops.elementwise import expm1, log1p
+    # each form loses its digits where the other keeps them
+    return where(x <= math.log(2), log(-expm1(-x)), log1p(-exp(-x)))
+
+
+@op(partials={"x": "1 / np.expm1(x)"})
+def log1mexp(x):
+    """Return log(1 - exp(-x)), elementwise: -inf at zero, NaN below; exact for small and large x.
+
+    Maechler, "Accurately computing log(1 - exp(-|a|))", 2012.
+    """
+    return _log1mexp(_inexact(x, "log1mexp"))
+
+
 def log_sigmoid(x):
     """Return log(sigmoid(x)), elementwise."""
     return -softplus(-x)

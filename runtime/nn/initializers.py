@@ -2,6 +2,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Initializer(Protocol):
+    """What every initializer is: a function of a key, a shape and a dtype that returns an array."""
+
+    def __call__(self, key, shape, dtype=..., out_sharding=...) -> Any:
+        """Return the initial values."""
 
 
 def zeros(key, shape, dtype=None, out_sharding=None):

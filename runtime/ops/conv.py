@@ -173,8 +173,8 @@ def layouts(dimension_numbers, ndim):
                 raise ValueError(f"convolution layout {spec!r} must have {first}, {second} and one letter for each of the "
                                  f"{ndim - 2} spatial axes")
             order = [letters.index(first), letters.index(second)]
-            if spec is dimension_numbers[0]:
-                space = [c for c in letters if c not in first + second]
+            rhs = dimension_numbers[1]      # strides and padding follow its order of the spatial axes
+            space = [c for c in (rhs if isinstance(rhs, str) else dimension_numbers[0]) if c not in "NCOI"]
             order += [letters.index(c) for c in space]
             specs.append(tuple(order))
         else:
