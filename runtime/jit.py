@@ -153,6 +153,7 @@ class _Function:
         self.compiler_options = compiler_options
         self.in_shardings, self.out_shardings = in_shardings, out_shardings
         self.programs: dict = {}
+        self.spread_programs: dict = {}  # key of a call with arrays on several devices -> (program, their shardings)
         self.direct: dict = {}  # structure -> key -> what runtime.dispatch runs without further questions
         self.lock = threading.RLock()
 
@@ -272,15 +273,36 @@ class _Function:
                 from runtime.partition import constrained
                 return constrained(self, args, kwargs), None, False
             return self.fun(*args, **kwargs), None, False
+        key = None if kwargs or self.static_nums else self.spread_key(args)
+        if key is not None:
+            found = self.spread_programs.get(key)
+            if found is not None:
+                results = found[0].run([leaf._v for leaf in LEAVES.flatten(args)[0]])
+                return found[0].out_tree.unflatten([Array(r) for r in results]), None, False
         program, buffers, fast = self.program(args, kwargs, _concrete)
+        if key is not None:
+            self.spread_programs[key] = program, [b._sharding for b in buffers]  # kept, so that their ids stay their own
         results = program.run(buffers)
         fast_path = _fast_path(program, len(buffers)) if fast else None
         if not kwargs and program.runner is None and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 
+    def spread_key(self, args):
+        """Return what tells calls with arrays on several devices apart; None for other calls."""
+        leaves, tree = LEAVES.flatten(args)
+        buffers = [leaf._v if type(leaf) is Array else None for leaf in leaves]
+        if not buffers or any([type(b) is not ArrayImpl for b in buffers]):
+            return None
+        shardings = [b._sharding for b in buffers]
+        for sharding in shardings:
+            if len(sharding._device_assignment) > 1:
+                return (tree, *[b.aval for b in buffers], *map(id, shardings), *[b._committed for b in buffers])
+        return None
+
     def forget(self) -> None:
         """Have the calls of all structures take the general path once more."""
+        self.spread_programs.clear()
         for programs in self.direct.values():  # the dicts stay: dispatchers hold them
             programs.clear()
 

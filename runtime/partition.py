@@ -88,12 +88,13 @@ class Partitioned:
 
     ``inputs`` and ``outputs`` are the shardings of arguments and results (an output None is XLA's choice until compiled).
     """
-    __slots__ = ("devices", "executable", "inputs", "outputs", "captured", "handlers", "flight", "collective")
+    __slots__ = ("devices", "executable", "inputs", "outputs", "captured", "handlers", "flight", "collective", "known")
 
     def __init__(self, module: Module, devices: tuple, mesh: Mesh | None, in_avals, inputs: list, out_avals, outputs: list,
                  small: bool = False, options: dict | None = None):
         check_usable()
         self.devices = devices
+        self.known: dict = {}  # (input, id of a sharding) -> that sharding, which lays the input as the program wants it
         everywhere = whole(devices, mesh)
         self.inputs = [aligned(s, of.ndim, devices) or everywhere for s, of in zip(inputs, in_avals)]
         outputs = [aligned(s, of.ndim, devices) for s, of in zip(outputs, out_avals)]
@@ -127,7 +128,9 @@ class Partitioned:
         self.collective = several and any(word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES)
 
     def __call__(self, buffers: list) -> list:
-        placed = [b if b._sharding is s else place(b, s) for b, s in zip(buffers, self.inputs)]
+        known = self.known
+        placed = [b if b._sharding is s or (i, id(b._sharding)) in known else self.laid(i, b, s)
+                  for i, (b, s) in enumerate(zip(buffers, self.inputs))]
         try:
             if not self.collective:
                 return self.executable.execute_sharded(self.captured + placed).consume_with_handlers(self.handlers)
@@ -139,6 +142,15 @@ class Partitioned:
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
         return results
+
+
+    def laid(self, i: int, buffer, sharding):
+        """Return the buffer of an argument as the program wants it, remembering shardings that need no change."""
+        have = buffer._sharding
+        if have._device_assignment == sharding._device_assignment and have.is_equivalent_to(sharding, buffer.aval.ndim):
+            self.known[i, id(have)] = have  # kept, so that the id stays its own
+            return buffer
+        return place(buffer, sharding)
 
 
 def _mark(attributes: dict, key, sharding, of: Aval) -> None:

@@ -113,6 +113,7 @@ class Mesh:
         self.flat = tuple(self.devices.flat)
         self.axis_types = axis_types
         self._key = self.axis_names, self.devices.shape, self.flat
+        self._hash = hash(self._key)
         self._befores: list = []
 
     @property
@@ -154,7 +155,7 @@ class Mesh:
         return self is other or isinstance(other, Mesh) and self._key == other._key
 
     def __hash__(self):
-        return hash(self._key)
+        return self._hash
 
     def __enter__(self):
         self._befores.append(_context.mesh)
@@ -271,6 +272,7 @@ class NamedSharding(xla.GSPMDSharding):
         # have it look for jax)
         super().__init__(xla.DeviceList(mesh.flat), _everywhere())
         self.mesh, self.spec = mesh, spec
+        self._hash = hash((mesh, spec))
         self._by_rank: dict = {}
 
     memory_kind = property(lambda self: self._memory_kind)
@@ -294,7 +296,7 @@ class NamedSharding(xla.GSPMDSharding):
         return self is other or (isinstance(other, NamedSharding) and self.mesh == other.mesh and self.spec == other.spec)
 
     def __hash__(self):
-        return hash((self.mesh, self.spec))
+        return self._hash
 
     def __repr__(self):
         return f"NamedSharding(mesh={self.mesh!r}, spec={self.spec!r})"

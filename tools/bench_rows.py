@@ -182,17 +182,6 @@ def vmap_gradients(side, repetitions):
     return median_time(lambda: lib.block_until_ready(gradient(params, inputs, targets)), repetitions, 3)
 
 
-def pmap_call(side, repetitions):
-    """psum over 4 virtual CPU devices"""
-    lib, np = library(side)
-
-    def f(x):
-        return x / lib.lax.psum(x, "i")
-    mapped = lib.pmap(f, axis_name="i")
-    x = mapped(np.ones((4, 8)))
-    return median_time(lambda: lib.block_until_ready(mapped(x)), repetitions, 50)
-
-
 def _compiled(side, repetitions, program, gradient, inner=5):
     """Return the seconds of one call of a compiled model, or of its gradient."""
     lib, np = library(side)
@@ -280,4 +269,4 @@ OPERATION_ROWS = [_operation(name) for name in ("matmul", "convolution", "softma
 ROWS = {row.__name__: row for row in (
     import_time, eager_unary, eager_binary, eager_gradient, scalar_gradients, jit_call, jit_call_containers, transform, stage_first,
     stage_mlp, stage_transformer, stage_rnn, jit_compile, rnn_first_call, rnn_first_call_long, transformer_first_call, *MODEL_ROWS,
-    vmap_gradients, pmap_call, *OPERATION_ROWS, recurrence, gauss_seidel, mandelbrot)}
+    vmap_gradients, *OPERATION_ROWS, recurrence, gauss_seidel, mandelbrot)}
