@@ -9,7 +9,7 @@ import sys
 LIBRARY = {name: f"runtime.{name}" for name in (
     "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding",
     "profiler",
-    "debug", "experimental")}
+    "debug", "experimental", "example_libraries")}
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
             "stages": "xform.stages"}
 

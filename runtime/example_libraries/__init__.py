@@ -1,0 +1,1 @@
+"""Small libraries on top of the rest: optimizers."""
