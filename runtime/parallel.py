@@ -316,11 +316,17 @@ def _gathered(block: Block, value: Value, axis: Axis, dimension: int | None) -> 
     """Emit the results of all replicas along an axis, stacked at a dimension."""
     if dimension is None:
         return value
-    return gather_value(block, _insert(block, value, dimension), (axis,), (tuple(range(axis.size)),), dimension)
+    part = _insert(block, value, dimension)
+    whole = gather_value(block, part, (axis,), (tuple(range(axis.size)),), dimension)
+    block.module.facts.setdefault("gathered", {})[whole.name] = part, axis, dimension
+    return whole
 
 
 class _Replicated:
-    """Runs a jitted program that calls pmapped functions: every replica gets all arguments and has all results."""
+    """Runs a jitted program that calls pmapped functions: every replica gets all arguments and has all results.
+
+    What a pmapped function of the only axis returns and the program returns as it is stays in parts on the devices.
+    """
 
     def __init__(self, name: str, devices, backend, staged: Staged):
         mesh = mesh_of(staged.module)
@@ -328,13 +334,19 @@ class _Replicated:
         staged.module.attributes["mhlo.num_replicas"] = f"{mesh.size} : i32"
         self.places = [layout(devices, of.ndim) for of in staged.in_avals]
         outputs = [(of, layout(devices, of.ndim)) for of in staged.out_avals]
+        self.home: list = [layout(devices[:1], of.ndim) for of in staged.out_avals]
+        results, gathered = staged.module._results, staged.module.facts.get("gathered", {})
+        for i, (value, of) in enumerate(zip(results, staged.out_avals)):
+            if value.name in gathered and len(mesh.axes) == 1 and len(devices) > 1:
+                part, axis, dimension = gathered[value.name]
+                results[i], outputs[i], self.home[i] = part, (of, layout(devices, of.ndim, dimension, axis.size)), None
         self.replicas = Replicas(staged.module.text(), devices, staged.captured, outputs)
         self.executable = self.replicas.executable
-        self.home = [layout(devices[:1], of.ndim) for of in staged.out_avals]
 
     def __call__(self, buffers: list) -> list:
         results = self.replicas.run([place.place(b) for b, place in zip(buffers, self.places)])
-        return [xla.assemble(r.aval, home.sharding, [_first(r)], committed=False) for r, home in zip(results, self.home)]
+        return [r if home is None else xla.assemble(r.aval, home.sharding, [_first(r)], committed=False)
+                for r, home in zip(results, self.home)]
 
 
 def _first(buffer):

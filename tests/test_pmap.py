@@ -115,3 +115,38 @@ def test_the_source_is_plain():
 def test_a_name_that_no_map_binds():
     with pytest.raises(NameError, match="unbound axis name: i"):
         OURS.normalise(X)
+
+
+def test_jit_of_a_map_leaves_its_results_on_the_devices():
+    def both_kinds(x):
+        doubled = xform.pmap(lambda v: v * 2, out_axes=1)(x)
+        return doubled, np.sum(doubled), xform.pmap(lambda v: v > 3)(x)
+    doubled, total, large = xform.jit(both_kinds)(X)
+    numpy.testing.assert_array_equal(doubled, X.T * 2)
+    numpy.testing.assert_array_equal(large, X > 3)
+    assert float(total) == X.sum() * 2 and len(total.devices()) == 1
+    assert len(doubled.devices()) == len(large.devices()) == 4
+    assert [s.data.shape for s in doubled.addressable_shards] == [(2, 1)] * 4
+    again = xform.jit(lambda v: v + 1)(doubled)
+    assert len(again.devices()) == 4
+    numpy.testing.assert_array_equal(again, X.T * 2 + 1)
+
+
+def test_donated_and_chosen_devices():
+    here = xform.pmap(lambda v: v, devices=xform.devices()[4:8])
+    placed = here(X)
+    assert placed.devices() == set(xform.devices()[4:8]) and "rt.devices_by_id('cpu', (4,))" in xform.source(here)
+    made = xform.pmap(lambda v: v + 1, donate_argnums=0, devices=xform.devices()[4:8])(placed)
+    assert placed.is_deleted()
+    numpy.testing.assert_array_equal(made, X + 1)
+
+
+@pytest.mark.parametrize("error, message, run", [
+    (ValueError, "size 2 from argument .* size 3 from argument", lambda: xform.pmap(lambda a, b: a + b)(X[:2], X[:3])),
+    (ValueError, "requires 9 devices .* only 8 cpu devices are available.*XFORM_CPU_DEVICES=9", lambda: xform.pmap(
+        lambda a: a)(numpy.ones((9, 1)))),
+    (NameError, "unbound axis name: z. Bound here: 'i'", lambda: xform.pmap(lambda a: xform.lax.psum(a, "z"), axis_name="i")(X)),
+])
+def test_errors_say_what_differs(error, message, run):
+    with pytest.raises(error, match=message):
+        run()
