@@ -1,1 +1,1 @@
-"""Small libraries on top of the rest: optimizers."""
+"""Small libraries on top of the rest: optimizers, and layers of neural networks."""
