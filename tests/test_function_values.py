@@ -1,5 +1,6 @@
 """Functions as values: in lists and dicts, returned by functions, picked by an index, held by objects."""
 import functools
+from typing import NamedTuple
 
 import numpy as onp
 import pytest
@@ -214,3 +215,57 @@ def test_a_list_that_changes():
         assert float(gradient(0.7)) == pytest.approx(-float(np.sin(0.7)), rel=1e-5)
     finally:
         CHANGING[:] = [np.sin, np.cos]
+
+
+class Optimizer(NamedTuple):
+    init: object
+    update: object
+    rate: float = 0.5
+
+
+def descent(rate):
+    def init(params):
+        return params * 1.0
+
+    def update(gradient, params):
+        return params - rate * gradient
+    return Optimizer(init, update)
+
+
+GLOBAL = descent(0.1)
+
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+
+@logged
+def decorated(x, k=2.0):
+    return x * x * k
+
+
+def with_global_optimizer(x):
+    state = GLOBAL.init(x)
+    for _ in range(3):
+        state = GLOBAL.update(jax.grad(lambda q: q ** 3)(state), state)
+    return state
+
+
+def with_own_optimizer(x):
+    optimizer = descent(x)
+    init, update, rate = optimizer
+    return update(init(x), optimizer.update(x, 1.0)) * rate
+
+
+def calls_decorated(x):
+    return decorated(x) + decorated(x, k=3.0)
+
+
+@pytest.mark.parametrize("program", [with_global_optimizer, with_own_optimizer, decorated, calls_decorated])
+def test_named_tuples_and_decorators(program):
+    wanted = (float(program(0.7 + 1e-2)) - float(program(0.7 - 1e-2))) / 2e-2
+    assert float(jax.grad(program)(0.7)) == pytest.approx(wanted, rel=1e-2)
+    assert float(jax.jit(jax.grad(program))(0.7)) == pytest.approx(float(jax.grad(program)(0.7)), rel=1e-5)

@@ -14,7 +14,7 @@ from runtime.batch import check_sizes
 from runtime.dispatch import dispatcher, structure
 from runtime.primitive import place_of
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
-from xform import pipeline, resolve
+from xform import parse, pipeline, resolve
 from xform.errors import TransformError, refuse
 from xform.emit import collect, emit
 from xform.inputs import bind_arguments, differentiable, numeric, plain
@@ -54,7 +54,7 @@ def target_of(fun, given=None) -> Target:
         return Target(inner.unit, inner.values, {**inner.keywords, **fun.keywords})
     if isinstance(fun, types.MethodType):
         return target_of_with(fun.__func__, (fun.__self__,), given)
-    if given is not None and isinstance(fun, types.FunctionType) and not plain(inspect.signature(fun)) \
+    if given is not None and isinstance(fun, types.FunctionType) and not plain(parse.signature(fun)) \
             and not is_runtime(fun):
         return Target(pipeline.spread(fun, *given))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):
@@ -70,7 +70,7 @@ def target_of_with(fun, args, given=None) -> Target:
     """Reduce ``fun`` with leading arguments: functions and objects are specialised to, data is passed along."""
     from xform.desugar.functions import specialise
     if isinstance(fun, types.FunctionType) and any(resolve.is_static(resolve.Object(a)) for a in args):
-        names = list(inspect.signature(fun).parameters)
+        names = list(parse.signature(fun).parameters)
         statics = {n: resolve.Object(a) for n, a in zip(names, args)
                    if resolve.is_static(resolve.Object(a))}
         unit, _ = specialise(None, fun, statics, None)

@@ -9,6 +9,7 @@ from typing import Any
 import gast
 
 from runtime.op import Rule, rule_of
+from xform import parse
 from xform.desugar.functions import unit_of
 from xform.desugar.targets import as_expression
 from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, STATIC_BUILTINS, UNARY, is_runtime, lookup
@@ -189,7 +190,7 @@ def _bind(unit, node, keywords):
         else:
             default = param.default
             made.append(default if isinstance(default, gast.AST) else constant(default))
-    assert len(made) == len(inspect.signature(unit.function).parameters) if unit.function else True
+    assert len(made) == len(parse.signature(unit.function).parameters) if unit.function else True
     return made
 
 

@@ -109,7 +109,8 @@ def free_names(function):
 
 
 def signature(function):
-    return inspect.signature(function, follow_wrapped=False)
+    """The signature of the function whose source is read: a wrapper's own, not that of what it wraps."""
+    return inspect.signature(getattr(function, "reads_as", function), follow_wrapped=False)
 
 
 def _describe(value):

@@ -8,6 +8,7 @@ import inspect
 
 import gast
 
+from xform import parse
 from xform.desugar.functions import spread as spread_source
 from xform.desugar.functions import unit_of
 from xform.errors import TransformError, refuse
@@ -186,7 +187,7 @@ def spread(fun, count, keywords):
         from xform.desugar.calls import default_values
         from xform.syntax import const
         names, P = Names(), inspect.Parameter
-        signature = inspect.signature(fun)
+        signature = parse.signature(fun)
         fixed = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         variadic = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_POSITIONAL), None)
         positional = [names.fresh(p.name) for p in fixed[:count]]

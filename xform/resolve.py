@@ -131,6 +131,8 @@ def items_of(known):
     """(items, keys or None) of a sequence or dict that holds functions; None for anything else."""
     if isinstance(known, Display):
         return known.items, known.keys
+    if isinstance(known, Instance) and hasattr(known.cls, "_fields"):
+        return tuple(known.fields.values()), None
     if isinstance(known, Object) and holds_functions(known.value):
         value = known.value
         if isinstance(value, dict):

@@ -109,11 +109,14 @@ def won(d, index):
     one that was put last has it.
     """
     from runtime import numpy as np
-    found = picked(d, index)
-    if may_repeat(index) and not isinstance(d, (list, tuple, dict)):
-        numbers = numbered(found)
-        placed = picked(at_set(np.zeros_like(d, "int32"), index, numbers), index)
-        found = np.where(placed == numbers, found, 0)
+    if isinstance(d, (list, tuple, dict)):
+        found = d[index]
+    else:
+        found = picked(d, index)
+        if may_repeat(index):
+            numbers = numbered(found)
+            placed = picked(at_set(np.zeros_like(d, "int32"), index, numbers), index)
+            found = np.where(placed == numbers, found, 0)
     return found
 
 

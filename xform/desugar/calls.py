@@ -24,7 +24,7 @@ import gast
 import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
-from xform import resolve
+from xform import parse, resolve
 from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
@@ -74,6 +74,8 @@ def _known_call(lowering, node):
         from xform.desugar import objects
         if isinstance(callee, Object) and resolve.is_user_class(callee.value):
             return objects.make(lowering, callee.value, node)
+        if isinstance(callee, Object) and hasattr(callee.value, "_fields"):
+            return objects.make_tuple(lowering, callee.value, node)
         if isinstance(callee, Object) and callee.value is super:
             return objects.super_of(lowering, node)
         return _folded(lowering, callee, node) or _returned(lowering, callee, node)
@@ -258,7 +260,7 @@ def _reorder(lowering, target, prefix, keywords, known, node):
 def _bind_statics(lowering, inner, args, keywords, node):
     """Specialise a user function to the leading arguments that are functions or objects."""
     from xform.desugar.functions import specialise
-    names = list(inspect.signature(inner.value).parameters)
+    names = list(parse.signature(inner.value).parameters)
     statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
     unit, passed = specialise(lowering, inner.value, statics, node)
     rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
@@ -397,13 +399,13 @@ def call_object(lowering, callee, args, keywords, node):
     is_op = path and rule_of(target) is not None
     if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         args, keywords, variadic = _gathered(target, args, keywords)
-        names = list(inspect.signature(target).parameters)
+        names = list(parse.signature(target).parameters)
         statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
         statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
         statics.update(variadic)
         if statics:
             given = set(names[:len(args)]) | set(keywords)
-            statics.update({p.name: Object(p.default) for p in inspect.signature(target).parameters.values()
+            statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
                             if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
             unit, passed = specialise(lowering, target, statics, node)
             rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
@@ -426,7 +428,7 @@ def call_object(lowering, callee, args, keywords, node):
         return call(name(value.__name__, node), args, keywords, node)
     if isinstance(value, types.FunctionType):
         wanted = getattr(value, "__name__", "function").replace("<lambda>", "lambda_")
-        kinds = {p.kind for p in inspect.signature(value).parameters.values()}
+        kinds = {p.kind for p in parse.signature(value).parameters.values()}
         if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             found = spread_call(lowering, value, args, keywords, node)
             if found is not None:
@@ -459,7 +461,7 @@ def call_object(lowering, callee, args, keywords, node):
 
 def _gathered(function, args, keywords):
     """The arguments of a call less those for *args and **kwargs, and these as displays by parameter."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = parse.signature(function).parameters.values()
     rest, variadic = {p.kind: p.name for p in parameters}, {}
     if inspect.Parameter.VAR_POSITIONAL in rest and not any(isinstance(a, gast.Starred) for a in args):
         fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -474,7 +476,7 @@ def _gathered(function, args, keywords):
 
 def _pack_variadic(lowering, function, args, node):
     """Arguments for ``*args`` of a library function as one starred tuple: every operand of a call stays an atom."""
-    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    kinds = [p.kind for p in parse.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL not in kinds or any(isinstance(a, gast.Starred) for a in args):
         return args
     fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL)
@@ -494,7 +496,7 @@ class _Signature:
     """What ``bind`` needs of a callee that has no unit."""
 
     def __init__(self, function):
-        self.signature = inspect.signature(function)
+        self.signature = parse.signature(function)
         self.name = getattr(function, "__name__", "function")
 
 

@@ -464,7 +464,8 @@ def as_value(lowering, known, node):
         unit, prefix, keywords = direct(lowering, known, node)
         if keywords:
             refuse(node, lowering.unit, "this function value cannot be stored", "Call it where it is made.")
-        path = name(lowering.refer(unit.name, unit), node)
+        path = name(lowering.refer(unit.name, unit), node) if isinstance(unit, Unit) else lowering.atom_value(
+            lowering.materialise(unit, node))
         if not prefix:
             return path
         return call("rt.partial", [path, *prefix], node=node)

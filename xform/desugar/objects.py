@@ -50,6 +50,32 @@ def make(lowering, cls, node):
     return made
 
 
+def make_tuple(lowering, cls, node):
+    """The compile-time value of a named tuple that holds functions; None for one that holds data."""
+    from xform.desugar.calls import arguments
+    given = [*node.args, *[k.value for k in node.keywords]]
+    if not isinstance(cls, type) or not issubclass(cls, tuple) or not any(
+            k is not None and resolve.is_static(k) for k in [lowering.known(a) for a in given if not isinstance(a, gast.Starred)]):
+        return None
+    args, keywords = arguments(lowering, node)
+    made = Instance(cls, {})
+    _bound(lowering, made, args, keywords, node)
+    made.written.clear()
+    return made
+
+
+def _bound(lowering, made, args, keywords, node):
+    """The fields of a named tuple."""
+    try:
+        bound = inspect.signature(made.cls).bind(*args, **keywords)
+    except TypeError as error:
+        refuse(node, lowering.unit, f"{made.cls.__name__}() {error}")
+    bound.apply_defaults()
+    for field, value in bound.arguments.items():
+        store(lowering, made, field, value if isinstance(value, gast.AST) or not isinstance(
+            value, (bool, int, float, str, type(None), tuple)) else Object(value), node, field)
+
+
 def _has_source(function):
     return isinstance(function, types.FunctionType) and not function.__code__.co_filename.startswith("<string>")
 

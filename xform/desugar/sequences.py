@@ -222,6 +222,8 @@ def _may_return(tree, find):
             known = find(called) if isinstance(value.func, gast.Name) else None
             if isinstance(known, Object) and resolve.is_user_class(known.value):
                 return True
+            if isinstance(known, Object) and hasattr(known.value, "_fields"):
+                return any(map(may, [*value.args, *[k.value for k in value.keywords]]))
             return isinstance(known, resolve.Closure) or isinstance(known, Object) and isinstance(
                 known.value, types.FunctionType) and not canonical(known.value) and returns_function(known)
         if isinstance(value, (gast.Tuple, gast.List)):
