@@ -6,12 +6,18 @@ import numpy as np
 from runtime import xla
 from runtime.array import Array
 from runtime.device import client, commit, default_placement, move, placement, to_numpy
+from runtime.op import op
 from runtime.primitive import as_operand
 from runtime.tree import tree_leaves, tree_map
 from runtime.types import KEY
 from runtime.xla import ArrayImpl, transfer_guards
 
 
+def _put_batched(x, device=None, *, src=None, donate=False, may_alias=None, over=()):
+    return x if hasattr(device, "spec") or device is None else device_put(x, device)
+
+
+@op(linear="x", vjp={"x": "d_out"}, batch=_put_batched)
 def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
     """Return a pytree of arrays on a device, or under a sharding; with None, unplaced values go to the default device.
 
@@ -25,8 +31,11 @@ def device_put(x, device=None, *, src=None, donate=False, may_alias=None):
 
         def spread(leaf):
             array, sharding = as_operand(leaf, "device_put"), next(where)
-            if type(array._v) is not ArrayImpl or sharding is None:
+            if sharding is None:
                 return array
+            if type(array._v) is not ArrayImpl:     # being staged: where the program's value is to lie
+                from runtime.ops.constrain import with_sharding_constraint
+                return with_sharding_constraint(array, sharding)
             return Array(lay(array._v, sharding))
         return tree_map(spread, x)
     if isinstance(device, xla.SingleDevice):

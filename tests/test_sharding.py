@@ -153,6 +153,13 @@ def test_specs_of_the_mesh_in_context():
         xform.lax.with_sharding_constraint(np.asarray(X), P("y"))
 
 
+def test_putting_inside_a_transformed_function():
+    rows = NamedSharding(MESH, P("x"))
+    numpy.testing.assert_allclose(xform.grad(lambda a: np.sum(xform.device_put(a, rows) ** 2))(X), 2 * X)
+    assert xform.jit(lambda a: xform.device_put(a, rows) * 2, out_shardings=rows)(X).sharding == rows
+    numpy.testing.assert_allclose(xform.vmap(lambda a: xform.device_put(a, rows) * 2)(X), 2 * X)
+
+
 def test_drawing(capsys):
     xform.debug.visualize_array_sharding(put("y", "x"))
     drawn = capsys.readouterr().out
