@@ -1,7 +1,8 @@
 """Functions under SciPy's names, each module of which is imported on first use."""
 import importlib as _importlib
 
-_MODULES = ("cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "signal", "special", "stats")
+_MODULES = ("cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "signal", "sparse", "special",
+            "stats")
 
 
 def __getattr__(name):

@@ -29,7 +29,9 @@ from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
-from xform.unit import Unit
+from xform.unit import Unit, params_of
+
+_LIBRARY = runtime.__file__.removesuffix("__init__.py")
 
 # -- compile-time values made by calls ------------------------------------------------------------------------------
 
@@ -92,7 +94,10 @@ def _folded(lowering, callee, node):
         return None
     known = lowering.known(node.args[0])
     if value is callable:
-        return None if known is None else Object(resolve.is_function(known))
+        if known is None:   # a function that is passed to a library function is always known, so this is data
+            data = isinstance(node.args[0], gast.Name) and node.args[0].id in params_of(lowering.tree)
+            return Object(False) if data and lowering.unit.file.startswith(_LIBRARY) else None
+        return Object(resolve.is_function(known))
     found = None if known is None else resolve.items_of(known)
     return None if found is None else Object(len(found[0]))
 
