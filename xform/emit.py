@@ -10,7 +10,6 @@ import os
 import types
 from dataclasses import dataclass, field
 
-import astor
 import gast
 
 from xform.names import Names
@@ -299,6 +298,7 @@ def _expression(node):
     tree = ast.fix_missing_locations(gast.gast_to_ast(clone(node)))
     if any(isinstance(n, ast.JoinedStr) for n in ast.walk(tree)):
         return ast.unparse(tree)    # astor prints f-strings with triple quotes
+    import astor    # here: importing it takes milliseconds, which a program that transforms nothing need not pay
     text = astor.to_source(tree, indent_with="    ", pretty_source=_pretty).strip()
     if text.startswith("(") and text.endswith(")") and not isinstance(node, (gast.Tuple, gast.GeneratorExp)):
         stripped = text[1:-1]
