@@ -100,3 +100,17 @@ def test_errors():
         ours.cg(GENERAL, RIGHT, x0=RIGHT[:3])
     with pytest.raises(ValueError, match="solve_method"):
         ours.gmres(GENERAL, RIGHT, solve_method="other")
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_kinds_of_numbers(name):
+    solve = getattr(ours, name)
+    a = (GENERAL + 1j * draw(size=(6, 6))).astype("complex64")
+    a = (a @ a.conj().T).astype("complex64") if name == "cg" else a
+    b = (RIGHT + 1j * GUESS).astype("complex64")
+    made = solve(a, b, tol=1e-6)[0]
+    assert made.dtype == numpy.complex64
+    numpy.testing.assert_allclose(made, numpy.linalg.solve(a, b), rtol=1e-3, atol=1e-4)
+    twice = 2 * numpy.eye(3, dtype="f")
+    numpy.testing.assert_array_equal(solve(twice, numpy.zeros(3, "f"))[0], numpy.zeros(3))
+    numpy.testing.assert_allclose(solve(twice, numpy.array([1, 2, 3]))[0], [0.5, 1, 1.5], rtol=1e-6)
