@@ -3,6 +3,7 @@ import numpy as onp
 import pytest
 
 import xform
+import xform.transformed
 import xform.numpy as np
 from runtime import dispatch
 
@@ -13,12 +14,12 @@ X = np.arange(4.0)
 def general_calls(monkeypatch):
     """Count the calls that the direct path hands to the general one."""
     calls = []
-    original = xform.api.Transformed._call
+    original = xform.transformed.Transformed._call
 
     def counted(self, *args, **kwargs):
         calls.append(args)
         return original(self, *args, **kwargs)
-    monkeypatch.setattr(xform.api.Transformed, "_call", counted)
+    monkeypatch.setattr(xform.transformed.Transformed, "_call", counted)
     return calls
 
 

@@ -140,7 +140,7 @@ def load_function(target):
 def module_text(options, argv) -> str:
     """The text of the module that a command line asks for."""
     from xform import pipeline
-    from xform.api import target_of
+    from xform.transformed import target_of
     from xform.emit import emit
     function, file = load_function(options.target)
     unit = target_of(function).unit

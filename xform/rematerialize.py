@@ -5,7 +5,7 @@ import functools
 
 from runtime.ops.naming import checkpoint_name
 from xform import resolve
-from xform.api import Transformed
+from xform.transformed import Transformed
 
 __all__ = ["Offloadable", "Recompute", "Saveable", "checkpoint", "checkpoint_name", "checkpoint_policies", "print_saved_residuals",
            "remat"]
@@ -165,11 +165,11 @@ def print_saved_residuals(f, *args, **kwargs):
     """Print the type of each array that the forward half of ``f`` keeps for the backward half."""
     from runtime.array import Array
     from runtime.tree import tree_leaves
-    from xform.api import Target, _entry_for, bind_arguments, differentiable, run
+    from xform.inputs import bind_arguments, differentiable
+    from xform.transformed import entries_for, run
     if kwargs:
         f = functools.partial(f, **kwargs)
-    inner, (forward, _) = _entry_for("halves", f, {"count": len(args)}, {})
-    assert isinstance(inner, Target)
+    inner, (forward, _) = entries_for("halves", f, {"count": len(args)}, {})
     values = bind_arguments(inner, args, {})
     for i, name in enumerate(inner.unit.params):
         if i >= len(inner.values) and i < len(inner.values) + len(args):

@@ -2,6 +2,6 @@
 from __future__ import annotations
 
 from runtime.jit import Compiled, Lowered
-from xform.api import Transformed as Wrapped
+from xform.transformed import Transformed as Wrapped
 
 __all__ = ["Compiled", "Lowered", "Wrapped"]
