@@ -15,6 +15,7 @@ from xform.emit import collect, emit
 from xform.inputs import bind_arguments, differentiable, numeric, plain
 from xform.library import is_runtime
 from xform.load import load, user_frame, user_place
+from xform.result_shape import result_shape
 from xform.unit import Unit
 
 place_of.append(user_place)     # XLA's errors and profiles name the user's lines
@@ -131,7 +132,7 @@ class Transformed:
         else:
             check_argnums(self, inner, values, len(args))
             entry = self._entry(inner.unit, inner)
-            call = Call(entry, functools.partial(arguments_to_differentiate, self, inner), inner)
+            call = Call(entry, functools.partial(arguments_to_differentiate, self, inner, scalar_check(self, inner, values)), inner)
         boundary = self.kind in BOUNDARIES
         if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
                 map(callable, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
@@ -308,7 +309,36 @@ def check_argnums(self, inner, values, count):
                             f"arguments to be passed by the caller, but got only {count} positional arguments.")
 
 
-def arguments_to_differentiate(self, inner, values):
+def scalar_check(self, inner, values):
+    """A function of the arguments that refuses them when the result of what is differentiated cannot be a scalar, or None
+    where that is never so or cannot be told without running."""
+    if self.kind not in ("grad", "value_and_grad"):
+        return None
+    unit, has_aux, refused = inner.unit, self.options.get("has_aux", False), {}
+
+    def result(shapes):
+        found = result_shape(unit, shapes)
+        return found[0] if has_aux and isinstance(found, list) and len(found) == 2 else found
+
+    if result((None,) * len(values)) == () or not isinstance(result(_shapes(values)), tuple):
+        return None
+
+    def check(values):
+        shapes = _shapes(values)
+        if shapes not in refused:
+            refused[shapes] = result(shapes)
+        if isinstance(refused[shapes], tuple) and refused[shapes]:
+            refuse(unit.tree.body[-1], unit, f"Gradient only defined for scalar-output functions. Output had shape: "
+                   f"{refused[shapes]}", "Reduce it (np.sum, np.mean), or use jacrev or vjp.")
+    return check
+
+
+def _shapes(values):
+    return tuple([v.aval.shape if type(v) is Array else () if isinstance(v, (bool, int, float, complex)) else
+                  getattr(v, "shape", None) for v in values])
+
+
+def arguments_to_differentiate(self, inner, check, values):
     """The values with those in argnums turned into floating-point arrays."""
     argnums = self.options.get("argnums", 0)
     offset, unit = len(inner.values), inner.unit
@@ -318,6 +348,8 @@ def arguments_to_differentiate(self, inner, values):
         value = values[at]
         if type(value) is not Array or value.aval.dtype.kind != "f":
             values[at] = differentiable(value, self.kind, unit, unit.params[at], self.options)
+    if check is not None:
+        check(values)
     return values
 
 

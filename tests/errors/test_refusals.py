@@ -7,7 +7,7 @@ import pytest
 
 import xform
 import xform.numpy as np
-from xform import SourceError, TransformError, grad, jit, vmap
+from xform import SourceError, TransformError, grad, jit, value_and_grad, vmap
 
 
 def generator(x):
@@ -234,6 +234,34 @@ def double(x):
 def test_gradient_of_a_vector():
     with pytest.raises(TypeError, match=r"Gradient only defined for scalar-output functions. Output had shape: \(3,\)"):
         grad(double)(np.ones(3))
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (2, 3)])
+def test_the_gradient_of_an_array_is_refused_before_anything_runs(shape, capsys):
+    def spread_out(x, w):
+        print("running")
+        y = x
+        for _ in range(3):
+            y = np.tanh(y * w)
+        return y if x.ndim else y + 1
+
+    for transform in (grad, value_and_grad):
+        with pytest.raises(TypeError, match="Gradient only defined for scalar-output functions") as caught:
+            transform(spread_out)(np.ones(shape), 2.0)
+        assert str(shape) in str(caught.value) and "test_refusals.py" in str(caught.value)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(TypeError, match=r"Output had shape: \(2,\)"):
+        grad(lambda x, w: (w @ x, x), has_aux=True)(np.ones(3), np.ones((2, 3)))
+    with pytest.raises(TypeError, match=r"Output had shape: \(3,\)"):
+        grad(grad(lambda x: np.sum(x ** 3)))(np.ones(3))
+
+
+def test_one_function_may_be_a_scalar_or_not():
+    transformed = grad(double)
+    assert transformed(1.0) == 2.0
+    with pytest.raises(TypeError, match=r"Output had shape: \(4,\)"):
+        transformed(np.ones(4))
+    assert transformed(np.float32(3.0)) == 2.0
 
 
 def test_gradient_of_a_tuple():

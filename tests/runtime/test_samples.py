@@ -135,6 +135,22 @@ def _bind(function, values, statics):
     raise NotImplementedError(f"{len(values)} arguments")
 
 
+@pytest.mark.parametrize("number", _every(4, NUMBERS))
+def test_what_is_known_of_ranks(modules, number):
+    """A batched result is added to a row that has no batch and to one with an axis more: ranks known wrongly would show."""
+    ours, _ = _pair(modules, number)
+    values = [xform.numpy.asarray(v) for v in _values(arguments(CASES[number][1]))]
+    out = ours(*values)
+    row, block = xform.numpy.ones(out.shape[-1:]) * 2, xform.numpy.ones((2, 3, *out.shape)) * 5
+    two = {1: lambda a, r: ours(a) + r, 2: lambda a, b, r: ours(a, b) + r, 3: lambda a, b, c, r: ours(a, b, c) + r,
+           4: lambda a, b, c, d, r: ours(a, b, c, d) + r}[len(values)]
+    batch = [xform.numpy.stack([v, v]) for v in values]
+    for other, axis, one in ((row, None, row), (block, 0, block[0])):
+        made = xform.vmap(two, in_axes=(*[0] * len(values), axis))(*batch, other)
+        expected = numpy.asarray(two(*values, one))
+        _close(made, numpy.stack([expected, expected]), "sum")
+
+
 @pytest.mark.parametrize("number", _every(3, NUMBERS))
 def test_vmap(modules, number):
     ours, _ = _pair(modules, number)

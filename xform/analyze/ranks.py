@@ -11,6 +11,7 @@ from xform.operations import atoms_of
 
 REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "max_", "min_", "any", "all", "var", "std"})
 LIKE_FIRST = frozenset({"zeros_like", "ones_like", "full_like", "cumsum", "flip", "sort", "astype"})
+FLATTENING = frozenset({"cumsum", "sort"})      # of these, those that flatten their operand when the axis is None
 
 
 class Ranks:
@@ -73,8 +74,10 @@ class Ranks:
             full = isinstance(axis, gast.Constant) and axis.value is None
             return 0 if full and isinstance(keep, gast.Constant) and not keep.value else None
         if rule.name in LIKE_FIRST:
-            first = atoms_of(operation)[0]
-            return self.of(first)
+            axis = args.get("axis")
+            if rule.name in FLATTENING and not (isinstance(axis, gast.Constant) and isinstance(axis.value, int)):
+                return 1 if isinstance(axis, gast.Constant) and axis.value is None else None
+            return self.of(atoms_of(operation)[0])
         if rule.name == "align" and isinstance(self.of(args["xs"]), tuple):
             return (f"aligned {args['xs'].id}",) * len(self.of(args["xs"]))
         if rule.name == "parts":

@@ -1,0 +1,162 @@
+"""The shape of a function's result, where it follows from the shapes of its arguments without running anything.
+
+A shape is a tuple of sizes, a list of shapes for a tuple, BOTTOM (no definition seen yet) or None (unknown). Only what is certain counts: an
+operation that the table below does not know has an unknown result. ``grad`` uses it to refuse a function whose result cannot be a scalar.
+"""
+from __future__ import annotations
+
+import gast
+import numpy
+
+from xform.analyze.ranks import FLATTENING, LIKE_FIRST, REDUCTIONS
+from xform.operations import Copy, Pack, RuleCall, UnitCall, atoms_of, classify
+from xform.pipeline import core
+
+BOTTOM = "bottom"
+_running: set = set()
+
+
+def result_shape(unit, shapes):
+    """The shape of what ``unit`` returns for arguments of these shapes."""
+    if unit.boundary is not None:
+        if unit.boundary.kind != "jit":
+            return None
+        unit = unit.boundary.inner
+    unit = core(unit)
+    if unit in _running or unit.result is not None:     # recursion
+        return None
+    _running.add(unit)
+    try:
+        return _settle(unit, dict(zip(unit.params, shapes)))
+    finally:
+        _running.discard(unit)
+
+
+def _settle(unit, params):
+    """Join the shapes of all definitions of the names that the result needs, until nothing changes."""
+    definitions, opaque = _definitions(unit.tree.body)
+    returned = unit.tree.body[-1].value
+    needed, wanted = [], [returned.id] if isinstance(returned, gast.Name) else []
+    while wanted:
+        found = wanted.pop()
+        if found in needed or found not in definitions:
+            continue
+        needed.append(found)
+        for value in definitions[found]:
+            wanted += [node.id for node in gast.walk(value) if isinstance(node, gast.Name)]
+    known = {found: BOTTOM for found in definitions}
+    known.update(dict.fromkeys(opaque))
+    for param, shape in params.items():
+        known[param] = shape
+    operations = {found: [classify(value, unit) for value in definitions[found]] for found in needed}
+    for _ in range(len(needed) + 2):
+        changed = False
+        for found in reversed(needed):
+            for operation in operations[found]:
+                new = _join(known[found], _of_operation(operation, known))
+                changed, known[found] = changed or new != known[found], new
+        if not changed:
+            result = _of_atom(returned, known)
+            return None if result is BOTTOM else result
+    return None
+
+
+def _definitions(statements):
+    """(single-name definitions, names that are unpacked or iterated)."""
+    found, opaque = {}, set()
+    for statement in statements:
+        for node in gast.walk(statement):
+            if isinstance(node, gast.Assign) and isinstance(node.targets[0], gast.Name):
+                found.setdefault(node.targets[0].id, []).append(node.value)
+            elif isinstance(node, gast.Assign):
+                opaque |= {target.id for target in node.targets[0].elts}
+            elif isinstance(node, gast.For):
+                opaque.add(node.target.id)
+    return found, opaque
+
+
+def _join(a, b):
+    if a is BOTTOM or a == b:
+        return b
+    if b is BOTTOM:
+        return a
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [_join(x, y) for x, y in zip(a, b)]
+    return None
+
+
+def _of_atom(atom, known):
+    if isinstance(atom, gast.Constant):
+        return () if isinstance(atom.value, (bool, int, float, complex)) else None
+    return known.get(atom.id) if isinstance(atom, gast.Name) else None
+
+
+def _of_operation(operation, known):
+    if isinstance(operation, Copy):
+        return _of_atom(operation.atom, known)
+    if isinstance(operation, Pack):
+        plain = isinstance(operation.node, gast.Tuple) and not any(isinstance(i, gast.Starred) for i in operation.items)
+        return [_of_atom(i, known) for i in operation.items] if plain else None
+    if isinstance(operation, UnitCall):
+        shapes = [_of_atom(a, known) for a in operation.args]
+        if any(s is BOTTOM for s in shapes):
+            return BOTTOM
+        return result_shape(operation.unit, shapes) if any(isinstance(s, tuple) for s in shapes) else None
+    if not isinstance(operation, RuleCall):
+        return None
+    return _of_rule(operation, known)
+
+
+def _of_rule(operation, known):
+    rule, args = operation.rule, operation.args
+    shapes = [_of_atom(a, known) for a in atoms_of(operation)]
+    if any(s is BOTTOM for s in shapes):
+        return BOTTOM
+    if rule.elementwise:
+        return _broadcast([_of_atom(a, known) for p, a in args.items() if p != "dtype" and not isinstance(a, list)])
+    if rule.name == "instantiate":
+        return _of_atom(args["like"], known)
+    if rule.name in LIKE_FIRST and (rule.name not in FLATTENING or _integer(args.get("axis"))):
+        return shapes[0]
+    if rule.name in REDUCTIONS:
+        return _reduced(shapes[0], args.get("axis"), args.get("keepdims"))
+    if rule.name == "matmul" and all(isinstance(s, tuple) for s in shapes[:2]):
+        return _product(*shapes[:2])
+    return None
+
+
+def _integer(atom):
+    return isinstance(atom, gast.Constant) and isinstance(atom.value, int)
+
+
+def _broadcast(shapes):
+    if not all(isinstance(s, tuple) for s in shapes):
+        return None
+    try:
+        return numpy.broadcast_shapes(*shapes)
+    except ValueError:      # running it says which operands do not fit
+        return None
+
+
+def _reduced(shape, axis, keepdims):
+    constants = all(a is None or isinstance(a, gast.Constant) for a in (axis, keepdims))
+    if not isinstance(shape, tuple) or not constants:
+        return None
+    axis, keep = axis and axis.value, keepdims is not None and keepdims.value
+    if axis is None:
+        return (1,) * len(shape) if keep else ()
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return None
+    axis %= len(shape)
+    return shape[:axis] + ((1,) if keep else ()) + shape[axis + 1:]
+
+
+def _product(a, b):
+    if not a or not b:
+        return None
+    left, right = (a if len(a) > 1 else (1, *a)), (b if len(b) > 1 else (*b, 1))
+    try:
+        batch = numpy.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        return None
+    return batch + ((left[-2],) if len(a) > 1 else ()) + ((right[-1],) if len(b) > 1 else ())
