@@ -122,7 +122,7 @@ def halves_of(unit, flags):
     key = ("halves", unit, tuple(flags))
     if key not in _derived:
         from xform.transform import boundary
-        _derived[key] = boundary.halves(unit, flags)
+        _derived[key] = boundary.kind_of(unit).halves(unit, flags)
     return _derived[key]
 
 
@@ -134,7 +134,7 @@ def jvp_of(unit, flags):
     key = ("jvp", unit, tuple(flags))
     if key not in _derived:
         from xform.transform import boundary
-        _derived[key] = boundary.jvp(unit, flags)
+        _derived[key] = boundary.kind_of(unit).jvp(unit, flags)
     return _derived[key]
 
 
@@ -146,7 +146,7 @@ def vmap_of(unit, flags, axis_name=None):
     from xform.transform import boundary
     key = ("vmap", unit, tuple(flags), axis_name)
     if key not in _derived:
-        _derived[key] = boundary.vmap(unit, flags, axis_name)
+        _derived[key] = boundary.kind_of(unit).vmap(unit, flags, axis_name)
     return _derived[key]
 
 
@@ -342,24 +342,11 @@ def vmap(unit, options, prefix):
     return transform.derive(unit, options, prefix)
 
 
-def jit(unit, options, prefix):
-    from xform.transform import boundary
-    return boundary.jit(unit, options, prefix)
-
-
-def pmap(unit, options, prefix):
-    from xform.transform import boundary
-    return boundary.pmap(unit, options, prefix)
-
-
-def checkpoint(unit, options, prefix):
-    from xform.transform import checkpoint as transform
-    return transform.checkpoint(unit, options, prefix)
-
-
-def shard_map(unit, options, prefix):
-    from xform.transform import boundary
-    return boundary.shard_map(unit, options, prefix)
+def _boundary(kind):
+    def derived(unit, options, prefix):
+        from xform.transform import boundary
+        return boundary.kind(kind).derive(unit, options, prefix)
+    return derived
 
 
 def jacfwd(unit, options, prefix):
@@ -377,6 +364,6 @@ def hessian(unit, options, prefix):
 
 
 DERIVATIONS = {"grad": grad, "value_and_grad": value_and_grad, "jvp": jvp, "halves": halves, "pushforward": pushforward,
-               "vmap": vmap, "jit": jit, "pmap": pmap, "shard_map": shard_map, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
-               "checkpoint": checkpoint}
+               "vmap": vmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
+               **{kind: _boundary(kind) for kind in ("jit", "pmap", "shard_map", "checkpoint")}}
 

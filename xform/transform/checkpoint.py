@@ -26,7 +26,7 @@ from xform.syntax import assign, call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
 
-def checkpoint(unit, options, prefix):
+def derive(unit, options, prefix):
     """checkpoint(f): f, marked so that its derivative keeps no intermediate values."""
     if getattr(options.get("policy"), "saves_everything", False):
         return unit
