@@ -234,16 +234,41 @@ class _Function:
         return program, placed, not moved and not (raw and "jax" in sys.modules)
 
     def explain_miss(self, key) -> None:
-        """Log in what a call differs from those that this function was compiled for."""
-        parts = ("structure of the arguments", "types of the arrays", "static arguments", "device", "enable_x64",
-                 "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion", "numpy_dtype_promotion")
-        if not self.programs:
-            why = "never called before"
-        else:
-            closest = min(self.programs, key=lambda known: sum(a != b for a, b in zip(known, key)))
-            why = "; ".join(f"{part}: {b} instead of {a}" for part, a, b in zip(parts, closest, key) if a != b)
+        """Log in what a call differs from those that this function was compiled for, argument by argument."""
         import logging
+        why = "it was never called before"
+        if self.programs:
+            why = min((self.differences(known, key) for known in self.programs), key=len)
+            why = "; ".join(why)
         logging.getLogger(__name__).warning("%s is staged again: %s", self.name, why)
+
+    def differences(self, known, key) -> list[str]:
+        """Say in words in what two keys of programs differ."""
+        if known[0] != key[0]:
+            return [f"the structure of the arguments is {key[0]}, it was {known[0]}"]
+        paths = self.argument_names(key[0])
+        found = [f"{path} is {new}, it was {old}" for path, old, new in zip(paths, known[1], key[1]) if old != new]
+        if known[2] != key[2]:
+            found.append(f"the static arguments are {_static(key[2])}, they were {_static(known[2])}")
+        rest = ("the device", "enable_x64", "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion",
+                "numpy_dtype_promotion")
+        return found + [f"{part} is {new}, it was {old}" for part, old, new in zip(rest, known[3:], key[3:]) if old != new]
+
+    def argument_names(self, tree) -> list[str]:
+        """Name the leaves of the arguments: the parameter, then the path within it."""
+        from runtime.tree import keystr, tree_flatten_with_path
+        try:
+            params = list(inspect.signature(self.fun).parameters)
+        except (ValueError, TypeError):
+            params = []
+        places = [p for i, p in enumerate(params) if i not in self.static_nums and p not in self.static_names]
+        found = []
+        for (_, *path), _ in tree_flatten_with_path(tree.unflatten(range(tree.num_leaves)))[0]:
+            first, *rest = path
+            index = getattr(first, "idx", None)
+            own = getattr(first, "key", None) if index is None else places[index] if index < len(places) else f"argument {index}"
+            found.append(f"{own}{keystr(tuple(rest))}")
+        return found
 
     def spread(self, dynamic, buffers):
         """Return how the arguments lie on the devices of a mesh, or None for a program on one device."""
@@ -282,11 +307,24 @@ class _Function:
         program, buffers, fast = self.program(args, kwargs, _concrete)
         if key is not None:
             self.spread_programs[key] = program, [b._sharding for b in buffers]  # kept, so that their ids stay their own
-        results = program.run(buffers)
+        try:
+            results = program.run(buffers)
+        except FloatingPointError as error:
+            self.locate(error, args, kwargs)
+            raise
         fast_path = _fast_path(program, len(buffers)) if fast else None
         if not kwargs and program.runner is None and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
+
+    def locate(self, error, args, kwargs) -> None:
+        """Run operation by operation what gave a NaN or an infinity as one program, so that the error names the line."""
+        if self.donate_nums or self.donate_names:
+            error.add_note("(the arguments were donated: the call cannot be repeated to find the line)")
+            return
+        with config.override("disable_jit", True):
+            self.fun(*args, **kwargs)
+        error.add_note("(run operation by operation, the same call gives no such value)")
 
     def spread_key(self, args):
         """Return what tells calls with arrays on several devices apart; None for other calls."""
@@ -314,6 +352,10 @@ class _Function:
             unflatten = None if program.out_tree == _LEAF else program.out_tree.unflatten
             self.direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = (
                 program.place.sharding, program.direct, handlers, unflatten)
+
+
+def _static(key) -> str:
+    return ", ".join(repr(value) for pairs in key[:2] for _, value in pairs) or "none"
 
 
 _LEAF = LEAVES.flatten(0)[1]

@@ -77,3 +77,16 @@ def test_the_coverage_page_is_fresh():
     done = subprocess.run([sys.executable, str(DOCS.parent / "tools" / "coverage.py"), "--check"], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(DOCS.parent)})
     assert done.returncode == 0, done.stderr
+
+
+def test_the_programs_of_the_debugging_page_run(tmp_path, capsys):
+    import importlib.util
+    path = tmp_path / "debugging_page.py"
+    path.write_text(blocks((DOCS / "debugging.md").read_text()))
+    spec = importlib.util.spec_from_file_location("debugging_page", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    said = capsys.readouterr().out
+    assert "loss: differentiated in w; constant: x, y" in said and "cotangent of h:" in said
+    assert "invalid value (nan)" in said and "root = np.sqrt(x)" in said and "(1 + value * value)" in said.replace("product", "value")
+    assert onp.abs(onp.asarray(module.gradient)).max() <= 2.0

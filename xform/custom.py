@@ -1,4 +1,4 @@
-"""User-defined derivatives: custom_vjp, custom_jvp, custom_gradient."""
+"""User-defined derivatives: custom_vjp, custom_jvp, custom_gradient, rules as source templates, and hooks into the backward pass."""
 from __future__ import annotations
 
 import functools
@@ -13,6 +13,8 @@ class _Custom:
         self.fun = fun
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
         functools.update_wrapper(self, fun, updated=())
+        if self.__name__ == "<lambda>":     # generated code calls it by its name
+            self.__name__ = "with_" + self.kind
         self.__signature__ = inspect.signature(fun)
 
     def __call__(self, *args, **kwargs):
@@ -85,3 +87,60 @@ def custom_gradient(fun):
 def _call_residuals(vjp_fun, d_out):
     made = vjp_fun(d_out)
     return made if isinstance(made, tuple) else (made,)
+
+
+class backward_hook(_Custom):
+    """Run a function on a cotangent: ``y = hook(y)`` is ``y``, and the backward half calls ``fun`` on its cotangent there.
+
+    fun: takes the cotangent of the value and returns the one to go on with, or nothing to leave it as it is (to print it, to
+    stop in the debugger with ``breakpoint()``). Forward mode ignores it. Under vmap it sees one example's cotangent.
+
+        clip = xform.backward_hook(lambda d: np.clip(d, -1, 1))
+        y = clip(y)
+    """
+    kind = "hook"
+
+    def __init__(self, fun):
+        super().__init__(fun)
+        self.hook = fun
+        self.__signature__ = inspect.Signature([inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)])
+
+    def __call__(self, x):
+        return x
+
+
+def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False, nondifferentiable=None,
+       elementwise=False, batch=None):
+    """Decorate a function with its rules as source templates, written as those of the library's own operations are.
+
+    partials: parameter -> partial derivative of an elementwise function, e.g. ``{"x": "1 / (1 + x * x)"}``; both modes follow.
+    linear, bilinear: the parameters in which the function is linear; ``vjp`` holds the transposes.
+    jvp, vjp: parameter -> its term of the tangent (from ``<param>_dot``), and its cotangent (from ``d_out``).
+    constant: the derivative is zero. nondifferentiable: why there is none.
+    batch: ``batch(*args, over)`` computes a batch, ``over`` naming the parameters that carry it in axis 0; elementwise
+    functions need none. Templates may use the parameters, ``out``, ``np``, ``lax``, ``nn`` and ``random``.
+    Raises TypeError unless exactly one form is given, ValueError for a template with a name that it cannot know.
+    """
+    from runtime.op import op as register
+
+    def decorate(fun):
+        params = list(inspect.signature(fun).parameters)
+        for form in (partials, jvp, vjp):
+            for template in [form] if isinstance(form, str) else (form or {}).values():
+                _check_template(fun, template, params)
+        return register(partials=partials, linear=linear, bilinear=bilinear, jvp=jvp, vjp=vjp, constant=constant,
+                        nondifferentiable=nondifferentiable, elementwise=elementwise, batch=batch)(fun)
+    return decorate
+
+
+def _check_template(fun, template, params):
+    import ast
+    known = {*params, *(p + "_dot" for p in params), "out", "d_out", "np", "lax", "nn", "random", "rt"}
+    try:
+        tree = ast.parse(template, mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"the template {template!r} of {fun.__name__} is not an expression: {error.msg}") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in known:
+            raise ValueError(f"the template {template!r} of {fun.__name__} uses {node.id!r}; it may use the parameters "
+                             f"({', '.join(params)}), out, d_out, <parameter>_dot, np, lax, nn and random")

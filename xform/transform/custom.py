@@ -5,10 +5,12 @@ After: ``y, residuals = f_fwd(x)`` in the forward half, ``(d_x,) = f_bwd(residua
 """
 from __future__ import annotations
 
+import copy
+
 import gast
 
 from xform.errors import refuse
-from xform.syntax import assign, call, clone, name, pack, reference
+from xform.syntax import assign, call, clone, dotted, name, pack, reference, target_names
 from xform.unit import Unit
 
 
@@ -18,6 +20,8 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
     custom, args = operation.custom, operation.args
     if custom.kind == "jvp":
         return _backward_of_jvp(run, operation, cotangent, nonzero, made, statement)
+    if custom.kind == "hook":
+        return _hooked(run, operation, variable, cotangent, nonzero, made, statement)
     if custom.fwd is None:
         refuse(statement, run.unit, f"{custom.__name__} is a custom_vjp function without a rule", "Call its defvjp(fwd, bwd).")
     if getattr(custom, "from_closure", False):
@@ -38,6 +42,31 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
         # what every example shares gets the sum of the examples' cotangents
         value = call("rt.unspread", [name(part, statement)]) if shared else name(part, statement)
         run.contribute(args[place], value, nonzero, made, statement)
+
+
+def _hooked(run, operation, variable, cotangent, nonzero, made, statement):
+    """Before: ``y = hook(x)``.   After: ``d_x = hook_fun(d_y)``, or the call and then ``d_x = d_y`` if it returns nothing."""
+    from xform.pipeline import unit_of_callable
+    (arg,), unit = operation.args, unit_of_callable(operation.custom.hook)
+    run.copies[id(statement)] = (statement, arg)    # the derivative of the derivative has no hook there
+    value = call(name(run.refer(unit), statement), [call("rt.instantiate", [cotangent], {"like": name(variable)})],
+                 node=statement)
+    if _returns_nothing(unit):
+        made.append(gast.copy_location(gast.Expr(value), statement))
+        value = cotangent
+    run.contribute(arg, value, nonzero, made, statement)
+
+
+def _returns_nothing(unit):
+    """Whether a hook returns None: it has no return, or what it returns is the call of something that gives nothing."""
+    from xform.pipeline import core
+    body = core(unit).tree.body
+    last = body[-1].value
+    for statement in body:
+        if isinstance(statement, gast.Assign) and isinstance(last, gast.Name) and last.id in target_names(statement.targets[0]):
+            called = statement.value.func if isinstance(statement.value, gast.Call) else None
+            return called is not None and (dotted(called) or "").rpartition(".")[2] in ("print", "breakpoint")
+    return isinstance(last, gast.Constant) and last.value is None
 
 
 def _rule_unit(custom, count):
@@ -66,6 +95,10 @@ _rules: dict = {}
 def forward(run, operation, statement, tangent, made):
     """Call the user's jvp rule for a value and its tangent."""
     custom, args = operation.custom, operation.args
+    if custom.kind == "hook":
+        made.append(assign(statement.targets[0].id, clone(args[0]), statement))
+        made.append(assign(tangent, run.dot(args[0]), statement))
+        return
     if custom.kind == "vjp":
         refuse(statement, run.unit, f"can't apply forward-mode differentiation (jvp) to {custom.__name__}, a custom_vjp "
                "function", "Use reverse mode, or give it a custom_jvp rule.")
@@ -137,6 +170,10 @@ def batched(custom, flags, axis_name):
     from xform.pipeline import unit_of_callable
     from xform.transform.vmap import vmap
     key = (id(custom), flags, axis_name)
+    if key not in _batched and custom.kind == "hook":
+        unit, made = unit_of_callable(custom.hook), copy.copy(custom)
+        made.hook, _ = vmap(unit, flags, axis_name, final=not _returns_nothing(unit))
+        _batched[key] = (made, custom)
     if key not in _batched:
         primal, _ = vmap(unit_of_callable(custom.fun), flags, axis_name, final=True)
         made = BatchedCustom(custom, primal, flags)

@@ -70,6 +70,11 @@ def vjp(unit, flags) -> Halves:
     return _memo[key]
 
 
+def halves_made():
+    """All halves made so far, by (unit, flags)."""
+    return dict(_memo)
+
+
 def _build(unit, flags, fwd, bwd):
     from xform.pipeline import core
     versioned = version(core(unit))
@@ -89,6 +94,8 @@ def _build(unit, flags, fwd, bwd):
     body.append(returns(finals[0] if len(finals) == 1 else pack(finals), last))
     body = [clone(statement) for statement in remove_dead(body)]
     fill(run, versioned, body, d_out, fwd, bwd)
+    for statement, atom in run.copies.values():
+        statement.value = clone(atom)
     for made in (fwd, bwd):
         simplify(made.tree, made.temps)
 
@@ -119,6 +126,7 @@ class Backward:
         self.loop_items = set()     # loop targets that are only unpacked
         self._index(unit.tree.body)
         self.loops = {}         # tape name -> loop in the primal
+        self.copies = {}        # statements that the forward half writes as copies: (statement, what is copied)
         self.residual_calls = {}  # residual name -> (statement, forward unit name)
         self.env = {}
 

@@ -1,0 +1,192 @@
+"""Looking into a derivative: explain, hooks, rules as templates, NaNs, breakpoints and reasons to stage again."""
+import io
+import logging
+import subprocess
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform
+import xform.numpy as np
+from xform import grad, jit, jvp, vmap
+
+
+def layer(w, x):
+    return np.tanh(w @ x)
+
+
+def loss(params, x, y):
+    scale = np.sum(y) * 2
+    unused = np.sum(params[0])
+    h = x
+    for w in params:
+        h = layer(w, h)
+        if np.sum(h) > 0:
+            h = h * 2
+    return np.sum((h - y) ** 2) * scale
+
+
+# -- explain --------------------------------------------------------------------------------------------------------------
+
+def test_explain_names_what_is_recorded_and_why():
+    report = xform.explain(grad(loss))
+    outer, inner = report.functions
+    assert outer.name == "loss" and outer.active == ("params",) and outer.constant == ("x", "y")
+    recorded = {one.name: one for one in outer.recorded}
+    assert "scale = np.sum(y) * 2" in str(recorded["scale"].made)
+    assert "return np.sum((h - y) ** 2) * scale" in str(recorded["scale"].read[0])
+    assert recorded["layer_residuals"].turn and not recorded["scale"].turn
+    assert "h = layer(w, h)" in str(recorded["layer_residuals"].read[0])
+    assert "if np.sum(h) > 0:" in str(recorded["above"].read[0])
+    assert recorded["params"].made is None
+    assert {one.name: one.reason for one in outer.inactive} == {
+        "scale": "depends on nothing that is differentiated", "unused": "the result does not depend on it",
+        "h": "depends on nothing that is differentiated"}
+    assert inner.name == "layer" and [one.name for one in inner.recorded] == ["w", "x", "out"]
+    assert "test_debugging.py" in str(report) and "no derivative flows through" in str(report)
+
+
+def test_explain_sees_through_jit_and_vmap():
+    for transformed in (jit(grad(loss)), vmap(grad(loss), in_axes=(None, 0, 0))):
+        assert [one.name for one in xform.explain(transformed).functions] == ["loss", "layer"]
+    assert "nothing is recorded" in str(xform.explain(jit(layer)))
+    assert [one.recorded for one in xform.explain(grad(lambda x: x * 3.0)).functions] == [()]
+
+
+# -- hooks ----------------------------------------------------------------------------------------------------------------
+
+clip = xform.backward_hook(lambda d: np.clip(d, -1.0, 1.0))
+show = xform.backward_hook(lambda d: print("d =", d))
+
+
+def hooked(x):
+    y = clip(x * 3)
+    y = show(y)
+    return np.sum(y ** 2)
+
+
+def test_a_hook_changes_the_cotangent_and_nothing_else(capsys):
+    assert clip(2.0) == 2.0 and hooked(2.0) == 36.0
+    assert grad(hooked)(2.0) == 3.0
+    assert capsys.readouterr().out == "d = 12.0\n"
+    assert numpy.isclose(grad(hooked)(0.01), 0.18)
+    assert numpy.isclose(grad(grad(hooked))(0.01), 18.0)
+    assert jvp(hooked, (2.0,), (1.0,))[1] == 36.0
+    numpy.testing.assert_allclose(vmap(grad(hooked))(np.array([2.0, 0.01])), [3.0, 0.18], rtol=1e-6)
+    numpy.testing.assert_allclose(grad(lambda v: np.sum(vmap(hooked)(v)))(np.array([2.0, 0.01])), [3.0, 0.18], rtol=1e-6)
+    assert jit(grad(hooked))(2.0) == 3.0
+
+
+def test_a_hook_in_a_loop_sees_every_turn(capsys):
+    def looped(x):
+        for _ in range(3):
+            x = show(x * 2)
+        return x
+    assert grad(looped)(1.0) == 8.0
+    assert capsys.readouterr().out == "d = 1.0\nd = 2.0\nd = 4.0\n"
+
+
+# -- rules as templates ---------------------------------------------------------------------------------------------------
+
+@xform.op(partials={"x": "1 / (1 + x * x)"})
+def atan(x):
+    return np.arctan(x)
+
+
+@xform.op(linear="x", vjp={"x": "np.flip(d_out)"}, batch=lambda x, over: np.flip(x, 1))
+def turned(x):
+    return np.flip(x)
+
+
+@xform.op(jvp={"a": "b * a_dot", "b": "a * b_dot"}, vjp={"a": "b * d_out", "b": "a * d_out"}, elementwise=True)
+def product(a, b):
+    return a * b
+
+
+def test_rules_written_as_templates():
+    def ours(x):
+        return np.sum(turned(product(atan(x), x)) * np.arange(3.0))
+
+    def theirs(x):
+        return jnp.sum(jnp.flip(jnp.arctan(x) * x) * jnp.arange(3.0))
+    x = numpy.array([0.1, 0.2, 0.3], "float32")
+    numpy.testing.assert_allclose(grad(ours)(x), jax.grad(theirs)(x), rtol=1e-5)
+    numpy.testing.assert_allclose(xform.hessian(ours)(x), jax.hessian(theirs)(x), rtol=1e-4, atol=1e-6)
+    numpy.testing.assert_allclose(jit(vmap(grad(ours)))(numpy.stack([x, 2 * x])),
+                                  jax.vmap(jax.grad(theirs))(numpy.stack([x, 2 * x])), rtol=1e-5)
+    assert "1 / (1 + x * x)" in xform.source(grad(lambda x: atan(x)))
+
+
+def test_templates_are_checked_where_they_are_written():
+    with pytest.raises(ValueError, match=r"'cosh\(y\)' of f uses 'cosh'; it may use the parameters \(x\)"):
+        @xform.op(partials={"x": "cosh(y)"})
+        def f(x):
+            return x
+    with pytest.raises(ValueError, match="is not an expression"):
+        xform.op(partials={"x": "1 +"})(lambda x: x)
+    with pytest.raises(TypeError, match="exactly one of partials"):
+        xform.op(partials={"x": "1"}, constant=True)(lambda x: x)
+
+
+# -- NaNs, breakpoints ----------------------------------------------------------------------------------------------------
+
+def singular(x):
+    y = x * 2
+    root = np.sqrt(y)
+    return np.sum(root * 0.0)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jit], ids=["eager", "jit"])
+def test_debug_nans_names_the_statement_whose_derivative_is_nan(wrap):
+    with xform.debug_nans():
+        assert wrap(singular)(np.zeros(2)) == 0.0
+        with pytest.raises(FloatingPointError, match="nan") as caught:
+            wrap(grad(singular))(np.zeros(2))
+    assert "root = np.sqrt(y)" in "".join(caught.value.__notes__)
+
+
+def test_a_breakpoint_stops_in_the_generated_code(tmp_path):
+    script = tmp_path / "stops.py"
+    script.write_text(textwrap.dedent("""
+        import xform, xform.numpy as np
+        stop = xform.backward_hook(lambda d: breakpoint())
+
+        def f(x):
+            y = np.sin(x)
+            breakpoint()
+            z = stop(y * 2)
+            return z * z
+        print("gradient", xform.grad(f)(0.5))
+    """))
+    done = subprocess.run([sys.executable, str(script)], input="p y\nc\np d\nup\nlist\nc\n", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "0.4794255" in done.stdout and "d_x = d_y * np.cos(x)" in done.stdout and "gradient 3.36" in done.stdout
+
+
+# -- why jit stages again -------------------------------------------------------------------------------------------------
+
+def test_cache_misses_are_explained_argument_by_argument(caplog):
+    @jit
+    def step(params, x):
+        return np.sum(params["w"] * x)
+    with caplog.at_level(logging.WARNING), xform.explain_cache_misses():
+        step({"w": np.ones(3)}, np.ones(3))
+        step({"w": np.ones(3)}, np.ones((2, 3)))
+        step({"w": np.ones(3, "int32")}, np.ones(3))
+        step({"w": np.ones(3)}, np.ones(3))
+        step({"w": np.ones(3), "b": 1.0}, np.ones(3))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 4
+    assert said[1].endswith("x is float32[2,3], it was float32[3]")
+    assert said[2].endswith("params['w'] is int32[3], it was float32[3]")
+    assert "the structure of the arguments is" in said[3]
+
+
+def test_an_explanation_prints():
+    out = io.StringIO()
+    print(xform.explain(grad(singular)), file=out)
+    assert out.getvalue().startswith("singular: differentiated in x\n")
