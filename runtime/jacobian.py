@@ -18,7 +18,17 @@ def _sizes(leaves):
     return [math.prod(shape_of(leaf)) for leaf in leaves]
 
 
-@op(constant=True, batch=lambda x, over=(): _basis_batched(x))
+@op(constant=True, batch=lambda x, lead=1, over=(): basis_batched(x, lead + 1))
+def basis_batched(x, lead=1, over=()):
+    """Return the basis of one example, repeated for every example: ``lead`` leading axes of ``x`` are batches."""
+    from runtime import numpy as np
+    leaves, tree = _described(x)
+    batch = shape_of(leaves[0])[:lead]
+    one = basis(tree_unflatten(tree, [Like(shape_of(leaf)[lead:], dtype_of(leaf)) for leaf in leaves]))
+    return tree_map(lambda b: np.broadcast_to(b, batch + b.shape), one)
+
+
+@op(constant=True, batch=basis_batched)
 def basis(x):
     """Return the standard basis of the space of ``x``, stacked along a new axis 0 of every array in it."""
     from runtime import numpy as np
@@ -30,15 +40,6 @@ def basis(x):
         made.append(np.reshape(rows, (total,) + shape_of(leaf)))
         start += size
     return tree_unflatten(tree, made)
-
-
-def _basis_batched(x):
-    """Every example has the same basis."""
-    from runtime import numpy as np
-    leaves, _ = _described(x)
-    count = shape_of(leaves[0])[0]
-    one = basis(_one(x, "x", ("x",)))
-    return tree_map(lambda b: np.broadcast_to(b, (count,) + b.shape), one)
 
 
 def _is_zero(value):
@@ -96,6 +97,7 @@ def _disordered(value, order):
     return tuple(made)
 
 
+@op(constant=True, unbatched=True)
 def _one(like, name, over):
     """Describe one example of an operand that may carry the batch axis."""
     if name not in over:

@@ -2,6 +2,7 @@
 from runtime.lax import linalg
 from runtime.lax.arrays import *
 from runtime.lax.control_flow import associative_scan, cond, fori_loop, map, scan, switch, while_loop
+from runtime.lax.implicit import custom_linear_solve, custom_root
 from runtime.lax.shapes import *
 from runtime.ops.binary import add
 from runtime.ops.binary import arctan2 as atan2

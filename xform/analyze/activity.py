@@ -61,6 +61,8 @@ def activity(unit, flags, out_active=None) -> Activity:
 
 def default_out(unit, flags):
     """Whether a callee's result is active: analysed once per callee and flags; a recursive call is taken as active."""
+    if unit.boundary is not None and unit.boundary.kind == "implicit":
+        return unit.boundary.option("equation").varies(flags)
     key = (unit, tuple(flags))
     if key not in _outs:
         _outs[key] = True

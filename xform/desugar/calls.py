@@ -412,7 +412,11 @@ def call_object(lowering, callee, args, keywords, node):
             given = set(names[:len(args)]) | set(keywords)
             statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
                             if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
-            unit, passed = specialise(lowering, target, statics, node)
+            if hasattr(target, "solved_by"):
+                from xform.transform.implicit import specialised
+                unit, passed = specialised(lowering, target, statics, args, keywords, node)
+            else:
+                unit, passed = specialise(lowering, target, statics, node)
             rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
             more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
             own = bind(lowering, unit, rest, more, node, callee)

@@ -1,4 +1,4 @@
-"""Boundaries: functions that the runtime enters specially (jit, pmap, shard_map) or that are derived so (checkpoint).
+"""Boundaries: functions that the runtime enters specially (jit, pmap, shard_map) or that are derived so (checkpoint, implicit).
 
 A derivative of jit(f) is jit of f's derivative: the boundary moves outward, its inner unit is transformed as it was before staging. Each kind
 is a module with the functions ``derive``, ``halves``, ``jvp`` and ``vmap``.
@@ -10,7 +10,7 @@ import importlib
 from xform.syntax import call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
-KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint"}
+KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit"}
 
 
 def kind_of(unit):
