@@ -13,6 +13,9 @@ LIBRARY = {name: f"runtime.{name}" for name in (
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
             "stages": "xform.stages"}
 
+# module of a library -> what is in the compiler's package, because it differentiates functions that it is given
+BUILT = {"xform.scipy": {"optimize": "xform.optimize"}}
+
 # public name of the top level -> the module that holds it
 NAMES = {
     **dict.fromkeys(("debug_nans", "debug_infs", "log_compiles", "explain_cache_misses", "checking_leaks", "check_tracer_leaks",
@@ -35,7 +38,8 @@ def home(fullname):
     parts = fullname.split(".")
     if len(parts) < 2 or parts[0] != "xform" or parts[1] not in LIBRARY:
         return None
-    return ".".join([LIBRARY[parts[1]], *parts[2:]])
+    built = BUILT.get(".".join(parts[:-1]), {})
+    return built.get(parts[-1]) or ".".join([LIBRARY[parts[1]], *parts[2:]])
 
 
 class _Finder:      # finder and loader in one; importlib.abc, whose classes say no more, takes 2 ms to import
@@ -48,6 +52,8 @@ class _Finder:      # finder and loader in one; importlib.abc, whose classes say
     def create_module(self, spec):
         module = importlib.import_module(home(spec.name))
         self.own = module.__spec__, module.__loader__
+        if spec.name in BUILT:
+            module.HOMES.update(BUILT[spec.name])
         return module
 
     def exec_module(self, module):
