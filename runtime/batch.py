@@ -75,8 +75,10 @@ def check_sizes(name, values, axes):
     batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, lead + 1))
 def spread(x, size, known=False, lead=0):
     """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one."""
-    if known is True or x is None or x is ZERO or x is UNDEFINED or isinstance(x, Like):
+    if known is True or x is None or x is ZERO or x is UNDEFINED:
         return x
+    if isinstance(x, Like):     # it describes a value with the batch axis then
+        return Like(x.shape[:lead] + (size,) + x.shape[lead:], x.dtype, x.weak_type)
     if isinstance(x, CONTAINERS):
         inner = _items(x)
         kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)

@@ -117,7 +117,7 @@ def instantiate_shell(d, like):
     if d is not ZERO:
         return d
     if isinstance(like, CONTAINERS):
-        return _rebuild(like, [ZERO] * len(like))
+        return _rebuild(like, [ZERO] * len(_items(like)))
     return instantiate(d, like)
 
 
@@ -176,22 +176,6 @@ def update(d, more):
 def entries(d, like, but):
     """Return the entries of a dict of cotangents for the keys of ``like``, ZERO for those that ``but`` has too."""
     return {k: ZERO if k in but else d.get(k, ZERO) for k in like}
-
-
-@op(linear="x", vjp={"x": "rt.unattribute(d_out, name, like=x)"}, batch=lambda x, name, over=(): getattr(x, name))
-def attribute(x, name):
-    """Return an attribute of a value: a field of a named tuple, or whatever an object holds."""
-    return getattr(x, name)
-
-
-@op(linear="d", vjp={"d": "rt.attribute(d_out, name)"}, batch=lambda d, name, like, over=(): unattribute(d, name, like))
-def unattribute(d, name, like):
-    """Return the cotangent of ``like`` when only its field ``name`` has one. TypeError for objects without fields."""
-    fields = getattr(like, "_fields", None)
-    if fields is None:
-        raise TypeError(f"cannot differentiate the attribute .{name} of a {type(like).__name__}: only arrays, containers and named "
-                        "tuples carry derivatives; pass the value as an argument")
-    return type(like)(*[d if field == name else ZERO for field in fields])
 
 
 @op(jvp="rt.construct(kind, rt.instantiate_shell(items_dot, items))", vjp={"items": "rt.parts(d_out, len(items))"},

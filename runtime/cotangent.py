@@ -9,11 +9,12 @@ import numpy
 from runtime.array import Array
 from runtime.config import config
 from runtime.join import UNDEFINED
+from runtime.node import Node, children_of, with_children
 from runtime.op import op
 from runtime.types import aval_of
 from runtime.zero import ZERO, Like
 
-CONTAINERS = (list, tuple, dict)
+CONTAINERS = (list, tuple, dict, Node)
 
 
 @op(constant=True, unbatched=True, batch=lambda like, over=(): shape_of(like)[1:])
@@ -36,11 +37,15 @@ def _rebuild(container, items):
         return type(container)(zip(container, items)) if type(container) is not dict else dict(zip(container, items))
     if hasattr(container, "_fields"):
         return type(container)(*items)
-    return type(container)(items)
+    if isinstance(container, (list, tuple)):
+        return type(container)(items)
+    return with_children(container, items)
 
 
 def _items(container):
-    return list(container.values()) if isinstance(container, dict) else list(container)
+    if isinstance(container, (list, tuple)):
+        return list(container)
+    return list(container.values()) if isinstance(container, dict) else children_of(container)
 
 
 def add_batched(a, b, over=()):
@@ -58,7 +63,7 @@ def add(a, b):
     if isinstance(a, CONTAINERS):
         if isinstance(a, dict):
             return {k: add(a.get(k, ZERO), b.get(k, ZERO)) for k in [*a, *(k for k in b if k not in a)]}
-        return _rebuild(a, [add(x, y) for x, y in zip(a, b, strict=True)])
+        return _rebuild(a, [add(x, y) for x, y in zip(_items(a), _items(b), strict=True)])
     return a + b
 
 
@@ -166,7 +171,7 @@ def instantiate(d, like, sizes=()):
 
 def _same_length(d, like):
     """A container's cotangent has its items; + of two containers does not split it."""
-    if isinstance(d, CONTAINERS) and isinstance(like, CONTAINERS) and len(d) != len(like):
+    if isinstance(d, CONTAINERS) and isinstance(like, CONTAINERS) and len(_items(d)) != len(_items(like)):
         raise TypeError(f"cannot differentiate + of a {type(like).__name__} of {len(like)} items and another container; write "
                         "[*a, *b], or use extend or append")
     return d

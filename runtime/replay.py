@@ -14,7 +14,7 @@ from runtime.control import Carry, as_tuple, settle, staged_while as _stage, tes
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
 from runtime.sequence import INDEX, Replayable, index_value, row, write_row
-from runtime.tree import register_pytree_node
+from runtime.tree import register_structure
 from runtime.types import aval
 
 SLOTS = 64
@@ -216,7 +216,7 @@ class _Static:
         return hash((id(self.parts[0]), *self.parts[1:]))
 
 
-register_pytree_node(
+register_structure(
     Replayed, lambda r: ((r.slots, r.total, r.stride, r.outer), _Static(r.source, r.which, r.backwards)),
     lambda aux, children: Replayed(*children, *aux.parts))
 

@@ -10,7 +10,7 @@ from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
 from runtime.primitive import lift_array
-from runtime.tree import register_pytree_node
+from runtime.tree import register_structure
 from runtime.types import Aval, aval, aval_of, kind, python_dtype
 
 INDEX = aval((), np.int32)
@@ -194,7 +194,7 @@ class _Plan:
         return f"{self.parts[2]} records of {self.parts[1]}"
 
 
-register_pytree_node(
+register_structure(
     Stacked, lambda s: ((s.stacked, s.fixed, s.count), _Plan(s.plan, s.tree, s.size, s.backwards)),
     lambda aux, children: Stacked(*children, *aux.parts))
 
@@ -250,7 +250,7 @@ class Chain:
         return Chain([reverse(p) for p in self.parts[::-1]])
 
 
-register_pytree_node(Chain, lambda c: (c.parts, None), lambda _, parts: Chain(parts))
+register_structure(Chain, lambda c: (c.parts, None), lambda _, parts: Chain(parts))
 
 
 class Zipped:

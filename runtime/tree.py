@@ -15,6 +15,7 @@ from typing import Any
 
 from runtime import xla
 from runtime.array import Array
+from runtime.node import add_class
 from runtime.zero import Like, Static, Zero, ZERO
 
 _ENABLE = dict(enable_none=True, enable_tuple=True, enable_namedtuple=True, enable_list=True, enable_dict=True)
@@ -38,6 +39,13 @@ def register_pytree_node(nodetype: type, flatten_func: Callable, unflatten_func:
 
     ``aux`` is static: hashable and comparable. ValueError when the class is registered already.
     """
+    register_structure(nodetype, flatten_func, unflatten_func, flatten_with_keys_func)
+    add_class(nodetype, flatten_func, unflatten_func)
+
+
+def register_structure(nodetype: type, flatten_func: Callable, unflatten_func: Callable,
+                       flatten_with_keys_func: Callable | None = None) -> None:
+    """Make a class a container of the registries alone; derivative code takes its objects for values of their own kind."""
     for registry in (LEAVES, BUFFERS):
         registry.register_node(nodetype, flatten_func, unflatten_func)
     _children[nodetype] = flatten_func
@@ -99,7 +107,7 @@ def register_dataclass(nodetype: type, data_fields=None, meta_fields=None, drop_
 
 def register_static(cls: type) -> type:
     """Make a class a container without leaves: its instances are part of the structure, compared with ==."""
-    register_pytree_node(cls, lambda x: ((), x), lambda aux, _: aux)
+    register_structure(cls, lambda x: ((), x), lambda aux, _: aux)
     return cls
 
 
@@ -278,14 +286,14 @@ def _partial_flatten(p):
     return (p.args, p.keywords), p.func
 
 
-register_pytree_node(Partial, _partial_flatten, lambda func, children: Partial(func, *children[0], **children[1]))
-register_pytree_node(collections.OrderedDict, lambda d: (list(d.values()), tuple(d)),
+register_structure(Partial, _partial_flatten, lambda func, children: Partial(func, *children[0], **children[1]))
+register_structure(collections.OrderedDict, lambda d: (list(d.values()), tuple(d)),
                      lambda keys, values: collections.OrderedDict(zip(keys, values)),
                      lambda d: ([(DictKey(k), v) for k, v in d.items()], tuple(d)))
-register_pytree_node(collections.defaultdict, lambda d: ([d[k] for k in sorted(d)], (d.default_factory, tuple(sorted(d)))),
+register_structure(collections.defaultdict, lambda d: ([d[k] for k in sorted(d)], (d.default_factory, tuple(sorted(d)))),
                      lambda aux, values: collections.defaultdict(aux[0], zip(aux[1], values)),
                      lambda d: ([(DictKey(k), d[k]) for k in sorted(d)], (d.default_factory, tuple(sorted(d)))))
-register_pytree_node(Zero, lambda z: ((), None), lambda aux, _: ZERO)
+register_structure(Zero, lambda z: ((), None), lambda aux, _: ZERO)
 register_static(Like)
 register_static(Static)
 

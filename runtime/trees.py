@@ -1,6 +1,7 @@
 """tree_map for transformed code: plain Python over the leaves, one function for each number of trees."""
 from __future__ import annotations
 
+from runtime.node import Node, children_of
 from runtime.op import op
 from runtime.tree import tree_flatten, tree_unflatten
 from runtime.zero import ZERO, Like
@@ -39,6 +40,8 @@ def _up_to(structure, tree):
     inner = list(tree.values()) if isinstance(tree, dict) else list(tree) if isinstance(tree, (list, tuple)) else None
     if isinstance(tree, dict):
         inner = [tree[k] for k in sorted(tree)]
+    elif isinstance(tree, Node):
+        inner = children_of(tree)
     if inner is None or len(inner) != len(children):
         return structure.flatten_up_to(tree)
     return [leaf for child, part in zip(children, inner) for leaf in _up_to(child, part)]

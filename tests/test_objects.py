@@ -259,7 +259,7 @@ def two_kinds(x):
 
 
 @pytest.mark.parametrize("program, reason", [
-    (returned_object, "returned_object returns a function or an object"),
+    (returned_object, "the class is no pytree"),
     (missing, "'Box' object has no attribute 'depth' here"),
     (two_kinds, "'v' is bound to objects that differ in class or attributes")])
 def test_refused(program, reason):

@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, methods, objects, sequences, targets
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, sequences, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.titles import title
 from xform.errors import refuse
@@ -94,6 +94,11 @@ class Lowering:
         self.counts.update({t: 2 for t in temps})
         last = statements[-1]
         self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
+        for param, kind in self.unit.takes.items():
+            known = kinds.opened(self, name(renames.get(param, param), tree), kind, tree, outer=True)
+            if self.counts.get(param, 1) > 1 and isinstance(known, Instance):
+                objects.thaw(self, known, tree)
+            self.statics[renames.get(param, param)] = known
         self.block(statements[:-1])
         known = objects.give_back(self, last) or self.known(last.value)
         if known is not None and not isinstance(known, Object) and resolve.is_static(known):
@@ -188,7 +193,7 @@ class Lowering:
     def do_FunctionDef(self, node):
         known = functions.nested(self, node)
         for decorator in reversed(node.decorator_list):
-            known = calls.decorate(self, decorator, known)
+            known = values.decorate(self, decorator, known)
         self.statics[node.name] = known
 
     def do_If(self, node):
@@ -363,7 +368,7 @@ class Lowering:
         if isinstance(node, gast.Lambda):
             return functions.nested(self, node)
         if isinstance(node, gast.Call):
-            return calls.known_call(self, node)
+            return values.known_call(self, node)
         if isinstance(node, (gast.Tuple, gast.List, gast.Dict, gast.ListComp, gast.GeneratorExp)) and not isinstance(
                 getattr(node, "ctx", None), gast.Store):
             return sequences.display(self, node)
@@ -379,8 +384,7 @@ class Lowering:
     def materialise(self, known, node):
         """A compile-time value where a run-time value is wanted."""
         if isinstance(known, Instance):
-            refuse(node, self.unit, f"an object of class {known.cls.__name__} that is made here is stored or returned as a value",
-                   "Return its attributes, or use a NamedTuple.")
+            return kinds.as_value(self, known, node)
         if isinstance(known, Display):
             items = [clone(i) if isinstance(i, gast.AST) else calls.atom_of(self, i, node) for i in known.items]
             if known.keys is None:

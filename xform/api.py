@@ -145,7 +145,7 @@ def jvp(fun, primals, tangents, has_aux=False):
     if len(primals) != len(tangents):
         raise TypeError(f"primal and tangent arguments to jvp must have the same tree structure; got {len(primals)} primals "
                         f"and {len(tangents)} tangents")
-    inner, (entry,) = entries_for("jvp", fun, {"count": len(primals)}, _direct)
+    inner, (entry,) = entries_for("jvp", fun, {"count": len(primals)}, _direct, primals)
     values = bind_arguments(inner, primals, {})
     offset = len(inner.values)
     for i in range(len(primals)):
@@ -182,7 +182,7 @@ def _tangent(primal, tangent):
 
 def vjp(fun, *primals, has_aux=False, reduce_axes=()):
     """Return ``(fun(*primals), vjp_fun)``: ``vjp_fun(cotangent)`` is the tuple of the primals' cotangents."""
-    inner, (forward, backward) = entries_for("halves", fun, {"count": len(primals)}, _direct)
+    inner, (forward, backward) = entries_for("halves", fun, {"count": len(primals)}, _direct, primals)
     values = bind_arguments(inner, primals, {})
     offset = len(inner.values)
     for i in range(len(primals)):

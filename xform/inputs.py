@@ -7,6 +7,7 @@ import numpy
 
 from runtime import numpy as np
 from runtime.array import Array, scalar
+from runtime.node import Node
 from runtime.tree import tree_leaves, tree_map
 from runtime.types import KEY, dtype_name
 from xform.errors import excerpt
@@ -37,7 +38,7 @@ def numeric(x):
         return scalar(x)
     if isinstance(x, (bool, int, float, complex, numpy.ndarray, numpy.generic)):
         return np.asarray(x)
-    if isinstance(x, (list, tuple, dict)):
+    if isinstance(x, (list, tuple, dict, Node)):
         return tree_map(numeric, x)
     return x
 

@@ -156,7 +156,11 @@ def derive(kind, unit, options, prefix=0):
     """Derive a unit by a transformation; ``prefix`` parameters come before those that the options count from."""
     key = (kind, unit, repr(sorted(options.items(), key=lambda item: item[0])), prefix)
     if key not in _derived:
-        made = DERIVATIONS[kind](unit, options, prefix)
+        from xform.desugar.kinds import given_back, with_data
+        plain = with_data(unit)
+        made = DERIVATIONS[kind](plain, options, prefix)
+        if isinstance(made, Unit):
+            made.takes, made.gives = plain.takes, given_back(kind, plain, options, prefix)
         _derived[key] = made
     return _derived[key]
 

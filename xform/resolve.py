@@ -87,6 +87,9 @@ class Instance:
         self.cls, self.fields = cls, fields
         self.written = set()    # attributes assigned since the function got the object
         self.copied = False     # whether another name has a copy of the attributes
+        self.birth = 0          # how deep in branches and loops the object was made
+        self.whole = None       # the local that holds the object as a value, while its attributes are as they were read
+        self.outer = False      # whether the function was given it: its attributes are read, not assigned
 
     def changed(self):
         return bool(self.written) or any(isinstance(v, Instance) and v.changed() for v in self.fields.values())
@@ -185,7 +188,9 @@ def renamed(known, mapping):
     if isinstance(known, Display):
         return Display(tuple(map(one, known.items)), known.keys, known.kind)
     if isinstance(known, Instance):
-        return Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
+        made = Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
+        made.outer = known.outer
+        return made
     if isinstance(known, Partial):
         return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
                        tuple((k, one(v)) for k, v in known.keywords))
@@ -215,7 +220,7 @@ def shape_of(known, numbers=None):
     if isinstance(known, Display):
         return ("display", tuple(map(one, known.items)), known.keys, known.kind)
     if isinstance(known, Instance):
-        return ("instance", known.cls, tuple((k, one(v)) for k, v in known.fields.items()))
+        return ("instance", known.cls, known.outer, tuple((k, one(v)) for k, v in known.fields.items()))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 
 

@@ -10,8 +10,9 @@ from runtime.dispatch import dispatcher, structure
 from runtime.primitive import place_of
 from runtime.tree import tree_leaves
 from xform import parse, pipeline, resolve
-from xform.errors import refuse
 from xform.emit import collect, emit
+from xform.desugar.functions import of_kinds
+from xform.desugar.kinds import kinds_of
 from xform.inputs import bind_arguments, differentiable, numeric, plain
 from xform.library import is_runtime
 from xform.load import load, user_frame, user_place
@@ -34,45 +35,56 @@ class Target:
         return [self.unit.signature.parameters[p].default for p in self.unit.params[start:]]
 
 
-def target_of(fun, given=None) -> Target:
+def target_of(fun, given=None, kinds=None) -> Target:
     """Reduce functions, partials, bound methods, callable objects and transformed functions.
 
     given: (number of positional arguments, keywords) of the call, for functions with *args or **kwargs.
+    kinds: (kinds of the positional arguments, of the keywords), where objects are among them (desugar/kinds.py).
     """
     if isinstance(fun, Transformed):
-        inner = target_of(fun.fun, given)
+        inner = target_of(fun.fun, given, kinds)
         return Target(fun.derived(inner), inner.values, inner.keywords)
     if isinstance(fun, functools.partial):
         if given is not None:
             given = given[0], tuple(dict.fromkeys([*fun.keywords, *given[1]]))
-        inner = target_of_with(fun.func, fun.args, given)
+        inner = target_of_with(fun.func, fun.args, given, kinds)
         return Target(inner.unit, inner.values, {**inner.keywords, **fun.keywords})
     if isinstance(fun, types.MethodType):
-        return target_of_with(fun.__func__, (fun.__self__,), given)
+        return target_of_with(fun.__func__, (fun.__self__,), given, kinds)
     if given is not None and isinstance(fun, types.FunctionType) and not plain(parse.signature(fun)) \
             and not is_runtime(fun):
         return Target(pipeline.spread(fun, *given))
+    if kinds is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun):
+        return Target(of_kinds(fun, _taken(fun, kinds)))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):
         return Target(pipeline.unit_of_callable(fun))
     if isinstance(fun, functools._lru_cache_wrapper):
-        return target_of(fun.__wrapped__, given)
+        return target_of(fun.__wrapped__, given, kinds)
     if not isinstance(fun, type) and isinstance(getattr(type(fun), "__call__", None), types.FunctionType):
-        return target_of_with(type(fun).__call__, (fun,), given)
+        return target_of_with(type(fun).__call__, (fun,), given, kinds)
     return Target(pipeline.unit_of_callable(fun))
 
 
-def target_of_with(fun, args, given=None) -> Target:
+def _taken(fun, kinds, skip=()):
+    """The kinds of the parameters of a function."""
+    names = [p for p in parse.signature(fun).parameters if p not in skip]
+    return {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}
+
+
+def target_of_with(fun, args, given=None, kinds=None) -> Target:
     """Reduce ``fun`` with leading arguments: functions and objects are specialised to, data is passed along."""
     from xform.desugar.functions import specialise
     if isinstance(fun, types.FunctionType) and any(resolve.is_static(resolve.Object(a)) for a in args):
         names = list(parse.signature(fun).parameters)
         statics = {n: resolve.Object(a) for n, a in zip(names, args)
                    if resolve.is_static(resolve.Object(a))}
-        unit, _ = specialise(None, fun, statics, None)
+        unit, _ = specialise(None, fun, statics, None, None if kinds is None else _taken(fun, kinds, names[:len(args)]))
         return Target(unit, [a for n, a in zip(names, args) if n not in statics])
     if given is not None:
         given = given[0] + len(args), given[1]
-    inner = target_of(fun, given)
+    if kinds is not None:
+        kinds = (*[None] * len(args), *kinds[0]), kinds[1]
+    inner = target_of(fun, given, kinds)
     return Target(inner.unit, [*inner.values, *args], inner.keywords)
 
 
@@ -98,9 +110,6 @@ class Transformed:
 
     def derived(self, inner: Target, extra=None, options=None) -> Unit:
         """The unit of this transformation of an already reduced target."""
-        if inner.unit.result is not None:
-            refuse(inner.unit.tree.body[-1], inner.unit, f"{inner.unit.name} returns a function or an object, not arrays",
-                   "Return arrays or containers of them; transform the function that it returns.")
         options = {**(self.options if options is None else options), **(extra or {})}
         return pipeline.derive(self.kind, inner.unit, options, len(inner.values))
 
@@ -115,15 +124,16 @@ class Transformed:
         return found
 
     def _call(self, *args, **kwargs):
-        call = self._calls.get((len(args), *kwargs))
+        kinds = kinds_of(args, kwargs)
+        call = self._calls.get((len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs))
         if call is None or not call.fresh():
             self.__call__ = self._call
-            call = self._prepare(args, kwargs)
+            call = self._prepare(args, kwargs, kinds)
         return call(args, kwargs)
 
-    def _prepare(self, args, kwargs):
+    def _prepare(self, args, kwargs, kinds):
         """Work out what a call with these arguments runs; kept for the calls that look alike."""
-        inner, values = self._bound(args, kwargs)
+        inner, values = self._bound(args, kwargs, kinds)
         if self.kind in BOUNDARIES:
             entry = self._boundary_entry(inner, args, kwargs, values)
             call = Call(entry, None, inner)
@@ -144,7 +154,7 @@ class Transformed:
                 of = structure((*args, *[kwargs[name] for name in given]), entry[1].static)
                 if of is not None:
                     self.__call__ = dispatcher(entry[1].direct.setdefault(of, {}), of, call.guards, self._call, given)
-            self._calls[len(args), *kwargs] = call
+            self._calls[(len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs)] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
         return lambda args, kwargs: run(entry, run_values)
@@ -175,8 +185,8 @@ class Transformed:
         narrowed = Target(pipeline.with_defaults(inner.unit, provided), inner.values)
         return self._entry((inner.unit, *provided), narrowed, options=options)
 
-    def _bound(self, args, kwargs):
-        inner = target_of(self.fun, (len(args), tuple(kwargs)))
+    def _bound(self, args, kwargs, kinds=None):
+        inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_of(args, kwargs))
         return inner, bind_arguments(inner, args, kwargs)
 
     def __get__(self, instance, owner=None):
@@ -270,9 +280,9 @@ def _refresh(namespace, key, where, name):
         namespace[key] = value
 
 
-def entries_for(kind, fun, options, cache):
+def entries_for(kind, fun, options, cache, values=()):
     """(target, loaded units) of a derivation that is no Transformed: jvp, or the two halves of vjp."""
-    inner = target_of(fun, (options["count"], ()))
+    inner = target_of(fun, (options["count"], ()), kinds_of(values, {}))
     made = pipeline.derive(kind, inner.unit, options, len(inner.values))
     units = made if isinstance(made, tuple) else (made,)
     found = cache.get(units[0])
@@ -291,6 +301,9 @@ def source(fun) -> str:
 
     fun: the result of grad, vmap, jit, pmap ... (or any function: its text in the core language).
     """
+    for entry in getattr(fun, "_entries", {}).values():
+        if entry[0].takes:      # made for objects of some classes, as the call had them
+            return entry[3].text
     inner = target_of(fun)
     for entry in getattr(fun, "_entries", {}).values():
         return entry[3].text

@@ -6,7 +6,7 @@ import operator
 from runtime.op import op
 from runtime.ops.kernel import any_staged
 from runtime.sequence import Chain, Stacked
-from runtime.tree import register_pytree_node, tree_flatten, tree_unflatten
+from runtime.tree import register_structure, tree_flatten, tree_unflatten
 from runtime.trees import leaves_of, tree_build, tree_map_1
 from runtime.zero import ZERO
 
@@ -135,7 +135,7 @@ def _is_zero(leaf):
     return leaf is ZERO
 
 
-register_pytree_node(Tail, lambda t: ((t.tree, t.count), None), lambda _, parts: Tail(*parts))
+register_structure(Tail, lambda t: ((t.tree, t.count), None), lambda _, parts: Tail(*parts))
 
 
 @op(jvp="rt.unstack_records(d_dot, ys)", vjp={"d": "rt.stack_records(d_out)"}, batch=unstack_records_batched)

@@ -27,136 +27,9 @@ from runtime.tree import tree_map
 from xform import parse, resolve
 from xform.errors import refuse
 from xform.library import STATIC_BUILTINS, canonical, lookup
-from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
+from xform.resolve import Closure, Derived, Display, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
-from xform.unit import Unit, params_of
-
-_LIBRARY = runtime.__file__.removesuffix("__init__.py")
-
-# -- compile-time values made by calls ------------------------------------------------------------------------------
-
-def known_call(lowering, node):
-    """The compile-time value of ``partial(f, ...)`` or ``grad(f, ...)``; None for an ordinary call."""
-    memo = lowering.__dict__.setdefault("memo", {})
-    if id(node) not in memo:
-        memo[id(node)] = _known_call(lowering, node), node
-    return memo[id(node)][0]
-
-
-def _known_call(lowering, node):
-    callee = lowering.known(node.func)
-    if callee is None:
-        return None
-    held = callee.value if isinstance(callee, Object) else None
-    if isinstance(held, functools.partial) and not held.args and transformation(Object(held.func)):
-        callee = Partial(Object(held.func), (), tuple((k, Object(v)) for k, v in held.keywords.items()))
-    if isinstance(callee, Object) and callee.value is functools.partial:
-        inner = lowering.known(node.args[0]) if node.args else None
-        if inner is None:
-            return None
-        if transformation(inner) and len(node.args) == 1:   # its options, not values of the program
-            return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
-        return Partial(resolve.normal(inner), tuple(_argument(lowering, a) for a in node.args[1:]),
-                       tuple((k.arg, _argument(lowering, k.value)) for k in node.keywords))
-    if isinstance(callee, Object) and callee.value is runtime.batched:
-        inner = lowering.known(node.args[0])
-        return Object(runtime.batched(inner.value))
-    kind = transformation(callee)
-    if kind in ("vjp", "linearize") and node.args:
-        from xform.desugar.transformations import pair_of
-        return pair_of(lowering, kind, node)
-    if kind and kind not in resolve.DIRECT_KINDS:
-        if not node.args:
-            return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg)))
-                                             for k in node.keywords))
-        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
-    if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
-        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
-    if kind is None:
-        from xform.desugar import objects
-        if isinstance(callee, Object) and resolve.is_user_class(callee.value):
-            return objects.make(lowering, callee.value, node)
-        if isinstance(callee, Object) and hasattr(callee.value, "_fields"):
-            return objects.make_tuple(lowering, callee.value, node)
-        if isinstance(callee, Object) and callee.value is super:
-            return objects.super_of(lowering, node)
-        return _folded(lowering, callee, node) or _returned(lowering, callee, node)
-    return None
-
-
-def _folded(lowering, callee, node):
-    """``len``, ``callable`` and ``isinstance`` of what is known at transform time."""
-    value = callee.value if isinstance(callee, Object) else None
-    if value is isinstance and len(node.args) == 2:
-        known, kinds = lowering.known(node.args[0]), lowering.known(node.args[1])
-        return Object(issubclass(known.cls, kinds.value)) if isinstance(known, Instance) and isinstance(kinds, Object) else None
-    if not isinstance(value, types.BuiltinFunctionType) or value not in (len, callable) or len(node.args) != 1 or node.keywords:
-        return None
-    known = lowering.known(node.args[0])
-    if value is callable:
-        if known is None:   # a function that is passed to a library function is always known, so this is data
-            data = isinstance(node.args[0], gast.Name) and node.args[0].id in params_of(lowering.tree)
-            return Object(False) if data and lowering.unit.file.startswith(_LIBRARY) else None
-        return Object(resolve.is_function(known))
-    found = None if known is None else resolve.items_of(known)
-    return None if found is None else Object(len(found[0]))
-
-
-def _returned(lowering, callee, node):
-    """The function that a call of a user function returns, over what the call's result says that it captures."""
-    inner = resolve.normal(callee)
-    with_object = False
-    while isinstance(inner, Partial):
-        with_object = with_object or any(isinstance(a, Instance) for a in inner.args)
-        inner = resolve.normal(inner.fn)
-    if isinstance(inner, Object):
-        if not isinstance(inner.value, types.FunctionType) or canonical(inner.value) or rule_of(inner.value) is not None:
-            return None
-    elif not isinstance(inner, Closure) or isinstance(inner.nested, UnitValue):
-        return None
-    from xform.desugar.sequences import returns_function
-    with_object = with_object or any(isinstance(lowering.known(a), Instance) for a in [
-        *node.args, *[k.value for k in node.keywords]] if isinstance(a, (gast.Name, gast.Call)))
-    if not with_object and not returns_function(inner):
-        return None
-    before = set(lowering.env)
-    value = lower(lowering, node)
-    found = result_of_call(lowering, value, node, before)
-    if isinstance(found, gast.AST):
-        if with_object and isinstance(found, gast.Call):    # now: a later part of the expression may change the object
-            found = lowering.store_temp(found, lowering.title(found, node), node)
-        lowering.__dict__.setdefault("lowered", {})[id(node)] = found, node
-        return None
-    return found
-
-
-def result_of_call(lowering, value, node, before=()):
-    """The compile-time value that a lowered call gives, after its changes to objects; the call itself when it gives data."""
-    target = lowering.env.get(value.func.id) if isinstance(value, gast.Call) and isinstance(value.func, gast.Name) else None
-    if isinstance(target, types.FunctionType):
-        from xform.desugar.functions import unit_of
-        target = unit_of(target)
-        if target.result is not None:       # as Python has it, it returns a function: call the unit
-            if value.func.id not in before:
-                del lowering.env[value.func.id]
-            value.func = name(lowering.refer(target.name, target), node)
-    if not isinstance(target, Unit) or target.result is None:
-        return value
-    known, captured = target.result
-    held = {c: lowering.temp(c) for c in captured}
-    if len(captured) == 1:
-        lowering.emit(held[captured[0]], value, node)
-    elif captured:
-        made = lowering.store_temp(value, "captured", node)
-        lowering.out.append(assign(list(held.values()), made, node))
-    known = resolve.renamed(known, held)
-    if not target.writes:
-        return known
-    from xform.desugar.objects import write_back
-    for given, changed in zip(lowering.passed.pop(id(value)), known.items[1:]):
-        write_back(lowering, given, changed, node)
-    return known.items[0]
-
+from xform.unit import Unit
 
 def transformation(known):
     if isinstance(known, Object):
@@ -167,38 +40,11 @@ def transformation(known):
     return None
 
 
-def _argument(lowering, node):
+def one_argument(lowering, node):
     known = lowering.known(node)
     if known is not None and (resolve.is_static(known) or not isinstance(known, Object)):
         return known
     return lowering.atom(node)
-
-
-def derive(lowering, callee, function, extra, keywords, node):
-    options = {}
-    if isinstance(callee, Partial):
-        options = {k: v.value for k, v in callee.keywords}
-        callee = callee.fn
-    api = callee.value
-    inner = function if not isinstance(function, gast.AST) else lowering.known(function)
-    if inner is None:
-        refuse(node, lowering.unit, f"{api.__name__} of a function that is not known when the code is transformed",
-               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
-    given = [resolve.literal(e, lowering, "an option of " + api.__name__) for e in extra]
-    positional = [p for p in inspect.signature(api).parameters][1:]
-    options.update(zip(positional, given))
-    options.update({k.arg: resolve.literal(k.value, lowering, k.arg) for k in keywords})
-    return Derived(resolve.TRANSFORMATIONS[api], resolve.normal(inner), tuple(sorted(options.items())))
-
-
-def decorate(lowering, decorator, known):
-    """Apply a decorator to a nested function at transform time."""
-    callee = lowering.known(decorator)
-    kind = transformation(callee.fn if isinstance(callee, Partial) else callee)
-    if not kind:
-        refuse(decorator, lowering.unit, "this decorator is not supported on a nested function",
-               "Call what it decorates directly, or move the function to module level.")
-    return derive(lowering, callee, known, (), (), decorator)
 
 
 class UnitValue(Closure):
@@ -219,32 +65,56 @@ class UnitValue(Closure):
 
 # -- callees --------------------------------------------------------------------------------------------------------
 
-def direct(lowering, known, node, statics=None):
-    """Reduce a compile-time function to (unit or object, leading atoms, keyword atoms)."""
+def direct(lowering, known, node, kinds=None):
+    """Reduce a compile-time function to (unit or object, leading atoms, keyword atoms).
+
+    kinds: (kinds of the positional arguments, of the keywords) of the call of a transformed function, where objects are among them.
+    """
     known = resolve.normal(known)
     if isinstance(known, Closure):
-        return known.unit(), [name(n, node) for n in known.env], {}
+        unit = known.unit() if kinds is None or isinstance(known.nested, UnitValue) else known.nested.of_kinds(kinds)
+        return unit, [name(n, node) for n in known.env], {}
     if isinstance(known, Derived):
         from xform import pipeline
-        target, prefix, keywords = direct(lowering, known.fn, node)
+        target, prefix, keywords = direct(lowering, known.fn, node, kinds)
         if keywords:
             target, prefix, keywords = _reorder(lowering, target, prefix, keywords, known, node)
         if not isinstance(target, Unit):
             target = pipeline.unit_of_callable(target.value, lowering, node)
         return pipeline.derive(known.kind, target, dict(known.options), len(prefix)), prefix, {}
     if isinstance(known, Partial):
-        statics, args = {}, list(known.args)
+        args = list(known.args)
         inner = known.fn
+        if kinds is not None:
+            kinds = (*map(kind_of_argument, args), *kinds[0]), kinds[1]
         if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and any(
                 not isinstance(a, gast.AST) and resolve.is_static(a) for a in args):
             target, prefix, keywords = _bind_statics(lowering, inner, args, dict(known.keywords), node)
         else:
-            target, prefix, keywords = direct(lowering, inner, node)
+            target, prefix, keywords = direct(lowering, inner, node, kinds)
             prefix = prefix + [atom_of(lowering, a, node) for a in args]
         for key, value in known.keywords:
             keywords[key] = atom_of(lowering, value, node)
         return target, prefix, keywords
+    if kinds is not None and isinstance(known.value, types.FunctionType) and not canonical(known.value) \
+            and rule_of(known.value) is None:
+        from xform.desugar.functions import of_kinds
+        names = list(parse.signature(known.value).parameters)
+        return of_kinds(known.value, {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}), [], {}
     return known, [], {}
+
+
+def kind_of_argument(value):
+    from xform.desugar.kinds import kind_of_known
+    return None if isinstance(value, gast.AST) else kind_of_known(value)
+
+
+def kinds_given(callee, args, keywords):
+    """The kinds of the arguments of a call of a transformed function; None where all of them are data."""
+    if not isinstance(callee, (Derived, Partial)):
+        return None
+    positional, named = tuple(map(kind_of_argument, args)), tuple([(k, kind_of_argument(v)) for k, v in keywords.items()])
+    return (positional, named) if any(k is not None for k in [*positional, *dict(named).values()]) else None
 
 
 def atom_of(lowering, value, node):
@@ -315,7 +185,7 @@ def call_known_with(lowering, callee, args, keywords, node):
         found = _specialised_closure(lowering, callee, args, keywords, node)
         if found is not None:
             return found
-    target, prefix, more = direct(lowering, callee, node)
+    target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords))
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
     if isinstance(target, Unit):
@@ -359,11 +229,11 @@ def arguments(lowering, node):
                 args += [clone(v) if isinstance(v, gast.AST) else v for v in found[0]]
                 continue
             if isinstance(inner, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in inner.elts):
-                args += [_argument(lowering, e) for e in inner.elts]
+                args += [one_argument(lowering, e) for e in inner.elts]
                 continue
             args.append(at(gast.Starred(lowering.atom(inner), gast.Load()), argument))
         else:
-            args.append(_argument(lowering, argument))
+            args.append(one_argument(lowering, argument))
     keywords = {}
     for keyword in node.keywords:
         if keyword.arg is None:
@@ -376,9 +246,9 @@ def arguments(lowering, node):
                 refuse(node, lowering.unit, "a call with **kwargs is not supported in a transformed function yet",
                        "Spell the keyword arguments out.")
             for key, value in zip(keyword.value.keys, keyword.value.values):
-                keywords[key.value] = _argument(lowering, value)
+                keywords[key.value] = one_argument(lowering, value)
         else:
-            keywords[keyword.arg] = _argument(lowering, keyword.value)
+            keywords[keyword.arg] = one_argument(lowering, keyword.value)
     return args, keywords
 
 

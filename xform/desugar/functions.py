@@ -176,6 +176,7 @@ class Nested:
         self._captured = None
         self._unit = None
         self._specialised = {}
+        self._of_kinds = {}
 
     def captured(self):
         """The enclosing function's locals that the function depends on."""
@@ -237,24 +238,38 @@ class Nested:
                 raise
         return self._specialised[key][0], passed
 
+    def of_kinds(self, kinds):
+        """The unit for arguments of some kinds."""
+        names = list(self.signature().parameters)
+        takes = {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}
+        key = tuple(sorted(takes.items(), key=lambda item: item[0]))
+        if key not in self._of_kinds:
+            self._of_kinds[key] = self._read(takes)
+        return self._of_kinds[key]
+
     def unit(self):
         if self._unit is None:
-            from xform.analyze import aliases
-            from xform.anf import Lowering
-            parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
-            identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
-            unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
-            self._unit = unit
-            bound = set(binding_counts(self.tree))
-            mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
-            lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
-            for param in mapping.values():
-                lowering.counts[param] = 2
-                lowering.names.take(param)
-            unit.signature = signature_of(self.tree, self.defaults)
-            lowering.run(list(mapping.values()) + parameters(self.tree))
-            aliases.check(unit)
+            self._read({})
         return self._unit
+
+    def _read(self, takes):
+        from xform.analyze import aliases
+        from xform.anf import Lowering
+        parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
+        identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
+        unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
+        unit.takes = takes
+        if not takes:
+            self._unit = unit       # it may call itself
+        bound = set(binding_counts(self.tree))
+        mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
+        lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
+        for param in mapping.values():
+            lowering.counts[param] = 2
+            lowering.names.take(param)
+        unit.signature = signature_of(self.tree, self.defaults)
+        lowering.run(list(mapping.values()) + parameters(self.tree))
+        return aliases.check(unit)
 
 
 def _other(identifier, used, suffix="_outer"):
@@ -342,7 +357,19 @@ def _fresh(unit):
     return all(namespace.get(where) is value for namespace, where, value in unit.dependencies())
 
 
-def lower_source(source, statics, function, extra=()):
+_of_kinds: dict = {}
+
+
+def of_kinds(function, takes):
+    """The unit of a function for arguments of some kinds: {parameter: kind}."""
+    key = function, tuple(sorted(takes.items(), key=lambda item: item[0]))
+    found = _of_kinds.get(key)
+    if found is None or found[0] is not function.__code__ or not _fresh(found[1]):
+        found = _of_kinds[key] = function.__code__, lower_source(parse.parse(function), {}, function, takes=takes)
+    return found[1]
+
+
+def lower_source(source, statics, function, extra=(), takes=None):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.grammar import check
@@ -352,7 +379,8 @@ def lower_source(source, statics, function, extra=()):
                "Write a plain function.")
     unit = Unit(identifier, None, {}, set(), source.file, function.__module__ or "", core=True, function=function)
     unit.signature = parse.signature(function)
-    if not statics and not extra:
+    unit.takes = dict(takes or {})
+    if not statics and not extra and not takes:
         _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
     for param in extra:
@@ -422,12 +450,12 @@ def spread_call(lowering, function, args, keywords, node):
 _specialised: dict = {}
 
 
-def specialise(lowering, function, statics, node):
+def specialise(lowering, function, statics, node, takes=None):
     """The unit of ``function`` with some parameters bound to compile-time values.
 
     Returns (unit, names of the locals that its leading parameters receive).
     """
-    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())))
+    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)))
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
     if key not in _specialised:
         source = parse.parse(function)
@@ -444,7 +472,7 @@ def specialise(lowering, function, statics, node):
         unit = Unit("", None, {}, set())
         _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
         try:
-            made = lower_source(source, inner, function, params)
+            made = lower_source(source, inner, function, params, takes)
         except BaseException:
             del _specialised[key]
             raise

@@ -34,9 +34,32 @@ SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
 
 def make(lowering, cls, node):
     """The compile-time value of ``cls(...)``."""
-    from xform.desugar.calls import arguments, call_known_with
-    args, keywords = arguments(lowering, node)
+    from xform.desugar.calls import arguments
+    return made_with(lowering, cls, *arguments(lowering, node), node)
+
+
+def replaced(lowering, known, keywords, node):
+    """The compile-time value of ``dataclasses.replace(p, ...)`` or ``p._replace(...)``."""
+    if hasattr(known.cls, "_fields"):
+        made = Instance(known.cls, {})
+        _bound(lowering, made, [], {**known.fields, **keywords}, node)
+        made.written.clear()
+        return made
+    if not dataclasses.is_dataclass(known.cls):
+        refuse(node, lowering.unit, f"replace() needs a dataclass, not an object of class {known.cls.__name__}",
+               "Call the class with the new attributes.")
+    for field in dataclasses.fields(known.cls):
+        if not field.init and field.name in keywords:
+            refuse(node, lowering.unit, f"field {field.name} is declared with init=False, it cannot be specified with replace()")
+    kept = {f.name: known.fields[f.name] for f in dataclasses.fields(known.cls) if f.init and f.name in known.fields}
+    return made_with(lowering, known.cls, [], {**kept, **keywords}, node)
+
+
+def made_with(lowering, cls, args, keywords, node):
+    """The compile-time value of a class called with these arguments."""
+    from xform.desugar.calls import call_known_with
     made = Instance(cls, {})
+    made.birth = lowering.depth
     if dataclasses.is_dataclass(cls) and not _has_source(cls.__init__):
         _fill(lowering, made, args, keywords, node)
         if hasattr(cls, "__post_init__"):
@@ -54,7 +77,8 @@ def make_tuple(lowering, cls, node):
     """The compile-time value of a named tuple that holds functions; None for one that holds data."""
     from xform.desugar.calls import arguments
     given = [*node.args, *[k.value for k in node.keywords]]
-    if not isinstance(cls, type) or not issubclass(cls, tuple) or not any(
+    from xform.desugar.kinds import has_methods
+    if not isinstance(cls, type) or not issubclass(cls, tuple) or not has_methods(cls) and not any(
             k is not None and resolve.is_static(k) for k in [lowering.known(a) for a in given if not isinstance(a, gast.Starred)]):
         return None
     args, keywords = arguments(lowering, node)
@@ -107,13 +131,19 @@ def store(lowering, instance, attr, value, node, wanted):
         refuse(node, lowering.unit, f"an attribute of an object that has two names is assigned ({instance.cls.__name__}.{attr})",
                "Return a new object instead.")
     instance.written.add(attr)
+    instance.whole = None
     held = instance.fields.get(attr)
     if not isinstance(value, gast.AST) and resolve.is_static(value):
-        if lowering.depth and held is not value:
+        if lowering.depth > instance.birth and not (held is not None and _same(value, held)):
             refuse(node, lowering.unit, f"attribute .{attr} gets a function or an object in a branch or loop",
                    "Assign it before, on every path.")
         instance.fields[attr] = value
         return
+    if isinstance(held, Object) and lowering.depth:
+        if isinstance(value, Object) and _same(value, held):
+            return
+        refuse(node, lowering.unit, f"attribute .{attr}, which is {held.value!r} before, is assigned in a branch or loop",
+               "Assign it before, on every path.")
     if not isinstance(value, gast.AST):
         value = lowering.materialise(value, node)
     if not isinstance(held, gast.Name):
@@ -219,7 +249,7 @@ def give_back(lowering, last):
 
 def _finish(lowering, value, node):
     """The result of a call, after what it changed has been written back to the objects that it was given."""
-    from xform.desugar.calls import result_of_call
+    from xform.desugar.values import result_of_call
     return result_of_call(lowering, value, node)
 
 
@@ -238,6 +268,7 @@ def write_back(lowering, given, changed, node):
             given.fields[attr] = value
             if isinstance(value, gast.Name):
                 lowering.counts[value.id] = 2
+    given.whole = None
     given.written |= changed.written | set(changed.fields)
 
 
@@ -251,12 +282,33 @@ def assigned(lowering, target, node):
     if isinstance(target, gast.Attribute) and len(node.targets) == 1:
         held = lowering.known(target.value)
         if isinstance(held, Instance):
+            if held.outer:
+                refuse(node, lowering.unit, f"an attribute of an object that the function was given is assigned "
+                       f"({held.cls.__name__}.{target.attr})", "Make a new object (dataclasses.replace) and return it.")
             value = lowering.known(node.value)
             value = value if value is not None and resolve.is_static(value) else lowering.value(node.value)
             wanted = f"{target.value.id}_{target.attr}" if isinstance(target.value, gast.Name) else target.attr
             store(lowering, held, target.attr, value, node, wanted)
             return True
     return False
+
+
+def _same(one, other):
+    """Whether two attributes are the same function or static value."""
+    if isinstance(one, Object) and isinstance(other, Object):
+        return one.value is other.value or type(one.value) is type(other.value) and type(one.value) in (
+            bool, int, float, str, tuple) and one.value == other.value
+    return one is other or not isinstance(other, gast.AST) and resolve.shape_of(one) == resolve.shape_of(other)
+
+
+def thaw(lowering, known, node):
+    """Give an object whose name is bound anew locals for its static data, too, so that they may change."""
+    known.whole = None
+    for attr, value in known.fields.items():
+        if isinstance(value, Instance):
+            thaw(lowering, value, node)
+        elif isinstance(value, Object) and not resolve.is_static(value):
+            known.fields[attr] = lowering.store_temp(lowering.materialise(value, node), attr, node)
 
 
 def assign_object(lowering, identifier, known, node):
@@ -276,7 +328,7 @@ def assign_object(lowering, identifier, known, node):
         for attr, value in known.fields.items():
             if isinstance(value, gast.AST):
                 staged[attr] = lowering.store_temp(clone(value), attr, node)
-            elif value is not own.fields[attr]:
+            elif not _same(value, own.fields[attr]):
                 refuse(node, lowering.unit, f"{identifier!r} is bound to objects that hold different functions or objects",
                        "Use two names.")
         for attr, value in staged.items():

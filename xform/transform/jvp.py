@@ -228,7 +228,7 @@ class _Forward:
         elif isinstance(node, gast.UnaryOp):
             node.operand = replaced.get(operation.rule.params[0], node.operand)
         elif isinstance(node, gast.Attribute):
-            return call("rt.attribute", [replaced.get(operation.rule.params[0], node.value), gast.Constant(node.attr, None)],
+            return call("rt.field", [replaced.get(operation.rule.params[0], node.value), gast.Constant(node.attr, None)],
                         node=node)
         elif isinstance(node, gast.Subscript):
             node.value = replaced.get(operation.rule.params[0], node.value)

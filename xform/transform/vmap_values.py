@@ -280,8 +280,17 @@ def special(run, operation, node, statement, target, made):
         if isinstance(index, gast.Constant) and isinstance(index.value, int) and -len(flag) <= index.value < len(flag):
             return node, flag[index.value]
         return None
-    if path == "rt.attribute":
+    if path in ("rt.attribute", "rt.field"):
         return (node, True) if flag is True else None
+    if path == "rt.build":
+        kinds = run.flags.of(args["values"])
+        if is_batched(kinds):
+            known = expression_of(literal(kinds))
+            spread = call("rt.spread_data", [args["values"], args["kind"], args["names"], run.size(), known], node=statement)
+            made.append(assign(run.temp("values"), spread, statement))
+            node.args[-1] = name(made[-1].targets[0].id)
+            run.flags.names[node.args[-1].id] = True
+            return node, True
     if path == "rt.construct":
         kinds = run.flags.of(args["items"])
         return (node, kinds) if is_batched(kinds) else None

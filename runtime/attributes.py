@@ -1,0 +1,96 @@
+"""Objects as values of generated code: their attributes, and objects made from attributes, with the cotangents of both."""
+from __future__ import annotations
+
+from runtime.node import Node, Slot, children_of, data_of, fill, made_with, places_of, taken, with_children
+from runtime.op import op
+from runtime.zero import ZERO
+
+
+@op(jvp="rt.field(x_dot, name)", vjp={"x": "rt.unattribute(d_out, name, like=x)"},
+    batch=lambda x, name, over=(): ZERO if x is ZERO else getattr(x, name))
+def attribute(x, name):
+    """Return an attribute of a value: a field of a named tuple, or whatever an object holds."""
+    return ZERO if x is ZERO else getattr(x, name)
+
+
+@op(linear="x", vjp={"x": "rt.unattribute(d_out, name, like=x)"}, batch=lambda x, name, over=(): field(x, name))
+def field(x, name):
+    """Return the attribute of a (co)tangent: ZERO for what is static data of the object."""
+    return ZERO if isinstance(x, Node) and name not in places_of(x) else getattr(x, name)
+
+
+@op(linear="d", vjp={"d": "rt.field(d_out, name)"}, batch=lambda d, name, like, over=(): unattribute(d, name, like))
+def unattribute(d, name, like):
+    """Return the cotangent of ``like`` when only its field ``name`` has one. TypeError for objects without fields."""
+    if like is ZERO:
+        return ZERO
+    if isinstance(like, Node) and name in places_of(like):
+        children = [ZERO] * len(children_of(like))
+        fill(children, places_of(like)[name], d)
+        return with_children(like, children)
+    fields = getattr(like, "_fields", None)
+    if fields is None:
+        raise TypeError(f"cannot differentiate the attribute .{name} of a {type(like).__name__}: arrays, containers, named tuples and "
+                        "the children of registered classes carry derivatives; make it a child (tree_util.register_dataclass, "
+                        "register_pytree_node_class), or pass the value as an argument")
+    return type(like)(*[d if field == name else ZERO for field in fields])
+
+
+@op(jvp="rt.rebuilt(values_dot, names, like=out)", vjp={"values": "rt.taken_apart(d_out, names)"},
+    batch=lambda kind, names, values, over=(): build(kind, names, values))
+def build(kind, names, values):
+    """Make an object of a registered class that has these attributes. TypeError for a class that is no pytree."""
+    return made_with(kind, names, values)
+
+
+@op(linear="values", vjp={"values": "rt.taken_apart(d_out, names)"},
+    batch=lambda values, names, like, over=(): rebuilt(values, names, like))
+def rebuilt(values, names, like):
+    """Return the (co)tangent of ``like`` from those of its attributes; static attributes have none."""
+    if like is ZERO:
+        return ZERO
+    places, children = places_of(like), [ZERO] * len(children_of(like))
+    for name, value in zip(names, values):
+        if name in places:
+            fill(children, places[name], value)
+    return with_children(like, children)
+
+
+@op(linear="d", vjp={"d": "rt.rebuilt(d_out, names, like=d)"}, batch=lambda d, names, over=(): taken_apart(d, names))
+def taken_apart(d, names):
+    """Return the cotangents of the attributes of an object, ZERO for static ones and for a child that a former one has."""
+    places, children, made = places_of(d), children_of(d), []
+    for name in names:
+        made.append(taken(children, places.get(name)))
+        _clear(children, places.get(name))
+    return tuple(made)
+
+
+def _clear(children, place):
+    """Take the children that an attribute consists of out of a list."""
+    if isinstance(place, (list, tuple, dict)):
+        for item in place.values() if isinstance(place, dict) else place:
+            _clear(children, item)
+    elif isinstance(place, Slot):
+        children[place.index] = ZERO
+
+
+@op(jvp="rt.spread_data(values_dot, kind, names, size, known, lead)",
+    vjp={"values": "rt.unspread_data(d_out, kind, names, known, lead)"},
+    batch=lambda values, kind, names, size, known=False, lead=0, over=(): spread_data(values, kind, names, size, known, lead + 1))
+def spread_data(values, kind, names, size, known=False, lead=0):
+    """Give the attributes that hold children a batch axis; ``known``: which have one. Static attributes stay as they are."""
+    from runtime.batch import spread
+    if values is ZERO:
+        return ZERO
+    data, parts = data_of(kind, names, values), known if isinstance(known, tuple) else (known,) * len(names)
+    return tuple([spread(v, size, k, lead) if n in data else v for n, v, k in zip(names, values, parts)])
+
+
+@op(linear="d", vjp={"d": "rt.spread_data(d_out, kind, names, rt.batch_size(d, True, lead), known, lead)"},
+    batch=lambda d, kind, names, known=False, lead=0, over=(): unspread_data(d, kind, names, known, lead + 1))
+def unspread_data(d, kind, names, known=False, lead=0):
+    """The transpose of ``spread_data``."""
+    from runtime.batch import unspread
+    data, parts = data_of(kind, names, d), known if isinstance(known, tuple) else (known,) * len(names)
+    return tuple([unspread(v, k, lead) if n in data else v for n, v, k in zip(names, d, parts)])

@@ -1,0 +1,225 @@
+"""The compile-time values that calls make: partials, transformed functions, objects, functions that functions return.
+
+Before::
+
+    step = partial(update, 0.1)
+    gradient = grad(loss)
+    p = Point(x, y)
+
+After: nothing; ``step``, ``gradient`` and ``p`` are known, and calls of them are lowered where they stand (calls.py).
+"""
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import inspect
+import types
+
+import gast
+
+import runtime
+from runtime.op import rule_of
+from runtime.tree import tree_map
+from xform import resolve
+from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
+from xform.errors import refuse
+from xform.library import canonical
+from xform.resolve import Closure, Derived, Instance, Object, Partial
+from xform.syntax import assign, name
+from xform.unit import Unit, params_of
+
+_LIBRARY = runtime.__file__.removesuffix("__init__.py")
+
+
+def known_call(lowering, node):
+    """The compile-time value of ``partial(f, ...)`` or ``grad(f, ...)``; None for an ordinary call."""
+    memo = lowering.__dict__.setdefault("memo", {})
+    if id(node) not in memo:
+        memo[id(node)] = _known_call(lowering, node), node
+    return memo[id(node)][0]
+
+
+def _known_call(lowering, node):
+    callee = lowering.known(node.func)
+    if callee is None:
+        return None
+    held = callee.value if isinstance(callee, Object) else None
+    if isinstance(held, functools.partial) and not held.args and transformation(Object(held.func)):
+        callee = Partial(Object(held.func), (), tuple((k, Object(v)) for k, v in held.keywords.items()))
+    if isinstance(callee, Object) and callee.value is functools.partial:
+        inner = lowering.known(node.args[0]) if node.args else None
+        if inner is None:
+            return None
+        if transformation(inner) and len(node.args) == 1:   # its options, not values of the program
+            return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
+        return Partial(resolve.normal(inner), tuple(one_argument(lowering, a) for a in node.args[1:]),
+                       tuple((k.arg, one_argument(lowering, k.value)) for k in node.keywords))
+    if isinstance(callee, Object) and callee.value is runtime.batched:
+        inner = lowering.known(node.args[0])
+        return Object(runtime.batched(inner.value))
+    kind = transformation(callee)
+    if kind in ("vjp", "linearize") and node.args:
+        from xform.desugar.transformations import pair_of
+        return pair_of(lowering, kind, node)
+    if kind and kind not in resolve.DIRECT_KINDS:
+        if not node.args:
+            return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg)))
+                                             for k in node.keywords))
+        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
+    if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
+        return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
+    if kind is None:
+        from xform.desugar import objects
+        held = _replaced_object(lowering, callee, node)
+        if held is not None:
+            args, keywords = arguments(lowering, node)
+            return objects.replaced(lowering, held, keywords, node)
+        if isinstance(callee, Object) and resolve.is_user_class(callee.value):
+            return objects.make(lowering, callee.value, node)
+        if isinstance(callee, Object) and hasattr(callee.value, "_fields"):
+            return objects.make_tuple(lowering, callee.value, node)
+        if isinstance(callee, Object) and callee.value is super:
+            return objects.super_of(lowering, node)
+        return _folded(lowering, callee, node) or _mapped_tree(lowering, callee, node) or _returned(lowering, callee, node)
+    return None
+
+
+def _replaced_object(lowering, callee, node):
+    """The object that ``dataclasses.replace(p, ...)`` or ``p._replace(...)`` starts from; None for another call."""
+    value = callee.value if isinstance(callee, Object) else None
+    if isinstance(value, types.FunctionType) and value in (dataclasses.replace, getattr(copy, "replace", None)) and len(node.args) == 1:
+        known = lowering.known(node.args[0])
+    elif isinstance(node.func, gast.Attribute) and node.func.attr == "_replace" and not node.args:
+        known = lowering.known(node.func.value)
+        known = known if isinstance(known, Instance) and hasattr(known.cls, "_fields") else None
+    else:
+        return None
+    return known if isinstance(known, Instance) else None
+
+
+def _folded(lowering, callee, node):
+    """``len``, ``callable`` and ``isinstance`` of what is known at transform time."""
+    value = callee.value if isinstance(callee, Object) else None
+    if value is isinstance and len(node.args) == 2:
+        known, kinds = lowering.known(node.args[0]), lowering.known(node.args[1])
+        return Object(issubclass(known.cls, kinds.value)) if isinstance(known, Instance) and isinstance(kinds, Object) else None
+    if not isinstance(value, types.BuiltinFunctionType) or value not in (len, callable) or len(node.args) != 1 or node.keywords:
+        return None
+    known = lowering.known(node.args[0])
+    if value is callable:
+        if known is None:   # a function that is passed to a library function is always known, so this is data
+            data = isinstance(node.args[0], gast.Name) and node.args[0].id in params_of(lowering.tree)
+            return Object(False) if data and lowering.unit.file.startswith(_LIBRARY) else None
+        return Object(resolve.is_function(known))
+    found = None if known is None else resolve.items_of(known)
+    return None if found is None else Object(len(found[0]))
+
+
+def _mapped_tree(lowering, callee, node):
+    """``tree_map(f, p, ...)`` of an object is an object of its class."""
+    if not isinstance(callee, Object) or callee.value is not tree_map or len(node.args) < 2:
+        return None
+    from xform.desugar.kinds import holds_object, kind_of_known, opened
+    known = lowering.known(node.args[1])
+    if known is None or not holds_object(known):
+        return None
+    made = lower(lowering, node)
+    return opened(lowering, lowering.store_temp(made, "mapped", node), kind_of_known(known), node)
+
+
+def _returned(lowering, callee, node):
+    """The function that a call of a user function returns, over what the call's result says that it captures."""
+    inner = resolve.normal(callee)
+    with_object = False
+    if isinstance(inner, Derived):
+        return _returned_value(lowering, node)
+    while isinstance(inner, Partial):
+        with_object = with_object or any(isinstance(a, Instance) for a in inner.args)
+        inner = resolve.normal(inner.fn)
+    if isinstance(inner, Object):
+        if not isinstance(inner.value, types.FunctionType) or canonical(inner.value) or rule_of(inner.value) is not None:
+            return None
+    elif not isinstance(inner, Closure) or isinstance(inner.nested, UnitValue):
+        return None
+    from xform.desugar.sequences import returns_function
+    with_object = with_object or any(isinstance(lowering.known(a), Instance) for a in [
+        *node.args, *[k.value for k in node.keywords]] if isinstance(a, (gast.Name, gast.Call)))
+    if not with_object and not returns_function(inner):
+        return None
+    before = set(lowering.env)
+    value = lower(lowering, node)
+    found = result_of_call(lowering, value, node, before)
+    if isinstance(found, gast.AST):
+        if with_object and isinstance(found, gast.Call):    # now: a later part of the expression may change the object
+            found = lowering.store_temp(found, lowering.title(found, node), node)
+        lowering.__dict__.setdefault("lowered", {})[id(node)] = found, node
+        return None
+    return found
+
+
+def _returned_value(lowering, node):
+    """The object that a call of a transformed function gives; None where it gives data."""
+    found = result_of_call(lowering, lower(lowering, node), node)
+    if isinstance(found, gast.AST):
+        lowering.__dict__.setdefault("lowered", {})[id(node)] = found, node
+        return None
+    return found
+
+
+def result_of_call(lowering, value, node, before=()):
+    """The compile-time value that a lowered call gives, after its changes to objects; the call itself when it gives data."""
+    target = lowering.env.get(value.func.id) if isinstance(value, gast.Call) and isinstance(value.func, gast.Name) else None
+    if isinstance(target, types.FunctionType):
+        from xform.desugar.functions import unit_of
+        target = unit_of(target)
+        if target.result is not None:       # as Python has it, it returns a function: call the unit
+            if value.func.id not in before:
+                del lowering.env[value.func.id]
+            value.func = name(lowering.refer(target.name, target), node)
+    if isinstance(target, Unit) and target.gives is not None:
+        from xform.desugar.kinds import opened
+        return opened(lowering, lowering.store_temp(value, lowering.title(value, node), node), target.gives, node)
+    if not isinstance(target, Unit) or target.result is None:
+        return value
+    known, captured = target.result
+    held = {c: lowering.temp(c) for c in captured}
+    if len(captured) == 1:
+        lowering.emit(held[captured[0]], value, node)
+    elif captured:
+        made = lowering.store_temp(value, "captured", node)
+        lowering.out.append(assign(list(held.values()), made, node))
+    known = resolve.renamed(known, held)
+    if not target.writes:
+        return known
+    from xform.desugar.objects import write_back
+    for given, changed in zip(lowering.passed.pop(id(value)), known.items[1:]):
+        write_back(lowering, given, changed, node)
+    return known.items[0]
+
+
+def derive(lowering, callee, function, extra, keywords, node):
+    options = {}
+    if isinstance(callee, Partial):
+        options = {k: v.value for k, v in callee.keywords}
+        callee = callee.fn
+    api = callee.value
+    inner = function if not isinstance(function, gast.AST) else lowering.known(function)
+    if inner is None:
+        refuse(node, lowering.unit, f"{api.__name__} of a function that is not known when the code is transformed",
+               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    given = [resolve.literal(e, lowering, "an option of " + api.__name__) for e in extra]
+    positional = [p for p in inspect.signature(api).parameters][1:]
+    options.update(zip(positional, given))
+    options.update({k.arg: resolve.literal(k.value, lowering, k.arg) for k in keywords})
+    return Derived(resolve.TRANSFORMATIONS[api], resolve.normal(inner), tuple(sorted(options.items())))
+
+
+def decorate(lowering, decorator, known):
+    """Apply a decorator to a nested function at transform time."""
+    callee = lowering.known(decorator)
+    kind = transformation(callee.fn if isinstance(callee, Partial) else callee)
+    if not kind:
+        refuse(decorator, lowering.unit, "this decorator is not supported on a nested function",
+               "Call what it decorates directly, or move the function to module level.")
+    return derive(lowering, callee, known, (), (), decorator)
