@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -231,7 +230,7 @@ class _Function:
         placed = buffers if program.runner is not None else move(buffers, place)
         raw = any(not isinstance(leaf, Array) for leaf in leaves)
         moved = any(a is not b for a, b in zip(buffers, placed))
-        return program, placed, not moved and not (raw and "jax" in sys.modules)
+        return program, placed, not moved and not (raw and xla.jax_is_loaded())
 
     def explain_miss(self, key) -> None:
         """Log in what a call differs from those that this function was compiled for, argument by argument."""

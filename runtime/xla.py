@@ -73,12 +73,17 @@ class SingleDevice(xc.SingleDeviceSharding):
 _states: list = []
 
 
+def jax_is_loaded() -> bool:
+    """Return whether the real jax runs in this process; programs may give xform the name ``jax`` in sys.modules."""
+    return "jax._src.config" in sys.modules
+
+
 def settle_states(x64: bool) -> None:
     """Give the C++ layer the configuration cells it insists on, unless jax is loaded and has given it its own.
 
     The cells are global to the process and the last setter wins; replacing jax's would break jax.
     """
-    if "jax" in sys.modules:
+    if jax_is_loaded():
         return
     if not _states:
         make = _jax.config.Config
