@@ -12,6 +12,7 @@ from runtime.tree import tree_flatten, tree_map, tree_unflatten
 from xform import resolve
 from xform.errors import TransformError
 from xform.inputs import bind_arguments, differentiable, numeric
+from xform.pullback import pullback_of
 from xform.transformed import Transformed, entries_for, run, source
 
 
@@ -191,28 +192,8 @@ def vjp(fun, *primals, has_aux=False, reduce_axes=()):
     aux = None
     if has_aux:
         out, aux = out
-
-    def vjp_fun(cotangent):
-        """Map a cotangent of the result to the cotangents of the primals."""
-        cotangent = _cotangent(out, cotangent)
-        return run(backward, [residuals, (cotangent, runtime.ZERO) if has_aux else cotangent])
-    return (out, vjp_fun, aux) if has_aux else (out, vjp_fun)
-
-
-def _cotangent(out, cotangent):
-    leaves, tree = tree_flatten(out)
-    others, other = tree_flatten(cotangent)
-    if tree != other:
-        raise ValueError(f"unexpected tree structure of argument to vjp function: got {other}, but expected to match {tree}")
-    made = []
-    for x, c in zip(leaves, others):
-        c = numeric(c)
-        shape = x.shape if hasattr(x, "shape") else ()
-        if c.shape != tuple(shape):
-            raise ValueError(f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got shape {c.shape}, but "
-                             f"expected {tuple(shape)}")
-        made.append(c)
-    return tree_unflatten(tree, made)
+    pullback = pullback_of(backward[1], residuals, out, has_aux, functools.partial(run, backward))
+    return (out, pullback, aux) if has_aux else (out, pullback)
 
 
 def linearize(fun, *primals, has_aux=False):
