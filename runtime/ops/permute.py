@@ -40,7 +40,7 @@ def transpose(a, axes=None):
     if axes is None:
         axes = tuple(range(a.ndim - 1, -1, -1))
     else:
-        given = axes if isinstance(axes, (tuple, list)) else (axes,)
+        given = axes if isinstance(axes, (tuple, list)) or getattr(axes, "ndim", 0) == 1 else (axes,)
         axes = tuple([axis_index(i, a.ndim) for i in given])
         if sorted(axes) != list(range(a.ndim)):
             raise ValueError(f"transpose: axes {tuple(given)} are no permutation of the axes of an array of shape {a.shape}")

@@ -26,6 +26,7 @@ from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
 from xform.errors import refuse
+from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
@@ -265,6 +266,7 @@ def call_object(lowering, callee, args, keywords, node):
         if not (isinstance(by, gast.Constant) and by.value is None):
             value, args = runtime.builtins.sorted_by, [*args, by]
     path = canonical(value)
+    args = as_arrays(lowering, value, args, node) if path else args
     target = lookup(path) if path else value
     if getattr(value, "takes_python", False):
         from xform.desugar.callbacks import python_function

@@ -1,0 +1,63 @@
+"""NumPy's own functions inside transformed functions, where they are asked about shapes and sequences."""
+import functools
+
+import jax
+import jax.numpy
+import numpy as np
+import pytest
+
+import xform
+import xform.numpy as jnp
+
+X = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+
+
+def flat(x):
+    return x.reshape(np.prod(x.shape)) * 2
+
+
+def tail(x):
+    return x.reshape((-1, np.prod(x.shape[1:])))
+
+
+def back(x, order=(1, 0)):
+    return jnp.transpose(jnp.transpose(x * x, order), np.argsort(order))
+
+
+def scaled(x):
+    return x / np.sqrt(np.prod(x.shape[:-1])) + np.max([len(x), 3]) + np.sum((1, 2))
+
+
+def parts(x):
+    return jnp.split(x, np.cumsum([1, 2])[:-1], axis=1)[1]
+
+
+@pytest.mark.parametrize("f", [flat, tail, back, scaled, parts])
+def test_numpy_functions_take_sequences(f):
+    theirs = getattr(jax.numpy, "asarray")(X)
+    expected = _with(jax.numpy, f)(theirs)
+    for transformed in (xform.jit(f), xform.jit(xform.jit(f))):
+        np.testing.assert_allclose(transformed(X), expected, rtol=1e-6)
+    np.testing.assert_allclose(xform.vmap(f)(X[None])[0], expected, rtol=1e-6)
+    ours = xform.grad(lambda x: jnp.sum(f(x) ** 2))(X)
+    np.testing.assert_allclose(ours, jax.grad(lambda x: jax.numpy.sum(_with(jax.numpy, f)(x) ** 2))(theirs), rtol=1e-5)
+
+
+def _with(module, f):
+    """The function with another module in the place of jnp."""
+    made = type(f)(f.__code__, {**f.__globals__, "jnp": module}, f.__name__, f.__defaults__)
+    return made
+
+
+@functools.partial(xform.jit, static_argnums=0)
+def of_static_shape(shape, x):
+    return x.reshape(shape) / np.prod(shape)
+
+
+def test_a_static_shape_is_multiplied_out():
+    np.testing.assert_allclose(of_static_shape((3, 2), X), X.reshape(3, 2) / 6, rtol=1e-6)
+
+
+def test_jnp_still_refuses_sequences():
+    with pytest.raises(TypeError):
+        xform.jit(lambda x: x * jnp.sum([1, 2]))(X)
