@@ -43,7 +43,7 @@ def target_of(fun, given=None, kinds=None) -> Target:
     """
     if isinstance(fun, Transformed):
         inner = target_of(fun.fun, given, kinds)
-        return Target(fun.derived(inner), inner.values, inner.keywords)
+        return Target(fun.derived(inner, options=fun.with_held(inner)), inner.values, inner.keywords)
     if isinstance(fun, functools.partial):
         if given is not None:
             given = given[0], tuple(dict.fromkeys([*fun.keywords, *given[1]]))
@@ -123,6 +123,15 @@ class Transformed:
             found = self._entries[key] = (unit, namespace[module.entry], namespace, module)
         return found
 
+    def with_held(self, inner):
+        """The options, for a function that holds arguments: under jit, Python values among them are static."""
+        held = held_python(inner, {}) if self.kind == "jit" else ()
+        if not held:
+            return self.options
+        names = self.options.get("static_argnames") or ()
+        names = (names,) if isinstance(names, str) else tuple(names)
+        return {**self.options, "static_argnames": tuple(dict.fromkeys((*names, *held)))}
+
     def _call(self, *args, **kwargs):
         kinds = kinds_of(args, kwargs)
         call = self._calls.get((len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs))
@@ -167,23 +176,25 @@ class Transformed:
     def _boundary_entry(self, inner, args, kwargs, values):
         """The loaded function for a call of jit or pmap; parameters left to their defaults stay Python values."""
         given = len(inner.values) + len(args)
-        if given == len(inner.unit.params) and not kwargs and not inner.keywords:
+        held = held_python(inner, kwargs) if self.kind == "jit" else ()
+        if given == len(inner.unit.params) and not kwargs and not inner.keywords and not held:
             return self._entry(inner.unit, inner)
         bound = inner.unit.signature.bind(*inner.values, *args, **{**inner.keywords, **kwargs})
         provided = [p for p in inner.unit.params if p in bound.arguments]
-        if len(provided) == len(inner.unit.params):
-            return self._entry(inner.unit, inner)
-        values[:] = [v for p, v in zip(inner.unit.params, values) if p in bound.arguments]
         options = dict(self.options)
         names = options.pop("static_argnames", None)
-        if names is not None:
-            options["static_argnames"] = tuple(n for n in ((names,) if isinstance(names, str) else names) if n in provided)
+        if names is not None or held:
+            names = (names,) if isinstance(names, str) else tuple(names or ())
+            options["static_argnames"] = tuple(n for n in dict.fromkeys((*names, *held)) if n in provided)
+        if len(provided) == len(inner.unit.params):
+            return self._entry((inner.unit, held), inner, options=options) if held else self._entry(inner.unit, inner)
+        values[:] = [v for p, v in zip(inner.unit.params, values) if p in bound.arguments]
         numbers = options.get("static_argnums")
         if numbers is not None:
             numbers = (numbers,) if isinstance(numbers, int) else numbers
             options["static_argnums"] = tuple(n for n in numbers if n < len(provided) - len(inner.values))
         narrowed = Target(pipeline.with_defaults(inner.unit, provided), inner.values)
-        return self._entry((inner.unit, *provided), narrowed, options=options)
+        return self._entry((inner.unit, *provided, held), narrowed, options=options)
 
     def _bound(self, args, kwargs, kinds=None):
         inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_of(args, kwargs))
@@ -219,6 +230,18 @@ class Transformed:
             if clear is not None:
                 clear()
         self._entries.clear()
+
+
+def held_python(inner, kwargs):
+    """Parameters that a partial application gives Python values: under jit they stay what they are, as in a closure."""
+    values = {**dict(zip(inner.unit.params, inner.values)), **inner.keywords}
+    return tuple(n for n, value in values.items() if n not in kwargs and n in inner.unit.params and _python(value))
+
+
+def _python(value):
+    if type(value) is tuple:
+        return all(map(_python, value))
+    return value is None or type(value) in (bool, int, float, complex, str, bytes)
 
 
 class Call:

@@ -68,7 +68,11 @@ def default_out(unit, flags):
         _outs[key] = True
         from xform.pipeline import core
         from xform.version import version
-        _outs[key] = activity(version(core(unit)), flags).out
+        try:    # a boundary's own tree is staged: what its function says stands inside
+            _outs[key] = activity(version(core(unit if unit.boundary is None else unit.boundary.inner)), flags).out
+        except Exception:
+            del _outs[key]      # what is refused now is refused again
+            raise
     return _outs[key]
 
 

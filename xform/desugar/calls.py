@@ -26,6 +26,7 @@ from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
 from xform.errors import refuse
+from xform.desugar.partials import keywords_first, options_of_jit
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
@@ -78,11 +79,14 @@ def direct(lowering, known, node, kinds=None):
     if isinstance(known, Derived):
         from xform import pipeline
         target, prefix, keywords = direct(lowering, known.fn, node, kinds)
-        if keywords:
-            target, prefix, keywords = _reorder(lowering, target, prefix, keywords, known, node)
         if not isinstance(target, Unit):
             target = pipeline.unit_of_callable(target.value, lowering, node)
-        return pipeline.derive(known.kind, target, dict(known.options), len(prefix)), prefix, {}
+        if keywords or isinstance(resolve.normal(known.fn), Partial):
+            target, prefix = keywords_first(lowering, target, prefix, keywords, node)
+        options = dict(known.options)
+        if known.kind == "jit":
+            options = options_of_jit(options, target, prefix)
+        return pipeline.derive(known.kind, target, options, len(prefix)), prefix, {}
     if isinstance(known, Partial):
         args = list(known.args)
         inner = known.fn
@@ -125,12 +129,6 @@ def atom_of(lowering, value, node):
     if isinstance(made, (gast.Name, gast.Constant)) or lowering.is_reference(made):
         return made
     return lowering.store_temp(made, "value", node)
-
-
-def _reorder(lowering, target, prefix, keywords, known, node):
-    """partial(f, k=v) under a transformation: give the keywords their place through a wrapper unit."""
-    refuse(node, lowering.unit, f"{known.kind} of a partial with keyword arguments is not supported here",
-           "Use a lambda instead of the partial.")
 
 
 def _bind_statics(lowering, inner, args, keywords, node):
@@ -192,11 +190,11 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(target, Unit):
         # generated code passes one argument a parameter
         generated = isinstance(callee, Closure) and isinstance(callee.nested, UnitValue) and not keywords
-        if not generated and target.boundary is not None and not prefix:
+        if not generated and target.boundary is not None:
             provided = _provided(target, args, keywords)
             if provided is not None:    # what a call of a jitted function leaves out stays a Python value
                 from xform.transform import boundary
-                target = boundary.with_defaults(target, provided)
+                target = boundary.with_defaults(target, target.params[:len(prefix)] + provided)
         own = args if generated else bind(lowering, target, args, keywords, node, callee)
         return call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
     return call_object(lowering, target, prefix + args, keywords, node)

@@ -17,6 +17,7 @@ import gast
 
 from xform import resolve
 from xform.desugar.calls import UnitValue, arguments, atom_of, direct
+from xform.desugar.partials import keywords_first
 from xform.errors import refuse
 from xform.resolve import Display, Partial
 from xform.syntax import assign, at, call, clone, const, name
@@ -32,6 +33,8 @@ def call_direct(lowering, kind, node):
     target, prefix, keywords = direct(lowering, resolve.normal(known), node)
     if not isinstance(target, Unit):
         target = pipeline.unit_of_callable(target.value, lowering, node)
+    if keywords:
+        target, prefix = keywords_first(lowering, target, prefix, keywords, node)
     primals = _spread(lowering, node.args[1], target, node)
     tangents = _spread(lowering, node.args[2], target, node)
     unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
@@ -68,9 +71,11 @@ def pair_of(lowering, kind, node):
                "Apply it to a function defined or imported by name, a lambda or a partial of one.")
     if node.keywords:
         refuse(node, lowering.unit, f"{kind} with options is not supported inside a transformed function", "Leave them out.")
-    unit, prefix, _ = direct(lowering, resolve.normal(known), node)
+    unit, prefix, keywords = direct(lowering, resolve.normal(known), node)
     if not isinstance(unit, Unit):
         unit = pipeline.unit_of_callable(unit.value, lowering, node)
+    if keywords:
+        unit, prefix = keywords_first(lowering, unit, prefix, keywords, node)
     given, _ = arguments(lowering, at(gast.Call(node.func, node.args[1:], []), node))
     primals = [atom_of(lowering, a, node) for a in given]
     if any(isinstance(a, gast.Starred) for a in primals):
