@@ -190,3 +190,29 @@ def test_an_explanation_prints():
     out = io.StringIO()
     print(xform.explain(grad(singular)), file=out)
     assert out.getvalue().startswith("singular: differentiated in x\n")
+
+
+# -- what is kept ---------------------------------------------------------------------------------------------------------
+
+def test_the_forward_half_keeps_no_more_than_jax():
+    from xform.ad_checkpoint import saved_residuals
+
+    def network(np):
+        def loss(params, inputs, targets):
+            for W, b in params:
+                outputs = np.dot(inputs, W) + b
+                inputs = np.tanh(outputs)
+            return np.mean((outputs - targets) ** 2)
+        return loss
+    sizes = [5, 16, 16, 3]
+    params = [(numpy.ones((m, n), "float32"), numpy.ones(n, "float32")) for m, n in zip(sizes, sizes[1:])]
+    inputs, targets = numpy.ones((7, 5), "float32"), numpy.ones((7, 3), "float32")
+
+    def kept(leaves, given):
+        given = {a.unsafe_buffer_pointer() for a in given}
+        return sum({a.unsafe_buffer_pointer(): a.nbytes for a in leaves if a.unsafe_buffer_pointer() not in given}.values())
+    mine = xform.tree.map(np.asarray, params)
+    ours = kept([a for a, _ in saved_residuals(lambda p: network(np)(p, inputs, targets), mine)], xform.tree.leaves(mine))
+    theirs = jax.tree.map(jnp.asarray, params)
+    pull = jax.vjp(lambda p: network(jnp)(p, inputs, targets), theirs)[1]
+    assert 0 < ours <= kept(jax.tree.leaves(pull), jax.tree.leaves(theirs))

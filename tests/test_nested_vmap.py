@@ -91,3 +91,25 @@ def test_branches_of_different_ranks():
     y = onp.arange(18, dtype="float32").reshape(3, 2, 3)
     batched = jax.vmap(jax.vmap(chosen))(x, y)
     onp.testing.assert_array_equal(batched, y)
+
+
+def test_a_loop_carries_only_what_its_turns_need():
+    """A value that each turn makes anew is no state of the masked loop."""
+    def newton(x):
+        y, error = x, 1.0
+        while error > 1e-6:
+            following = y - (y * y * y - x) / (3.0 * y * y)
+            error = abs(following - y) / abs(y)
+            y = following
+        return y
+
+    def last_step(x):
+        while x > 1.0:
+            step = x / 2
+            x = x - step
+        return step
+    xs = np.array([1.0, 8.0, 27.0, 1000.0])
+    onp.testing.assert_allclose(jax.vmap(newton)(xs), onp.cbrt(onp.asarray(xs)), rtol=1e-5)
+    assert "def body(error, y, live):" in jax.source(jax.jit(jax.vmap(newton)))
+    onp.testing.assert_allclose(jax.vmap(last_step)(xs[1:]), [last_step(float(x)) for x in xs[1:]])
+    onp.testing.assert_allclose(jax.vmap(jax.grad(newton))(xs), onp.cbrt(onp.asarray(xs)) ** -2 / 3, rtol=1e-4)

@@ -84,6 +84,37 @@ def recurrent(lib, np, steps=200, width=64, plain=True, inputs=8):
     return loss if plain else scanned, params, array(steps, inputs), array(4)
 
 
+def attention(lib, np):
+    """Return (function, queries, keys, values) of attention for one example; the caller batches it."""
+    array = random_arrays(np)
+
+    def attend(q, k, v):
+        scores = np.dot(q, k.T) / np.sqrt(q.shape[-1])
+        return np.dot(lib.nn.softmax(scores, axis=-1), v)
+    return attend, array(64, 64, 32), array(64, 64, 32), array(64, 64, 32)
+
+
+def newton(x):
+    """The cube root of x by Newton's method, to convergence."""
+    y, error = x, 1.0
+    while error > 1e-6:
+        following = y - (y * y * y - x) / (3.0 * y * y)
+        error = abs(following - y) / abs(y)
+        y = following
+    return y
+
+
+def newton_lax(lib, np):
+    """The same by lax.while_loop."""
+    def root(x):
+        def turn(state):
+            y, _ = state
+            following = y - (y * y * y - x) / (3.0 * y * y)
+            return following, abs(following - y) / abs(y)
+        return lib.lax.while_loop(lambda state: state[1] > 1e-6, turn, (x, np.ones_like(x)))[0]
+    return root
+
+
 # ---- single operations: (function, arguments) ----
 
 def operations(lib, np):

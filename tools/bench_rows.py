@@ -182,6 +182,22 @@ def vmap_gradients(side, repetitions):
     return median_time(lambda: lib.block_until_ready(gradient(params, inputs, targets)), repetitions, 3)
 
 
+def vmap_attention(side, repetitions):
+    """compiled attention, batched by vmap: 64 examples of 64 x 32"""
+    lib, np = library(side)
+    attend, *arguments = programs.attention(lib, np)
+    f = lib.jit(lib.vmap(attend))
+    return median_time(lambda: lib.block_until_ready(f(*arguments)), repetitions, 3)
+
+
+def vmap_newton(side, repetitions):
+    """cube roots of 10 000 numbers: a vmapped Python while loop, against a vmapped lax.while_loop"""
+    lib, np = library(side)
+    f = lib.jit(lib.vmap(programs.newton if side == "xform" else programs.newton_lax(lib, np)))
+    x = np.linspace(1.0, 1000.0, 10_000)
+    return median_time(lambda: lib.block_until_ready(f(x)), repetitions, 3)
+
+
 def _compiled(side, repetitions, program, gradient, inner=5):
     """Return the seconds of one call of a compiled model, or of its gradient."""
     lib, np = library(side)
@@ -249,6 +265,25 @@ def _operation(name):
     return row
 
 
+def _saved(name, what, program):
+    def row(side, repetitions):
+        lib, np = library(side)
+        loss, params, *rest = program(lib, np, side)
+        if side == "xform":
+            from xform.ad_checkpoint import saved_residuals
+            kept = [array for array, _ in saved_residuals(lambda p: loss(p, *rest), params)]
+        else:
+            kept = lib.tree.leaves(lib.vjp(lambda p: loss(p, *rest), params)[1])
+
+        def own(array):
+            return array.unsafe_buffer_pointer()
+        given = {own(a) for a in lib.tree.leaves((params, *rest))}
+        return sum({own(a): a.nbytes for a in kept if own(a) not in given}.values())
+    row.__name__, row.unit = f"saved_{name}", "B"
+    row.__doc__ = f"bytes that the forward half keeps, arguments not counted: {what}"
+    return row
+
+
 def _model(name, what, program, gradient):
     def row(side, repetitions):
         return _compiled(side, repetitions, lambda lib, np: program(lib, np, side), gradient)
@@ -263,10 +298,11 @@ _MODELS = {"mlp": ("the 4-layer network", lambda lib, np, side: programs.network
            "cnn": ("two convolutions and a dense layer", lambda lib, np, side: programs.convolutional(lib, np)),
            "transformer": ("a transformer block", lambda lib, np, side: programs.transformer_block(lib, np))}
 MODEL_ROWS = [_model(name, what, program, gradient) for name, (what, program) in _MODELS.items() for gradient in (True, False)]
+SAVED_ROWS = [_saved(name, what, program) for name, (what, program) in _MODELS.items()]
 OPERATION_ROWS = [_operation(name) for name in ("matmul", "convolution", "softmax", "sort", "scatter", "fft", "svd")]
 
 
 ROWS = {row.__name__: row for row in (
     import_time, eager_unary, eager_binary, eager_gradient, scalar_gradients, jit_call, jit_call_containers, transform, stage_first,
-    stage_mlp, stage_transformer, stage_rnn, jit_compile, rnn_first_call, rnn_first_call_long, transformer_first_call, *MODEL_ROWS,
-    vmap_gradients, *OPERATION_ROWS, recurrence, gauss_seidel, mandelbrot)}
+    stage_mlp, stage_transformer, stage_rnn, jit_compile, rnn_first_call, rnn_first_call_long, transformer_first_call, *MODEL_ROWS, *SAVED_ROWS,
+    vmap_gradients, vmap_attention, vmap_newton, *OPERATION_ROWS, recurrence, gauss_seidel, mandelbrot)}

@@ -161,8 +161,8 @@ class _Policies:
 checkpoint_policies = _Policies()
 
 
-def print_saved_residuals(f, *args, **kwargs):
-    """Print the type of each array that the forward half of ``f`` keeps for the backward half."""
+def saved_residuals(f, *args, **kwargs) -> list:
+    """Return (array, origin) for each array that the forward half of ``f`` keeps for the backward half."""
     from runtime.array import Array
     from runtime.tree import tree_leaves
     from xform.inputs import bind_arguments, differentiable
@@ -176,7 +176,11 @@ def print_saved_residuals(f, *args, **kwargs):
             values[i] = differentiable(values[i], "vjp", inner.unit, name, {})
     arguments = {id(leaf): name for name, value in zip(inner.unit.params, values) for leaf in tree_leaves(value)}
     _, (kept, *_) = run(forward, values)
-    for leaf in tree_leaves(kept):
-        if isinstance(leaf, Array):
-            origin = f"from the argument {arguments[id(leaf)]}" if id(leaf) in arguments else "computed"
-            print(f"{leaf.aval} {origin}")
+    return [(leaf, f"from the argument {arguments[id(leaf)]}" if id(leaf) in arguments else "computed")
+            for leaf in tree_leaves(kept) if isinstance(leaf, Array)]
+
+
+def print_saved_residuals(f, *args, **kwargs):
+    """Print the type of each array that the forward half of ``f`` keeps for the backward half."""
+    for leaf, origin in saved_residuals(f, *args, **kwargs):
+        print(f"{leaf.aval} {origin}")

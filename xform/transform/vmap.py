@@ -20,6 +20,8 @@ After (x and y carry a batch at axis 0, rate does not)::
 """
 from __future__ import annotations
 
+from collections import Counter
+
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, literal, uniform
@@ -228,6 +230,7 @@ class _Batch:
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births, self.constants = {}, {}
         self.heads = _assigned_twice(self.unit.tree.body)
+        self.reads = Counter(vmap_flow.reads_in(self.unit.tree))
 
     def run(self):
         unit = self.unit

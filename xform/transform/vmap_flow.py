@@ -9,7 +9,7 @@ import gast
 from xform.analyze.batched import BOTTOM, LIST, is_batched
 from xform.flow import live_in
 from xform.names import stem
-from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, reads, reference, rename
+from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, nodes_of, reads, reference, rename
 from xform.transform.vmap_values import is_ragged, iterated
 
 
@@ -193,8 +193,16 @@ def _first_values(run, body, missing):
 
 
 def _missing(run, statement):
-    """Names that a loop assigns and that nothing before it does."""
-    return [n for n in assigned(statement.body) if n not in run.seen]
+    """Names that a loop assigns and that nothing before it does, if a later turn or what follows the loop reads them."""
+    exposed = live_in(statement.body)
+    inside = [n for s in statement.body for n in reads_in(s)]
+    return [n for n in assigned(statement.body) if n not in run.seen and (
+        n in exposed or run.reads.get(n, 0) > inside.count(n))]
+
+
+def reads_in(statement):
+    """Every read of a name in a statement and the blocks within it."""
+    return [n.id for n in nodes_of(statement) if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Load)]
 
 
 def masked(run, body, live, statement, missing):
