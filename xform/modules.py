@@ -13,8 +13,9 @@ LIBRARY = {name: f"runtime.{name}" for name in (
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
             "stages": "xform.stages"}
 
-# module of a library -> what is in the compiler's package, because it differentiates functions that it is given
-BUILT = {"xform.scipy": {"optimize": "xform.optimize"}}
+# module of a library -> its modules or names that are in the compiler's package, because it differentiates functions that it is given
+BUILT = {"xform.scipy": {"optimize": "xform.optimize"},
+         "xform.numpy": dict.fromkeys(("frompyfunc", "ufunc", "vectorize"), "xform.vectorize")}
 
 # public name of the top level -> the module that holds it
 NAMES = {

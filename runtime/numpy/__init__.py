@@ -1,4 +1,7 @@
 """The array library under NumPy's names: ops, and plain Python over them."""
+import importlib as _importlib
+import sys as _sys
+
 import numpy as _numpy
 
 from runtime.array import Array as ndarray
@@ -12,6 +15,7 @@ from runtime.numpy.order import *
 from runtime.numpy.packing import *
 from runtime.numpy.signal import *
 from runtime.numpy.types import *
+from runtime.numpy.ufunc import equip_all as _equip_all
 from runtime.ops.binary import (add, angle, arctan2, around, bitwise_and, bitwise_left_shift, bitwise_or, bitwise_right_shift,
                                 bitwise_xor, clip, copysign, divide, divmod, equal, float_power, floor_divide, fmax, fmin,
                                 fmod, greater, greater_equal, heaviside, hypot, left_shift, less, less_equal, logaddexp,
@@ -51,3 +55,13 @@ atan2 = arctan2
 pi, e, inf, nan, newaxis, euler_gamma = _numpy.pi, _numpy.e, _numpy.inf, _numpy.nan, None, _numpy.euler_gamma
 ComplexWarning = _numpy.exceptions.ComplexWarning
 amax, amin, concat, permute_dims = max, min, concatenate, transpose
+
+_equip_all(_sys.modules[__name__])
+
+HOMES = {}      # name -> the compiler's module that holds it, which the compiler fills in
+
+
+def __getattr__(name):
+    if name in HOMES:
+        return getattr(_importlib.import_module(HOMES[name]), name)
+    raise AttributeError(f"module 'runtime.numpy' has no attribute {name!r}")
