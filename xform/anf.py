@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, sequences, targets, values
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, rebind, sequences, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.titles import title
 from xform.errors import refuse
@@ -96,9 +96,13 @@ class Lowering:
         self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
         for param, kind in self.unit.takes.items():
             known = kinds.opened(self, name(renames.get(param, param), tree), kind, tree, outer=True)
-            if self.counts.get(param, 1) > 1 and isinstance(known, Instance):
-                objects.thaw(self, known, tree)
+            if self.counts.get(renames.get(param, param), 1) > 1:
+                known = rebind.copied(self, known, param, tree)
             self.statics[renames.get(param, param)] = known
+        for param, known in self.given.items():
+            if isinstance(known, Display) and self.unit.takes:      # *args that hold objects
+                self.statics[param] = Display(tuple([self.statics.get(getattr(i, "id", None), i) for i in known.items]),
+                                              known.keys, known.kind)
         self.block(statements[:-1])
         known = objects.give_back(self, last) or self.known(last.value)
         if known is not None and not isinstance(known, Object) and resolve.is_static(known):

@@ -11,6 +11,7 @@ import gast
 from xform import parse
 from xform.desugar.functions import spread as spread_source
 from xform.desugar.functions import unit_of
+from xform.desugar.kinds import given_back, with_data
 from xform.errors import TransformError, refuse
 from xform.grammar import check
 from xform.names import Names
@@ -156,7 +157,6 @@ def derive(kind, unit, options, prefix=0):
     """Derive a unit by a transformation; ``prefix`` parameters come before those that the options count from."""
     key = (kind, unit, repr(sorted(options.items(), key=lambda item: item[0])), prefix)
     if key not in _derived:
-        from xform.desugar.kinds import given_back, with_data
         plain = with_data(unit)
         made = DERIVATIONS[kind](plain, options, prefix)
         if isinstance(made, Unit):
@@ -172,6 +172,7 @@ def with_defaults(unit, provided):
     key = ("defaults", unit, tuple(provided))
     if key not in _derived:
         from xform.desugar.calls import default_values
+        unit = with_data(unit)
         made = Unit(unit.name, None, {unit.name: unit}, set(), unit.file, unit.origin, notes=list(unit.notes))
         args = default_values(unit, provided, made.env)
         body = [assign("out", call(unit.name, args)), returns(name("out"))]
@@ -179,14 +180,15 @@ def with_defaults(unit, provided):
         made.temps = {"out"}
         made.signature = unit.signature.replace(parameters=[
             p for p in unit.signature.parameters.values() if p.name in provided]) if unit.signature is not None else None
+        made.takes, made.gives = unit.takes, unit.gives
         _derived[key] = made
     return _derived[key]
 
 
-def spread(fun, count, keywords):
+def spread(fun, count, keywords, kinds=None):
     """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords: one
     parameter for each, in the order of the call."""
-    key = ("spread", fun, count, tuple(keywords))
+    key = ("spread", fun, count, tuple(keywords), kinds)
     if key not in _derived:
         from xform.desugar.calls import default_values
         from xform.syntax import const
@@ -198,13 +200,14 @@ def spread(fun, count, keywords):
         positional += [names.fresh(f"{variadic}_{i}") for i in range(count - len(positional))]
         params = positional + [names.take(k) for k in keywords]
         bound = signature.bind(*positional, **{k: k for k in keywords}).arguments
-        found = spread_source(fun, count, tuple(keywords))
+        found = spread_source(fun, count, tuple(keywords), kinds)
         if found is not None:       # inside, *args is then known to hold these parameters
             inner, places = found
+            inner = with_data(inner)
             given = {p: name(positional[k] if kind == "positional" else k) for p, (kind, k) in zip(inner.params, places)}
             given.update({p: name(v) for p, v in bound.items() if isinstance(v, str) and p in inner.params})
         else:
-            inner = unit_of(fun)
+            inner = with_data(unit_of(fun))
             given = {p: name(v) for p, v in bound.items() if isinstance(v, str)}
             for p in signature.parameters.values():
                 if p.kind is p.VAR_POSITIONAL:
@@ -217,6 +220,7 @@ def spread(fun, count, keywords):
         args = [given.get(p, defaults[p]) for p in inner.params]
         made.tree = function(inner.name, params, [assign("out", call(inner.name, args)), returns(name("out"))])
         made.signature = inspect.Signature([P(p, P.POSITIONAL_OR_KEYWORD) for p in params])
+        made.gives = inner.gives
         _derived[key] = made
     return _derived[key]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import functools
+import inspect
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -292,9 +293,12 @@ def attribute(known, attr):
         return Object(getattr(value, attr))
     if not is_static(known):
         return None     # data: its methods are resolved as those of any run-time value
-    on_type = getattr(type(value), attr, None)
-    if isinstance(on_type, types.FunctionType) and attr not in getattr(value, "__dict__", ()):
-        return Object(types.MethodType(on_type, value))
+    on_type = inspect.getattr_static(type(value), attr, None)
+    if attr not in getattr(value, "__dict__", ()):
+        if isinstance(on_type, (staticmethod, classmethod)):
+            return Object(getattr(value, attr))
+        if isinstance(on_type, types.FunctionType):
+            return Object(types.MethodType(on_type, value))
     if attr in getattr(value, "__dict__", ()) and is_static(Object(value.__dict__[attr])):
         return Object(value.__dict__[attr])
     return None

@@ -11,6 +11,7 @@ from runtime.primitive import place_of
 from runtime.tree import tree_leaves
 from xform import parse, pipeline, resolve
 from xform.emit import collect, emit
+from xform.errors import refuse
 from xform.desugar.functions import of_kinds
 from xform.desugar.kinds import kinds_of
 from xform.inputs import bind_arguments, differentiable, numeric, plain
@@ -53,7 +54,7 @@ def target_of(fun, given=None, kinds=None) -> Target:
         return target_of_with(fun.__func__, (fun.__self__,), given, kinds)
     if given is not None and isinstance(fun, types.FunctionType) and not plain(parse.signature(fun)) \
             and not is_runtime(fun):
-        return Target(pipeline.spread(fun, *given))
+        return Target(pipeline.spread(fun, *given, kinds))
     if kinds is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun):
         return Target(of_kinds(fun, _taken(fun, kinds)))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):

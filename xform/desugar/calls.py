@@ -94,7 +94,7 @@ def direct(lowering, known, node, kinds=None):
             kinds = (*map(kind_of_argument, args), *kinds[0]), kinds[1]
         if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and any(
                 not isinstance(a, gast.AST) and resolve.is_static(a) for a in args):
-            target, prefix, keywords = _bind_statics(lowering, inner, args, dict(known.keywords), node)
+            target, prefix, keywords = _bind_statics(lowering, inner, args, kinds, node)
         else:
             target, prefix, keywords = direct(lowering, inner, node, kinds)
             prefix = prefix + [atom_of(lowering, a, node) for a in args]
@@ -131,12 +131,24 @@ def atom_of(lowering, value, node):
     return lowering.store_temp(made, "value", node)
 
 
+<<<<<<< Updated upstream
 def _bind_statics(lowering, inner, args, keywords, node):
     """Specialise a user function to the leading arguments that are functions or objects."""
+=======
+def _reorder(lowering, target, prefix, keywords, known, node):
+    """partial(f, k=v) under a transformation: give the keywords their place through a wrapper unit."""
+    refuse(node, lowering.unit, f"{known.kind} of a partial with keyword arguments is not supported here",
+           "Use a lambda instead of the partial.")
+
+
+def _bind_statics(lowering, inner, args, kinds, node):
+    """Specialise a user function to the leading arguments that are functions or objects, and to the kinds of the others."""
+>>>>>>> Stashed changes
     from xform.desugar.functions import specialise
     names = list(parse.signature(inner.value).parameters)
     statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
-    unit, passed = specialise(lowering, inner.value, statics, node)
+    takes = {} if kinds is None else {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None and p not in statics}
+    unit, passed = specialise(lowering, inner.value, statics, node, takes)
     rest = [atom_of(lowering, a, node) for i, a in enumerate(args) if names[i] not in statics]
     return unit, [name(n, node) for n in passed] + rest, {}
 

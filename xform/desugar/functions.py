@@ -390,13 +390,13 @@ def lower_source(source, statics, function, extra=(), takes=None):
     return aliases.check(check(unit, "anf"))
 
 
-def spread(function, count, keywords):
+def spread(function, count, keywords, kinds=None):
     """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords.
 
     Returns (unit, parameters in the unit's order: ("positional", i) or ("keyword", k)); None where the function rebinds
     its *args or **kwargs.
     """
-    key = (function, "spread", count, tuple(keywords))
+    key = (function, "spread", count, tuple(keywords), kinds)
     if key not in _specialised:
         source = parse.parse(function)
         tree = source.tree
@@ -419,7 +419,9 @@ def spread(function, count, keywords):
         if any(counts[p] > 1 for p in statics):
             _specialised[key] = None
         else:
-            unit = lower_source(source, statics, function, extra)
+            takes = {} if kinds is None else {**dict(zip([*fixed, *extra], kinds[0])), **dict(kinds[1])}
+            takes = {p: k for p, k in takes.items() if k is not None}
+            unit = lower_source(source, statics, function, extra, takes)
             unit.function = None
             P = inspect.Parameter
             kept = [p.replace(kind=P.POSITIONAL_OR_KEYWORD) for p in unit.signature.parameters.values() if p.name not in statics]

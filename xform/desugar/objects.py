@@ -134,13 +134,13 @@ def store(lowering, instance, attr, value, node, wanted):
     instance.whole = None
     held = instance.fields.get(attr)
     if not isinstance(value, gast.AST) and resolve.is_static(value):
-        if lowering.depth > instance.birth and not (held is not None and _same(value, held)):
+        if lowering.depth > instance.birth and not (held is not None and same(value, held)):
             refuse(node, lowering.unit, f"attribute .{attr} gets a function or an object in a branch or loop",
                    "Assign it before, on every path.")
         instance.fields[attr] = value
         return
     if isinstance(held, Object) and lowering.depth:
-        if isinstance(value, Object) and _same(value, held):
+        if isinstance(value, Object) and same(value, held):
             return
         refuse(node, lowering.unit, f"attribute .{attr}, which is {held.value!r} before, is assigned in a branch or loop",
                "Assign it before, on every path.")
@@ -275,10 +275,13 @@ def write_back(lowering, given, changed, node):
 def assigned(lowering, target, node):
     """Lower ``p = <object>`` for a name bound more than once and ``p.attr = value``; returns whether this was one."""
     if isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) > 1 and not lowering.is_result(target.id):
+        from xform.desugar.kinds import holds_object
+        from xform.desugar.rebind import assign_object, refuse_other
         known = lowering.known(node.value)
-        if isinstance(known, Instance):
+        if isinstance(known, Instance) or isinstance(known, Display) and holds_object(known):
             assign_object(lowering, target.id, known, node)
             return True
+        refuse_other(lowering, target.id, node)
     if isinstance(target, gast.Attribute) and len(node.targets) == 1:
         held = lowering.known(target.value)
         if isinstance(held, Instance):
@@ -293,47 +296,9 @@ def assigned(lowering, target, node):
     return False
 
 
-def _same(one, other):
+def same(one, other):
     """Whether two attributes are the same function or static value."""
     if isinstance(one, Object) and isinstance(other, Object):
         return one.value is other.value or type(one.value) is type(other.value) and type(one.value) in (
             bool, int, float, str, tuple) and one.value == other.value
     return one is other or not isinstance(other, gast.AST) and resolve.shape_of(one) == resolve.shape_of(other)
-
-
-def thaw(lowering, known, node):
-    """Give an object whose name is bound anew locals for its static data, too, so that they may change."""
-    known.whole = None
-    for attr, value in known.fields.items():
-        if isinstance(value, Instance):
-            thaw(lowering, value, node)
-        elif isinstance(value, Object) and not resolve.is_static(value):
-            known.fields[attr] = lowering.store_temp(lowering.materialise(value, node), attr, node)
-
-
-def assign_object(lowering, identifier, known, node):
-    """``p = <object>`` for a name that is bound more than once: it keeps one set of locals, which get the attributes."""
-    own = lowering.statics.get(identifier)
-    if own is None:
-        if lowering.depth:
-            refuse(node, lowering.unit, f"{identifier!r} is first bound to an object of class {known.cls.__name__} in a branch or loop",
-                   "Bind it before.")
-        own = lowering.statics[identifier] = Instance(known.cls, {})
-        for attr, value in known.fields.items():
-            store(lowering, own, attr, value if not isinstance(value, gast.AST) else clone(value), node, f"{identifier}_{attr}")
-    elif not isinstance(own, Instance) or own.cls is not known.cls or set(own.fields) != set(known.fields):
-        refuse(node, lowering.unit, f"{identifier!r} is bound to objects that differ in class or attributes", "Use two names.")
-    else:
-        staged = {}
-        for attr, value in known.fields.items():
-            if isinstance(value, gast.AST):
-                staged[attr] = lowering.store_temp(clone(value), attr, node)
-            elif not _same(value, own.fields[attr]):
-                refuse(node, lowering.unit, f"{identifier!r} is bound to objects that hold different functions or objects",
-                       "Use two names.")
-        for attr, value in staged.items():
-            store(lowering, own, attr, value, node, f"{identifier}_{attr}")
-    own.written.clear()
-    known.copied = True
-
-

@@ -143,6 +143,8 @@ def item(lowering, node):
 def assign_items(lowering, node):
     """``f, g = functions``: bind the names one by one; returns whether the value holds functions."""
     from xform.desugar import targets
+    from xform.desugar.kinds import holds_object
+    from xform.desugar.rebind import assign_object
     elements, known = node.targets[0].elts, lowering.known(node.value)
     found = None if known is None or not lowering.is_static(known) else resolve.items_of(known)
     if found is None or len(found[0]) != len(elements) or any(isinstance(t, gast.Starred) for t in elements):
@@ -154,6 +156,8 @@ def assign_items(lowering, node):
             objects.store(lowering, lowering.known(target.value), target.attr, one, node, target.attr)
         elif isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) == 1 and lowering.is_static(one):
             lowering.statics[target.id] = one
+        elif isinstance(target, gast.Name) and holds_object(one):
+            assign_object(lowering, target.id, one, node)
         else:
             targets.store_to(lowering, target, atom_of(lowering, one, node), node)
     return True
@@ -389,6 +393,8 @@ def call_of_item(lowering, node):
         return None
     items, keys = found
     index = lowering.atom(node.func.slice)
+    if isinstance(index, gast.Constant):    # an item that is data
+        return None
     names = list(range(len(items))) if keys is None else list(keys)
     checked = call("rt.checked_index", [index, const(len(items), node)], node=node) if keys is None else call(
         "rt.checked_key", [index, lowering.atom(at(gast.Tuple([const(k, node) for k in keys], gast.Load()), node))], node=node)

@@ -131,21 +131,23 @@ def _mapped_tree(lowering, callee, node):
 def _returned(lowering, callee, node):
     """The function that a call of a user function returns, over what the call's result says that it captures."""
     inner = resolve.normal(callee)
-    with_object = False
     if isinstance(inner, Derived):
         return _returned_value(lowering, node)
+    with_object = False
     while isinstance(inner, Partial):
         with_object = with_object or any(isinstance(a, Instance) for a in inner.args)
         inner = resolve.normal(inner.fn)
     if isinstance(inner, Object):
-        if not isinstance(inner.value, types.FunctionType) or canonical(inner.value) or rule_of(inner.value) is not None:
+        if not isinstance(inner.value, types.FunctionType) or rule_of(inner.value) is not None:
             return None
     elif not isinstance(inner, Closure) or isinstance(inner.nested, UnitValue):
         return None
+    from xform.desugar.kinds import holds_object
     from xform.desugar.sequences import returns_function
-    with_object = with_object or any(isinstance(lowering.known(a), Instance) for a in [
-        *node.args, *[k.value for k in node.keywords]] if isinstance(a, (gast.Name, gast.Call)))
-    if not with_object and not returns_function(inner):
+    given = [a.value if isinstance(a, gast.Starred) else a for a in [*node.args, *[k.value for k in node.keywords]]]
+    with_object = with_object or any(k is not None and holds_object(k) for k in map(lowering.known, given))
+    library = isinstance(inner, Object) and canonical(inner.value)
+    if not with_object and (library or not returns_function(inner)):
         return None
     before = set(lowering.env)
     value = lower(lowering, node)

@@ -9,6 +9,7 @@ import copy
 
 import gast
 
+from xform.desugar.kinds import with_data
 from xform.errors import refuse
 from xform.syntax import assign, call, clone, dotted, name, pack, reference, target_names
 from xform.unit import Unit
@@ -29,9 +30,9 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
                "transformed function yet", "Use custom_vjp.")
     residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
     static = [args[i] for i in custom.nondiff_argnums]
-    forward = unit_of_callable(custom.fwd)
+    forward = with_data(unit_of_callable(custom.fwd))
     run.residual_calls[residuals] = (statement, forward, args)
-    back = unit_of_callable(custom.bwd)
+    back = with_data(unit_of_callable(custom.bwd))
     places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
     parts = [run.once(("part", id(statement), i), f"d_{getattr(args[i], 'id', 'part')}_part") for i in places]
     value = call(name(run.refer(back), statement), [*map(clone, static), name(residuals), call(
@@ -77,7 +78,7 @@ def _rule_unit(custom, count):
     if key not in _rules:
         from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
-        rule = unit_of_callable(custom.rule)
+        rule = with_data(unit_of_callable(custom.rule))
         static = [f"static_{i}" for i in range(len(custom.nondiff_argnums))]
         primals = [f"x_{i}" for i in range(count)]
         tangents = [f"x_{i}_dot" for i in range(count)]
@@ -171,11 +172,11 @@ def batched(custom, flags, axis_name):
     from xform.transform.vmap import vmap
     key = (id(custom), flags, axis_name)
     if key not in _batched and custom.kind == "hook":
-        unit, made = unit_of_callable(custom.hook), copy.copy(custom)
+        unit, made = with_data(unit_of_callable(custom.hook)), copy.copy(custom)
         made.hook, _ = vmap(unit, flags, axis_name, final=not _returns_nothing(unit))
         _batched[key] = (made, custom)
     if key not in _batched:
-        primal, _ = vmap(unit_of_callable(custom.fun), flags, axis_name, final=True)
+        primal, _ = vmap(with_data(unit_of_callable(custom.fun)), flags, axis_name, final=True)
         made = BatchedCustom(custom, primal, flags)
         if custom.kind == "jvp" and custom.rule is not None:
             count = len(flags)
@@ -183,10 +184,10 @@ def batched(custom, flags, axis_name):
             made.rule_unit, _ = vmap(rule, flags + flags, axis_name, final=True)
         elif custom.kind == "vjp" and custom.fwd is not None:
             places = [i for i in range(len(flags)) if i not in custom.nondiff_argnums]
-            fwd, out = vmap(unit_of_callable(custom.fwd), flags, axis_name)
+            fwd, out = vmap(with_data(unit_of_callable(custom.fwd)), flags, axis_name)
             kept = out[1] if isinstance(out, tuple) and len(out) == 2 else True
             static = tuple(flags[i] for i in custom.nondiff_argnums)
-            bwd, _ = vmap(unit_of_callable(custom.bwd), (*static, kept, True), axis_name, final=True)
+            bwd, _ = vmap(with_data(unit_of_callable(custom.bwd)), (*static, kept, True), axis_name, final=True)
             made.fwd, made.bwd = fwd, bwd
             made.unmapped = tuple(not flags[i] for i in places)
         _batched[key] = (made, custom)

@@ -1,0 +1,103 @@
+"""Names that are bound to objects more than once: each keeps one set of locals, which get the attributes.
+
+Before::
+
+    p = Point(x, 1.0)
+    for i in range(3):
+        p = Point(p.y, p.x)
+
+After::
+
+    p_x = x
+    p_y = 1.0
+    for i in range(3):
+        x_1 = p_y
+        y = p_x
+        p_x = x_1
+        p_y = y
+"""
+from __future__ import annotations
+
+import gast
+
+from xform import resolve
+from xform.desugar.kinds import holds_object
+from xform.desugar.objects import same
+from xform.errors import refuse
+from xform.resolve import Display, Instance, Object
+from xform.syntax import clone, name
+
+
+def assign_object(lowering, identifier, known, node):
+    """``p = <object>`` for a name that is bound more than once; also for a container of objects."""
+    own = lowering.statics.get(identifier)
+    if own is None:
+        lowering.statics[identifier] = own = copied(lowering, known, identifier, node)
+    else:
+        pairs = []
+        reason = mismatch(own, known, pairs)
+        if reason:
+            refuse(node, lowering.unit, f"{identifier!r} is bound to objects that {reason}", "Use two names.")
+        staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
+                                               "value", node)) for target, value in pairs]
+        for target, value in staged:
+            lowering.emit(target, value, node)
+    _settle(own)
+    if isinstance(known, Instance):
+        known.copied = True
+
+
+def refuse_other(lowering, identifier, node):
+    """Refuse what is no object for a name that is bound to an object elsewhere."""
+    own = lowering.statics.get(identifier)
+    if lowering.counts.get(identifier, 0) > 1 and (isinstance(own, Instance) or isinstance(own, Display) and holds_object(own)):
+        refuse(node, lowering.unit, f"{identifier!r} is bound to an object and to something else", "Use two names.")
+
+
+def _settle(known):
+    """What is assigned from here on is a change of the object that the name has now."""
+    if isinstance(known, Instance):
+        known.written.clear()
+        known.whole = None
+        for value in known.fields.values():
+            _settle(value)
+    elif isinstance(known, Display):
+        for value in known.items:
+            _settle(value)
+
+
+def copied(lowering, known, wanted, node):
+    """An object in locals of its own, for its static data, too: they may change."""
+    if isinstance(known, Instance):
+        made = Instance(known.cls, {a: copied(lowering, v, f"{wanted}_{a.strip('_')}", node) for a, v in known.fields.items()})
+        made.outer, made.birth = known.outer, lowering.depth
+        return made
+    if isinstance(known, Display):
+        return Display(tuple([copied(lowering, v, wanted, node) for v in known.items]), known.keys, known.kind)
+    if isinstance(known, Object) and not resolve.is_static(known):
+        known = lowering.materialise(known, node)
+    if not isinstance(known, gast.AST):
+        return known
+    made = lowering.temp(wanted)
+    lowering.emit(made, clone(known), node)
+    return name(made, node)
+
+
+def mismatch(own, known, pairs):
+    """Collect (local, new value) of the parts of an object; the reason where two objects cannot share a name."""
+    if isinstance(own, Instance) or isinstance(known, Instance):
+        if not isinstance(own, Instance) or not isinstance(known, Instance) or own.cls is not known.cls \
+                or set(own.fields) != set(known.fields):
+            return "differ in class or attributes"
+        return _first(mismatch(own.fields[a], v, pairs) for a, v in known.fields.items())
+    if isinstance(own, Display) and isinstance(known, Display) and (own.kind, own.keys, len(own.items)) == (
+            known.kind, known.keys, len(known.items)):
+        return _first(mismatch(o, k, pairs) for o, k in zip(own.items, known.items))
+    if isinstance(own, gast.Name) and (isinstance(known, gast.AST) or isinstance(known, Object) and not resolve.is_static(known)):
+        pairs.append((own.id, known))
+        return None
+    return None if not isinstance(known, gast.AST) and same(known, own) else "hold different functions or objects"
+
+
+def _first(reasons):
+    return next((reason for reason in reasons if reason), None)
