@@ -131,19 +131,8 @@ def atom_of(lowering, value, node):
     return lowering.store_temp(made, "value", node)
 
 
-<<<<<<< Updated upstream
-def _bind_statics(lowering, inner, args, keywords, node):
-    """Specialise a user function to the leading arguments that are functions or objects."""
-=======
-def _reorder(lowering, target, prefix, keywords, known, node):
-    """partial(f, k=v) under a transformation: give the keywords their place through a wrapper unit."""
-    refuse(node, lowering.unit, f"{known.kind} of a partial with keyword arguments is not supported here",
-           "Use a lambda instead of the partial.")
-
-
 def _bind_statics(lowering, inner, args, kinds, node):
     """Specialise a user function to the leading arguments that are functions or objects, and to the kinds of the others."""
->>>>>>> Stashed changes
     from xform.desugar.functions import specialise
     names = list(parse.signature(inner.value).parameters)
     statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
