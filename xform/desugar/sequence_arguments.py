@@ -6,6 +6,8 @@
 """
 from __future__ import annotations
 
+import builtins
+
 import gast
 
 from xform.library import is_runtime
@@ -18,7 +20,8 @@ REDUCTIONS = frozenset("sum max min amax amin mean median std var any all sort a
 def as_arrays(lowering, value, args, node):
     """The arguments of a call, the first one made an array where NumPy's function may be given a sequence there."""
     own = getattr(value, "__name__", None)
-    if own not in ON_SHAPES and own not in REDUCTIONS or is_runtime(value) or not isinstance(node, gast.Call):
+    if own not in ON_SHAPES and own not in REDUCTIONS or is_runtime(value) or not isinstance(node, gast.Call) \
+            or getattr(builtins, own, None) is value:       # Python's sum adds the items as they are
         return args
     if not node.args or not args or not isinstance(args[0], gast.AST) or isinstance(node.args[0], gast.Starred):
         return args
@@ -26,7 +29,7 @@ def as_arrays(lowering, value, args, node):
     unknown = isinstance(first, gast.Name) or isinstance(first, gast.Subscript) and isinstance(first.slice, gast.Slice)
     if not _sequence(first) and not (unknown and own in ON_SHAPES):
         return args
-    return [lowering.atom(call("np.asarray", [args[0]], node=node)), *args[1:]]
+    return [lowering.store_temp(call("np.asarray", [args[0]], node=node), "asarray", node), *args[1:]]
 
 
 def _sequence(node):
