@@ -51,6 +51,12 @@ def test_pmap():
     assert float(re.search(r"test accuracy ([\d.]+)%", printed)[1]) >= 93
 
 
+def test_language_model():
+    printed = run(EXAMPLES / "08_language_model.py", "--steps", 40, "--batch", 8, devices="1")
+    first, last = map(float, re.search(r"loss ([\d.]+) -> ([\d.]+) in 40 steps", printed).groups())
+    assert last < 0.7 * first and "Shall I compare" in printed
+
+
 def test_notebook(tmp_path):
     notebook = json.loads((EXAMPLES / "05_inspect.ipynb").read_text())
     assert notebook["nbformat"] == 4

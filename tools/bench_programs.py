@@ -6,6 +6,20 @@ the benchmark times.
 """
 
 
+def language_model(lib, np, batch=16, length=64):
+    """Return (step, params, moments, count, tokens) of the examples' 4-layer language model."""
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+    import numpy
+    from language import model, text
+    corpus = text.load()
+    params = lib.tree.map(np.asarray, model.parameters(len(corpus.alphabet), length=length))
+    moments = (lib.tree.map(np.zeros_like, params), lib.tree.map(np.zeros_like, params))
+    tokens = next(text.batches(corpus.tokens, batch, length, numpy.random.default_rng(0)))
+    return model.build(lib, np).step, params, moments, np.asarray(1.0), np.asarray(tokens)
+
+
 def random_arrays(np):
     """Return ``array(*shape)``: float32 numbers of about 1/8, the same for either side."""
     import numpy

@@ -232,6 +232,24 @@ def transformer_first_call(side, repetitions):
     return _first_call(side, programs.transformer_block)
 
 
+def language_model_step(side, repetitions):
+    """a training step of a 4-layer transformer language model (Adam), compiled"""
+    lib, np = library(side)
+    step, *arguments = programs.language_model(lib, np)
+    step = lib.jit(step)
+    return median_time(lambda: lib.block_until_ready(step(*arguments)), max(2, repetitions // 2))
+
+
+def language_model_compile(side, repetitions):
+    """transforming, staging and compiling that step, no cache on disk"""
+    lib, np = library(side)
+    step, *arguments = programs.language_model(lib, np)
+    lib.block_until_ready(lib.jit(lambda x: x + 1)(np.ones(3)))
+    start = time.perf_counter()
+    lib.jit(step).lower(*arguments).compile()
+    return time.perf_counter() - start
+
+
 def recurrence(side, repetitions):
     """100 000 steps of a scalar recurrence in one program: a Python loop, against lax.fori_loop"""
     lib, np = library(side)
@@ -304,5 +322,6 @@ OPERATION_ROWS = [_operation(name) for name in ("matmul", "convolution", "softma
 
 ROWS = {row.__name__: row for row in (
     import_time, eager_unary, eager_binary, eager_gradient, scalar_gradients, jit_call, jit_call_containers, transform, stage_first,
-    stage_mlp, stage_transformer, stage_rnn, jit_compile, rnn_first_call, rnn_first_call_long, transformer_first_call, *MODEL_ROWS, *SAVED_ROWS,
+    stage_mlp, stage_transformer, stage_rnn, jit_compile, rnn_first_call, rnn_first_call_long, transformer_first_call, language_model_step,
+    language_model_compile, *MODEL_ROWS, *SAVED_ROWS,
     vmap_gradients, vmap_attention, vmap_newton, *OPERATION_ROWS, recurrence, gauss_seidel, mandelbrot)}

@@ -1,0 +1,1 @@
+"""A small language model: characters in, the next character out."""
