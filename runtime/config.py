@@ -27,8 +27,14 @@ def _env_count(name: str) -> int | None:
     if not text:
         return None
     if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"environment variable {name}={text!r}: use a whole number of devices, at least 1")
+        raise ValueError(f"environment variable {name}={text!r}: use a whole number, at least 1")
     return int(text)
+
+
+def _check_even(what: str, value):
+    if type(value) is not int or value < 2 or value % 2:
+        raise ValueError(f"{what}: an even number of at least 2 is needed, not {value!r}")
+    return value
 
 
 CHOICES = {"numpy_rank_promotion": ("allow", "warn", "raise"), "numpy_dtype_promotion": ("standard", "strict")}
@@ -49,6 +55,8 @@ class Config:
     platforms: comma-separated platforms to try, in order (None: an accelerator when there is one, else cpu).
     threefry_partitionable: draw random streams whose parts can be made apart; off, those of JAX before its version 0.5.
     default_device: the device of new arrays (None: the first one).
+    loop_checkpoints: how many turns of a loop of unknown length under ``jit`` keep their variables for the backward pass, an even
+        number (XFORM_LOOP_CHECKPOINTS, 64); the other turns are run again from these. Fewer: less memory, more time.
     """
 
     def __init__(self):
@@ -67,6 +75,8 @@ class Config:
             "threefry_partitionable": _env_flag(("XFORM_THREEFRY_PARTITIONABLE", "JAX_THREEFRY_PARTITIONABLE"), True),
             "default_device": None,
             "default_matmul_precision": None,
+            "loop_checkpoints": _check_even("environment variable XFORM_LOOP_CHECKPOINTS",
+                                            _env_count("XFORM_LOOP_CHECKPOINTS") or 64),
         }
         self.__dict__["_listeners"] = []
 
@@ -95,6 +105,8 @@ class Config:
             if not isinstance(value, (bool, int)):
                 raise TypeError(f"config.update: {name} takes a bool, not {type(value).__name__}")
             value = bool(value)
+        if key == "loop_checkpoints":
+            _check_even(f"config.update: {name}", value)
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"config.update: {name} takes one of {', '.join(map(repr, CHOICES[key]))}, not {value!r}")
         if old == value:

@@ -216,7 +216,7 @@ class _Function:
                  else placement_of(buffers))
         key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key,
                config.enable_x64, config.threefry_partitionable, config.default_matmul_precision,
-               config.numpy_rank_promotion, config.numpy_dtype_promotion)
+               config.numpy_rank_promotion, config.numpy_dtype_promotion, config.loop_checkpoints)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
@@ -250,7 +250,7 @@ class _Function:
         if known[2] != key[2]:
             found.append(f"the static arguments are {_static(key[2])}, they were {_static(known[2])}")
         rest = ("the device", "enable_x64", "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion",
-                "numpy_dtype_promotion")
+                "numpy_dtype_promotion", "loop_checkpoints")
         return found + [f"{part} is {new}, it was {old}" for part, old, new in zip(rest, known[3:], key[3:]) if old != new]
 
     def argument_names(self, tree) -> list[str]:
@@ -417,7 +417,7 @@ def _on_config(option: str) -> None:
     if option == "enable_x64":
         xla.settle_states(config.enable_x64)
     if option in ("enable_x64", "disable_jit", "debug_nans", "debug_infs", "default_device", "default_matmul_precision",
-                  "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion"):
+                  "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion", "loop_checkpoints"):
         for function in list(_functions):
             function._clear_cache()
             function.forget()  # the compiled programs stay, found again by their key

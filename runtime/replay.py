@@ -1,8 +1,8 @@
 """Records of loops whose number of turns only the running program knows: a few checkpoints, and recomputation.
 
-The forward loop keeps the loop variables of at most ``SLOTS`` turns, evenly spaced: when the slots are full, every other one is
+The forward loop keeps the loop variables of at most ``config.loop_checkpoints`` turns, evenly spaced: when the slots are full, every other one is
 dropped and the spacing doubles. Run backwards, each stretch between two checkpoints is run again from its beginning, with
-``SLOTS`` finer checkpoints of its own, and each turn from the nearest of those. (Griewank and Walther, "Algorithm 799:
+as many finer checkpoints of its own, and each turn from the nearest of those. (Griewank and Walther, "Algorithm 799:
 revolve", 2000, treats the optimal schedules for known lengths; here the length is unknown and the schedule plain.)
 """
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from runtime.array import Array
+from runtime.config import config
 from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, variable_names
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
@@ -17,7 +18,6 @@ from runtime.sequence import INDEX, Replayable, index_value, row, write_row
 from runtime.tree import register_structure
 from runtime.types import aval
 
-SLOTS = 64
 _BOOL = aval((), np.bool_)
 
 
@@ -64,15 +64,15 @@ def _either(block: Block, test: Value, yes, no, types) -> list[Value]:
 
 def _keep(block: Block, slots: list[Value], stride: Value, turn: Value, values: list[Value]) -> list[Value]:
     """Emit the checkpoint of one turn: return the slots and the stride after it."""
-    types = [s.aval for s in slots] + [INDEX]
+    types, count = [s.aval for s in slots] + [INDEX], slots[0].aval.shape[0]
     place = _over(block, turn, stride)
     due = block.compare("EQ", _times(block, place, stride), turn)
 
     def save(region):
-        full = region.compare("EQ", place, _number(region, SLOTS))
+        full = region.compare("EQ", place, _number(region, count))
 
         def thin(inner):
-            halved = [inner.op("slice", [s], s.aval.with_shape((SLOTS // 2, *s.aval.shape[1:])), {
+            halved = [inner.op("slice", [s], s.aval.with_shape((count // 2, *s.aval.shape[1:])), {
                 "start_indices": (0,) * s.aval.ndim, "limit_indices": s.aval.shape,
                 "strides": (2,) + (1,) * (s.aval.ndim - 1)}) for s in slots]
             return [inner.op("concatenate", [h, h], s.aval, {"dimension": 0}) for h, s in zip(halved, slots)] + [
@@ -94,7 +94,7 @@ class _Source:
 class Replayed(Replayable):
     """The records of a staged while loop, recomputed from checkpoints when a loop inside the same trace runs over them.
 
-    slots: the loop variables' checkpoints, [SLOTS, ...] each. total: the number of turns. stride: turns between checkpoints.
+    slots: the loop variables' checkpoints, [config.loop_checkpoints, ...] each. total: the number of turns. stride: turns between checkpoints.
     outer: what the values of enclosing blocks that the body uses are here and now.
     """
     __slots__ = ("slots", "total", "stride", "outer", "source", "which", "backwards")
@@ -152,7 +152,8 @@ class Replayed(Replayable):
     def _run_backwards(self, loop, init):
         outer = tracing.block
         total, stride = index_value(outer, self.total), index_value(outer, self.stride)
-        fine = _over(outer, _sum(outer, stride, _number(outer, SLOTS - 1)), _number(outer, SLOTS))
+        count = self.slots[0].aval.shape[0]
+        fine = _over(outer, _sum(outer, stride, _number(outer, count - 1)), _number(outer, count))
         last = _minus(outer, total, _number(outer, 1))
         slots = [lift_array(outer, s) for s in self.slots]
         types = [s.aval for s in slots]
@@ -242,7 +243,7 @@ def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Rep
         return carry.with_values(results), []
     variables = list(region.args)
     types = carry.initial_types()
-    kept = [of.with_shape((SLOTS, *of.shape)) for of in types]
+    kept = [of.with_shape((config.loop_checkpoints, *of.shape)) for of in types]
     with into(region):
         values = carry.returned(region, out)
         turn, stride = region.argument(INDEX), region.argument(INDEX)

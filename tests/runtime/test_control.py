@@ -290,6 +290,24 @@ def test_gradient_of_a_while_loop_of_unknown_length(x, limit):
     assert total == pytest.approx(sum(x**k for k in range(turns)), rel=1e-9)
 
 
+@pytest.mark.parametrize("budget", [2, 6, 256])
+def test_the_checkpoints_of_a_replayed_loop_are_a_setting(budget):
+    x, limit = 1.02, 40.0
+    with rt.enable_x64(), rt.config.override("loop_checkpoints", budget):
+        y, d_x, total = rt_leaves(rt.jit(while_gradient)(x, limit))
+        text = rt.jit(while_gradient).lower(x, limit).as_text()
+    turns = round(np.log(y) / np.log(x))
+    assert d_x == pytest.approx(turns * x**(turns - 1), rel=1e-9)
+    assert total == pytest.approx(sum(x**k for k in range(turns)), rel=1e-9)
+    assert f"tensor<{budget}xf64>" in text
+
+
+def test_a_wrong_number_of_checkpoints_is_refused():
+    for wrong in (0, 3, 2.0, "8"):
+        with pytest.raises(ValueError, match="loop_checkpoints: an even number of at least 2 is needed"):
+            rt.config.update("loop_checkpoints", wrong)
+
+
 def test_replay_of_a_loop_without_turns():
     assert rt_leaves(rt.jit(while_gradient)(2.0, 0.5)) == [1, 0, 0]
 
