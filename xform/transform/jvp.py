@@ -18,6 +18,7 @@ from __future__ import annotations
 import gast
 
 from xform.analyze.activity import activity
+from xform.analyze.effects import pure_in
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -64,7 +65,7 @@ class _Forward:
         params = self.unit.params
         tangents = [self.tangent(p) for p, flag in zip(params, self.flags) if flag]
         self.made.tree = function(self.made.name, params + tangents, body, self.unit.tree)
-        simplify(self.made.tree, self.made.temps)
+        simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))
 
     def tangent(self, identifier):
         if identifier not in self.dots:

@@ -27,6 +27,7 @@ import types
 
 import gast
 
+from xform.analyze.effects import pure_in
 from xform.flow import liveness
 from xform.library import is_runtime
 from xform.names import Names, stem
@@ -101,7 +102,7 @@ class _Stage:
     def run(self):
         body = self.block(self.unit.tree.body, set(self.unit.params))
         self.made.tree = function(self.made.name, self.unit.params, body, self.unit.tree)
-        simplify(self.made.tree, self.made.temps)
+        simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))
 
     def block(self, statements, defined):
         made = []
@@ -191,7 +192,7 @@ class _Stage:
         tree = function(identifier, params, [*body, returns(last, node)], node)
         local = set(params) | set(assigned(tree.body)) | {s.name for s in body if isinstance(s, gast.FunctionDef)}
         outside = {n for s in tree.body for n in reads(s)} - local
-        simplify(tree, self.made.temps, fixed=outside)
+        simplify(tree, self.made.temps, pure=pure_in(self.made.env), fixed=outside)
         # a local that continues a variable from outside gets a name of its own
         taken = {stem(n) for n in outside | set(params)}
         suffix = {"body": "new"}.get(wanted, wanted)

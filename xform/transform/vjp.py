@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import gast
 
 from xform.analyze.activity import activity
+from xform.analyze.effects import pure_in
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -97,7 +98,7 @@ def _build(unit, flags, fwd, bwd):
     for statement, atom in run.copies.values():
         statement.value = clone(atom)
     for made in (fwd, bwd):
-        simplify(made.tree, made.temps)
+        simplify(made.tree, made.temps, pure=pure_in(made.env))
 
 
 class Backward:

@@ -25,6 +25,7 @@ from collections import Counter
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, literal, uniform
+from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
 from xform.names import Names
@@ -259,7 +260,7 @@ class _Batch:
             body.insert(0, assign(self.size_name, _size(unit.params, self.param_flags)))
         self.made.tree = function(self.made.name, unit.params, body, unit.tree)
         self.made.notes = [self.headline()]
-        simplify(self.made.tree, self.made.temps)
+        simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))
         return out
 
     def headline(self):

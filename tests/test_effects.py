@@ -1,0 +1,75 @@
+"""Calls whose results nothing reads stay where they have effects, under every transformation."""
+import pytest
+
+import xform
+import xform.numpy as np
+
+
+def logged(x):
+    print("logged")
+    return x * 2.0
+
+
+def nested(x):
+    return logged(x) + 1.0
+
+
+def checked(x):
+    assert x < 5.0, "too large"
+    return x
+
+
+def silent(x):
+    return np.sin(x) * 3.0
+
+
+def square(x):
+    note = nested(x)
+    more = note * 3.0
+    return x * x
+
+
+def guarded(x):
+    checked(x)
+    unread = checked(x)
+    return x ** 3
+
+
+def in_a_loop(x):
+    y = x
+    for i in range(3):
+        note = logged(y)
+        y = y * x
+    return y
+
+
+def quiet(x):
+    unread = silent(x)
+    return x * x
+
+
+@pytest.mark.parametrize("run, wanted", [
+    (lambda: xform.grad(square)(3.0), 6.0), (lambda: xform.grad(xform.grad(square))(3.0), 2.0),
+    (lambda: xform.jvp(square, (3.0,), (1.0,))[1], 6.0), (lambda: xform.jit(square)(3.0), 9.0),
+    (lambda: xform.jit(xform.grad(square))(3.0), 6.0), (lambda: xform.vmap(xform.grad(square))(np.array([3.0]))[0], 6.0)])
+def test_a_print_in_a_helper_stays(run, wanted, capsys):
+    assert float(run()) == wanted
+    assert "logged" in capsys.readouterr().out
+
+
+def test_a_print_in_a_loop_stays(capsys):
+    assert float(xform.grad(in_a_loop)(2.0)) == 32.0
+    assert capsys.readouterr().out.count("logged") == 3
+
+
+def test_an_assertion_in_a_helper_stays():
+    assert float(xform.grad(guarded)(2.0)) == 12.0
+    for run in (lambda: xform.grad(guarded)(6.0), lambda: xform.jvp(guarded, (6.0,), (1.0,))):
+        with pytest.raises(AssertionError, match="too large"):
+            run()
+
+
+def test_a_helper_without_effects_goes():
+    gradient = xform.grad(quiet)
+    assert float(gradient(3.0)) == 6.0
+    assert "silent" not in xform.source(gradient)
