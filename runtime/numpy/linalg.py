@@ -3,11 +3,13 @@ import numpy as _numpy
 
 from runtime.ops.fact import fact as _fact
 from runtime.ops.kernel import real_dtype as _real_dtype
+from runtime.ops.banded import of_diagonal, times_diagonal, transposed_tridiagonal_system, tridiagonal_system
 from runtime.ops.linalg import (EighResult, EigResult, QRResult, SlogdetResult, SVDResult, cholesky_factor, cofactors, det,
                                 factor_qr, factor_svd, full_qr, full_svd, general_eigen, imaginary_diagonal, inv, inverse_gaps, moved_cholesky,
-                                moved_eigen, moved_pinv, moved_qr, moved_slogdet, moved_svd, moved_triangle, pseudo_inverse,
+                                moved_eigen, moved_lu, moved_pinv, moved_qr, moved_slogdet, moved_svd, moved_triangle, pseudo_inverse,
                                 refuse, slogdet, solve_system, solve_triangular, symmetric_eigen, uncholesky, uneigen, unpinv,
-                                unqr, unslogdet, unsvd, untriangle)
+                                unlu, unqr, unslogdet, unsvd, untriangle)
+from runtime.ops.spectrum import moved_eigenvectors, moved_spectrum, spectrum, uneigenvectors, unspectrum, with_fixed_phase
 from runtime.types import kind as _kind
 
 class LinAlgError(ValueError):
@@ -61,8 +63,8 @@ def eig(a):
 
 
 def eigvals(a):
-    """Return the eigenvalues of square matrices, complex; not differentiable."""
-    return general_eigen(a)[0]
+    """Return the eigenvalues of square matrices, complex; differentiable where they differ from each other."""
+    return spectrum(a)
 
 
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False, subset_by_index=None):

@@ -121,11 +121,44 @@ def lu_factors(a):
     return lu_kernel(as_matrices("lu", a))
 
 
-@op(nondifferentiable="the packed LU factors have no derivative here; use solve, inv, det or slogdet, which do",
-    batch=lambda a, over=(): packed_lu(a))
+@op(jvp="np.linalg.moved_lu(a_dot, out)", vjp={"a": "np.linalg.unlu(d_out, out)"}, batch=lambda a, over=(): packed_lu(a))
 def packed_lu(a):
     """Return (L and U in one matrix, pivot rows, permutation) of matrices."""
     return lu_factors(a)
+
+
+def whole_factors(packed):
+    """Return square L and U of packed factors (..., m, n), the identity where there is no factor."""
+    from runtime import numpy as np
+    m, n = np.shape(packed)[-2:]
+    k = min(m, n)
+    tall, wide = np.tril(packed[..., :, :k], -1), np.triu(packed[..., :k, :])
+    free = [(0, 0)] * (np.ndim(packed) - 2)
+    l = np.pad(tall, free + [(0, 0), (0, m - k)]) + np.eye(m, dtype=packed.dtype)
+    rest = np.concatenate([np.zeros(k, packed.dtype), np.ones(n - k, packed.dtype)])
+    return l, np.pad(wide, free + [(0, n - k), (0, 0)]) + np.expand_dims(rest, 0) * np.eye(n, dtype=packed.dtype)
+
+
+def moved_lu(a_dot, out):
+    """Return the tangents of packed factors; the exchanges of rows are constant."""
+    from runtime import numpy as np
+    from runtime.zero import ZERO
+    l, u = whole_factors(out[0])
+    rows = np.take_along_axis(a_dot, np.expand_dims(out[2], -1), -2)
+    inner = np.matrix_transpose(solve_triangular(u, np.matrix_transpose(solve_triangular(l, rows, True, False, True)), False, True))
+    return l @ np.tril(inner, -1) + np.triu(inner) @ u, ZERO, ZERO
+
+
+def unlu(d, out):
+    """Return the cotangent of matrices from that of their packed factors."""
+    from runtime import numpy as np
+    from runtime.cotangent import instantiate
+    l, u = whole_factors(out[0])
+    d_packed = instantiate(d, like=out)[0]
+    inner = np.tril(np.matrix_transpose(l) @ d_packed, -1) + np.triu(d_packed @ np.matrix_transpose(u))
+    half = np.matrix_transpose(solve_triangular(u, np.matrix_transpose(inner), False))
+    rows = solve_triangular(l, half, True, True, True)
+    return np.take_along_axis(rows, np.expand_dims(np.argsort(out[2], axis=-1), -1), -2)
 
 
 def solve_system_batched(a, b, over=()):

@@ -12,8 +12,9 @@ INT = numpy.dtype("int32")
 PREFIX = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 
 
-def _lapack(block, name, operands, results, config="", matrices=()):
-    """Call a LAPACK routine on stacks; ``matrices`` are the positions of the results that are matrices (column-major)."""
+def _lapack(block, name, operands, results, config="", matrices=(), given=(0,)):
+    """Call a LAPACK routine on stacks; ``matrices`` and ``given`` are the positions of the results and of the operands that are
+    matrices (column-major)."""
     if default_backend() not in ("cpu",):
         raise NotImplementedError(f"{name} runs on the CPU only; move its operand there, or compute it before device_put")
 
@@ -26,7 +27,7 @@ def _lapack(block, name, operands, results, config="", matrices=()):
     return block.op("custom_call", operands, results, {
         "call_target_name": f'"lapack_{PREFIX[dtype.name]}{name}_ffi"', "api_version": "4 : i32",
         "backend_config": "{" + config + "}",
-        "operand_layouts": "[" + ", ".join([layout(v.aval, i == 0) for i, v in enumerate(operands)]) + "]",
+        "operand_layouts": "[" + ", ".join([layout(v.aval, i in given) for i, v in enumerate(operands)]) + "]",
         "result_layouts": "[" + ", ".join([layout(of, i in matrices) for i, of in enumerate(results)]) + "]"})
 
 
