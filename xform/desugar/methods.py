@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import calls
+from xform.desugar import calls, mutations
 from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
@@ -87,6 +87,8 @@ def mutation(lowering, value, node):
     if function.attr not in MUTATIONS:
         return False
     base = function.value
+    if mutations.change(lowering, base, function.attr, value.args, value.keywords, node) is not mutations.UNKNOWN:
+        return True
     if not isinstance(base, gast.Name):
         if isinstance(base, gast.Subscript):
             from xform.desugar.targets import store_to

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import objects
+from xform.desugar import mutations, objects
 from xform.errors import refuse
 from xform.resolve import Instance
 from xform.syntax import assign, at, call, clone, name
@@ -83,6 +83,8 @@ def set_element(lowering, target, value, node):
     if isinstance(base, gast.Attribute):
         refuse(target, lowering.unit, "assigning into an attribute's value is not supported in a transformed function",
                "Take it into a local variable first.")
+    if mutations.store_item(lowering, base, target.slice, value, node):
+        return
     index = index_value(lowering, target.slice, node)
     old = lowering.atom(base)
     new = lowering.temp(getattr(base, "id", "item")) if not isinstance(base, gast.Name) else None

@@ -22,6 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
+from xform.desugar import mutations
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -41,6 +42,13 @@ def known_call(lowering, node):
 
 
 def _known_call(lowering, node):
+    if isinstance(node.func, gast.Attribute) and node.func.attr in mutations.CHANGES:
+        found = mutations.change(lowering, node.func.value, node.func.attr, node.args, node.keywords, node)
+        if isinstance(found, gast.AST):
+            lowering.__dict__.setdefault("lowered", {})[id(node)] = found, node
+            return None
+        if found is not mutations.UNKNOWN:
+            return found
     callee = lowering.known(node.func)
     if callee is None:
         return None
