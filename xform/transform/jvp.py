@@ -149,8 +149,12 @@ class _Forward:
         if isinstance(node, gast.Dict):
             node.values = [self.dot(v) for v in node.values]
             return node
-        node.elts = [at(gast.Starred(call("rt.spread_dot", [e.value, self.dot(e.value)], node=statement), gast.Load()), e)
-                     if isinstance(e, gast.Starred) else self.dot(e) for e in node.elts]
+        for place, item in enumerate(node.elts):
+            if isinstance(item, gast.Starred):
+                parts = call("rt.parts", [self.dot(item.value), call("len", [item.value], node=statement)], node=statement)
+                node.elts[place] = at(gast.Starred(parts, gast.Load()), item)
+            else:
+                node.elts[place] = self.dot(item)
         return node
 
     def rule(self, operation, variable, statement):

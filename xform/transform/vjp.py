@@ -309,14 +309,20 @@ class Backward:
 
     def packing(self, operation, cotangent, nonzero, made, statement):
         keys = operation.node.keys if isinstance(operation.node, gast.Dict) else None
+        stars = [i for i, item in enumerate(operation.items) if isinstance(item, gast.Starred)]
+        if len(stars) > 1 and any(self.is_active(operation.items[i].value) for i in stars):
+            from xform.errors import refuse
+            refuse(statement, self.unit, "cannot differentiate a display that spreads several sequences with *",
+                   "Add them one after the other with extend.")
+        count = len(operation.items)
         for index, item in enumerate(operation.items):
             if isinstance(item, gast.Starred):
-                if self.is_active(item.value):
-                    from xform.errors import refuse
-                    refuse(item, self.unit, "cannot differentiate a display that spreads an active sequence with *",
-                           "Build the list with append or a comprehension.")
+                behind = const(index + 1 - count, statement) if index + 1 < count else None
+                part = at(gast.Subscript(clone(cotangent), gast.Slice(const(index, statement), behind, None), gast.Load()), statement)
+                self.contribute(item.value, call("rt.restore", [part], {"like": clone(item.value)}, statement), nonzero, made, statement)
                 continue
-            key = keys[index] if keys else const(index, statement)
+            place = index if not stars or index < stars[0] else index - count   # what stands behind the * counts from the end
+            key = keys[index] if keys else const(place, statement)
             part = at(gast.Subscript(clone(cotangent), clone(key), gast.Load()), statement)
             self.contribute(item, part, nonzero, made, statement)
 

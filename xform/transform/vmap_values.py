@@ -33,6 +33,15 @@ def value(run, node, statement, made):
             run.births[target] = run.births.get(operation.atom.id)
         return node, flags[0]
     if isinstance(operation, Pack):
+        if isinstance(node, (gast.Tuple, gast.List)) and any(isinstance(e, gast.Starred) for e in node.elts):
+            if not any(is_batched(f) for f in flags):
+                return node, False
+            for i, item in enumerate(node.elts):    # how many items there are is not known: all are batched
+                if isinstance(item, gast.Starred):
+                    item.value = run.coerced(item.value, True, statement)
+                else:
+                    node.elts[i] = run.coerced(item, True, statement)
+            return node, True if isinstance(node, gast.Tuple) else (LIST, True)
         if isinstance(node, gast.Tuple):
             run.ranks.add(target, tuple(run.ranks.of(a) for a in atoms))
             run.constants[target] = tuple([constant(run, a) for a in atoms])
@@ -44,8 +53,7 @@ def value(run, node, statement, made):
             for f in flags:
                 element = join(element, f)
             for i, item in enumerate(node.elts):
-                if not isinstance(item, gast.Starred):
-                    node.elts[i] = run.coerced(item, element, statement)
+                node.elts[i] = run.coerced(item, element, statement)
             return node, (LIST, element) if element is BOTTOM or is_batched(element) else False
         if any(is_batched(f) for f in flags):
             node.values = [run.coerced(v, True, statement) for v in node.values]
