@@ -385,6 +385,10 @@ class Array:
             return _library().transpose(self)
         return _library().transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
+    def compress(self, condition, axis=None, *, out=None, size=None, fill_value=0) -> Array:
+        """Return the slices along an axis for which a condition holds; see numpy.compress."""
+        return (_numpy or _library()).compress(condition, self, axis, size=size, fill_value=fill_value)
+
     def view(self, dtype=None, type=None) -> Array:
         """Return the same bytes read as another dtype of the same size."""
         from runtime import lax
@@ -401,7 +405,7 @@ _COMPARISONS = {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equa
                 "ge": "greater_equal"}
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "invert"}
 _METHODS = (
-    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "compress", "conj", "conjugate",
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "choose", "clip", "conj", "conjugate",
     "cumprod", "cumsum", "diagonal", "dot", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel", "repeat", "round",
     "searchsorted", "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var")
 

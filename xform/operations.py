@@ -185,6 +185,9 @@ def _bind(unit, node, keywords):
             else:
                 assert not rest, f"arguments for *{param.name} of {unit.name} are not packed"
                 made.append(gast.Tuple([], gast.Load()))
+        elif param.kind is param.VAR_KEYWORD:
+            rest = bound.arguments.get(param.name, {})
+            made.append(gast.Dict([const(k) for k in rest], list(rest.values())))
         elif param.name in bound.arguments:
             made.append(bound.arguments[param.name])
         else:

@@ -13,6 +13,8 @@ from runtime.numpy.manipulation import *
 from runtime.numpy.math import *
 from runtime.numpy.order import *
 from runtime.numpy.packing import *
+from runtime.numpy.padding import *
+from runtime.numpy.pieces import *
 from runtime.numpy.signal import *
 from runtime.numpy.types import *
 from runtime.numpy.ufunc import equip_all as _equip_all

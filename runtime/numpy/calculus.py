@@ -9,6 +9,8 @@ from runtime.array import ConcretizationError
 from runtime.numpy.signal import convolve
 from runtime.op import op as _op
 from runtime.ops.axes import axis_index, axis_tuple
+from runtime.ops.kernel import about_types, inexact
+from runtime.types import result_type
 
 
 # ---- differences, integrals, interpolation ----
@@ -132,8 +134,22 @@ def polyval(p, x, *, unroll=16):
 def polyadd(a1, a2):
     """Return the sum of two polynomials."""
     from runtime import numpy as np
-    size = max(np.shape(a1)[0], np.shape(a2)[0])
-    return np.pad(a1, (size - np.shape(a1)[0], 0)) + np.pad(a2, (size - np.shape(a2)[0], 0))
+    a1, a2 = np.asarray(a1), np.asarray(a2)
+    if a1.shape[0] >= a2.shape[0]:
+        return np.concatenate([np.astype(a1[:a1.shape[0] - a2.shape[0]], dtype_of_both(a1, a2)), a1[a1.shape[0] - a2.shape[0]:] + a2])
+    return np.concatenate([np.astype(a2[:a2.shape[0] - a1.shape[0]], dtype_of_both(a1, a2)), a1 + a2[a2.shape[0] - a1.shape[0]:]])
+
+
+@about_types
+def dtype_of_both(a, b):
+    """Return the dtype of sums of two arrays."""
+    return result_type(a, b)
+
+
+@about_types
+def float_dtype(*arrays):
+    """Return the floating or complex dtype in which arrays are computed with."""
+    return inexact(result_type(*arrays))
 
 
 def polysub(a1, a2):
@@ -142,8 +158,11 @@ def polysub(a1, a2):
 
 
 def polymul(a1, a2, *, trim_leading_zeros=False):
-    """Return the product of two polynomials."""
-    return convolve(a1, a2)
+    """Return the product of two polynomials; ``trim_leading_zeros`` of both first, which needs concrete values."""
+    from runtime import numpy as np
+    a1, a2 = np.astype(a1, float_dtype(a1, a2)), np.astype(a2, float_dtype(a1, a2))
+    first, second = leading_zeros(a1, trim_leading_zeros), leading_zeros(a2, trim_leading_zeros)
+    return convolve(a1[min(first, a1.shape[0] - 1):], a2[min(second, a2.shape[0] - 1):])
 
 
 def polydiv(u, v, *, trim_leading_zeros=False):
@@ -152,7 +171,7 @@ def polydiv(u, v, *, trim_leading_zeros=False):
     The remainder keeps u's length unless ``trim_leading_zeros``, which needs concrete values.
     """
     from runtime import numpy as np
-    u, v = np.atleast_1d(u) * 1.0, np.atleast_1d(v) * 1.0
+    u, v = np.astype(np.atleast_1d(u), float_dtype(u, v)), np.astype(np.atleast_1d(v), float_dtype(u, v))
     n, m = u.shape[0], v.shape[0]
     terms = []
     rest = u
@@ -166,7 +185,7 @@ def polydiv(u, v, *, trim_leading_zeros=False):
 
 def _leading_zeros_batched(p, trim, over=()):
     if trim:
-        raise ConcretizationError("polydiv: trim_leading_zeros=True gives remainders of different lengths; it cannot be batched")
+        raise ConcretizationError("trim_leading_zeros=True gives polynomials of different lengths; it cannot be batched")
     return 0
 
 
@@ -216,6 +235,7 @@ def companion_roots(p):
 def polyder(p, m=1):
     """Return the m-th derivative of a polynomial."""
     from runtime import numpy as np
+    p = np.astype(p, float_dtype(p))
     for _ in range(m):
         p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
     return p
@@ -231,26 +251,48 @@ def polyint(p, m=1, k=None):
 
 
 def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
-    """Return the coefficients, highest power first, of the least-squares polynomial of some degree through points."""
+    """Return the coefficients, highest power first, of the least-squares polynomial of some degree through points.
+
+    full: return (coefficients, residuals, rank, singular values, rcond) instead.
+    cov: return (coefficients, their covariance) instead; "unscaled" leaves the variance of the residuals out.
+    """
     from runtime import numpy as np
-    matrix = np.vander(np.asarray(x) * 1.0, deg + 1)
-    target = np.asarray(y) * 1.0
+    x = np.astype(x, float_dtype(x))
+    if rcond is None:
+        rcond = x.shape[0] * np.finfo(x.dtype).eps
+    matrix = np.vander(x, deg + 1)
+    target = np.astype(y, float_dtype(y))
     if w is not None:
         matrix = matrix * np.expand_dims(w, 1)
         target = target * (w if np.ndim(target) == 1 else np.expand_dims(w, 1))
     scale = np.sqrt(np.sum(matrix * matrix, 0))
-    found = np.linalg.lstsq(matrix / scale, target)[0]
-    return found / (scale if np.ndim(found) == 1 else np.expand_dims(scale, 1))
+    found, residuals, rank, values = np.linalg.lstsq(matrix / scale, target, rcond)
+    found = found / (scale if np.ndim(found) == 1 else np.expand_dims(scale, 1))
+    if full:
+        return found, residuals, rank, values, np.asarray(rcond)
+    if not cov:
+        return found
+    base = np.linalg.inv(np.dot(np.transpose(matrix), matrix) / np.outer(scale, scale)) / np.outer(scale, scale)
+    if cov == "unscaled":
+        factor = 1
+    else:
+        if x.shape[0] <= deg + 1:
+            raise ValueError(f"polyfit: the covariance needs more than {deg + 1} points for degree {deg}, got {x.shape[0]}")
+        factor = residuals / (x.shape[0] - deg - 1)
+    return found, base * factor if np.ndim(found) == 1 else np.expand_dims(base, -1) * factor
 
 
 def poly(seq_of_zeros):
     """Return the polynomial with the given roots (the eigenvalues, for a matrix)."""
     from runtime import numpy as np
-    roots = np.linalg.eigvals(seq_of_zeros) if np.ndim(seq_of_zeros) == 2 else seq_of_zeros
+    given = np.atleast_1d(seq_of_zeros)
+    given = np.astype(given, float_dtype(given))
+    roots = np.linalg.eigvals(given) if given.ndim == 2 else given
     p = np.ones(1, roots.dtype)
-    for i in range(np.shape(roots)[0]):
+    for i in range(roots.shape[0]):
         p = np.pad(p, (0, 1)) - roots[i] * np.pad(p, (1, 0))
     return p
+
 
 __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
     value, "__module__", None) == __name__]

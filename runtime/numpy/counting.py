@@ -36,7 +36,7 @@ def digitize(x, bins, right=False, *, method=None):
     from runtime import numpy as np
     side = "left" if right else "right"
     rising = np.searchsorted(bins, x, side=side)
-    falling = np.shape(bins)[0] - np.searchsorted(np.flip(bins), x, side="right" if right else "left")
+    falling = np.shape(bins)[0] - np.searchsorted(np.flip(bins), x, side=side)
     return np.where(bins[-1] >= bins[0], rising, falling)
 
 

@@ -37,7 +37,7 @@ def dstack(tup, dtype=None):
 
 def column_stack(tup):
     """Return vectors as the columns of a matrix; matrices are joined along the second axis."""
-    arrays = [x if x.ndim > 1 else reshape(x, (-1, 1)) for x in tup]
+    arrays = [x if x.ndim > 1 else reshape(x, (-1, 1)) for x in [array(part) for part in tup]]
     return concatenate(arrays, 1)
 
 
@@ -139,84 +139,6 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
     return take(a, repeat_places(repeats, like_shape(a)[axis], total_repeat_length), axis)
 
 
-@op(constant=True, unbatched=True)
-def pad_widths(pad_width, ndim):
-    """Return (before, after) for each axis."""
-    if isinstance(pad_width, dict):
-        found = [(0, 0)] * ndim
-        for axis, width in pad_width.items():
-            found[axis_index(axis, ndim)] = tuple(width) if isinstance(width, (tuple, list)) else (width, width)
-        return tuple(found)
-    widths = numpy.broadcast_to(numpy.asarray(pad_width), (ndim, 2))
-    if kind(widths.dtype) not in "iu":
-        raise TypeError(f"pad: pad_width must be of integral type, got {pad_width!r}")
-    if (widths < 0).any():
-        raise ValueError("pad: index can't contain negative values")
-    return tuple([(int(a), int(b)) for a, b in widths])
-
-
-@op(constant=True, unbatched=True)
-def pad_places(size, before, after, mode, reflect_type="even"):
-    """Return the index array that pads an axis by repeating elements, as NumPy's pad mode does."""
-    return array(numpy.pad(numpy.arange(size), (before, after), mode))
-
-
-def pad(array, pad_width, mode="constant", constant_values=0, stat_length=None, end_values=0, reflect_type="even"):
-    """Return the array padded on both sides of every axis: by a constant, or by elements ("edge", "reflect", "symmetric",
-    "wrap"), or statistics ("maximum", "minimum", "mean") or a ramp ("linear_ramp").
-    """
-    shape = like_shape(array)
-    widths = pad_widths(pad_width, len(shape))
-    if mode == "constant" and is_number_like(constant_values):
-        return lax_pad(array, constant_values, tuple([(before, after, 0) for before, after in widths]))
-    if mode == "empty":
-        return lax_pad(array, 0, tuple([(before, after, 0) for before, after in widths]))
-    for axis in range(len(shape)):
-        before, after = widths[axis]
-        if before or after:
-            if mode in ("edge", "reflect", "symmetric", "wrap"):
-                array = take(array, pad_places(shape[axis], before, after, mode), axis)
-            else:
-                array = pad_axis(array, axis, before, after, mode, constant_values, end_values)
-    return array
-
-
-@about_types
-def is_number_like(x):
-    """Tell whether a padding value is one number for all sides."""
-    return like_shape(x) == ()
-
-
-def pad_axis(x, axis, before, after, mode, constant_values, end_values):
-    """Pad one axis by constants, a ramp or a statistic."""
-    from runtime import numpy as np
-    shape = x.shape
-    first, last = shape[:axis] + (before,) + shape[axis + 1:], shape[:axis] + (after,) + shape[axis + 1:]
-    if mode == "constant":
-        values = np.broadcast_to(np.asarray(constant_values), (x.ndim, 2))[axis]
-        left, right = np.full(first, values[0], x.dtype), np.full(last, values[1], x.dtype)
-    elif mode == "linear_ramp":
-        values = np.broadcast_to(np.asarray(end_values), (x.ndim, 2))[axis]
-        low = slice_in_dim(x, 0, 1, 1, axis)
-        high = slice_in_dim(x, shape[axis] - 1, shape[axis], 1, axis)
-        line = (1,) * axis + (-1,) + (1,) * (x.ndim - axis - 1)
-        up = np.reshape(np.arange(before), line) / max(before, 1)
-        down = np.reshape(np.arange(after - 1, -1, -1), line) / max(after, 1)
-        left, right = values[0] + (low - values[0]) * up, values[1] + (high - values[1]) * down
-    elif mode in ("maximum", "minimum", "mean"):
-        if mode == "maximum":
-            middle = np.max(x, axis, None, True)
-        elif mode == "minimum":
-            middle = np.min(x, axis, None, True)
-        else:
-            middle = np.mean(x, axis, None, None, True)
-        left, right = np.broadcast_to(middle, first), np.broadcast_to(middle, last)
-    else:
-        raise NotImplementedError(f"pad: mode {mode!r} is not supported; use 'constant', 'edge', 'reflect', 'symmetric', "
-                                  "'wrap', 'linear_ramp', 'maximum', 'minimum' or 'mean'")
-    return np.concatenate([np.astype(left, x.dtype), x, np.astype(right, x.dtype)], axis)
-
-
 # ---- diagonals and triangles ----
 
 @op(constant=True, unbatched=True)
@@ -308,8 +230,14 @@ def fill_diagonal(a, val, wrap=False, *, inplace=True):
     """Return a copy with the main diagonal set; ``inplace`` must be False, for arrays are immutable."""
     if inplace:
         raise NotImplementedError("fill_diagonal: arrays are immutable; pass inplace=False to get an updated copy")
-    places = diag_indices(min(like_shape(a)), a.ndim)
-    return a.at[places].set(val)
+    if wrap:
+        raise NotImplementedError("fill_diagonal: wrap=True is not implemented; use wrap=False")
+    length = min(like_shape(a))
+    if like_shape(val) != ():
+        flat = ravel(val)
+        val = take(flat, arange(length) % flat.shape[0], 0)
+    a = array(a)
+    return a.at[diag_indices(length, a.ndim)].set(val)
 
 
 def vander(x, N=None, increasing=False):
@@ -429,34 +357,6 @@ def delete(arr, obj, axis=None, *, assume_unique_indices=False):
     return take(arr, kept_places(arr.shape[axis], obj), axis)
 
 
-@op(constant=True, unbatched=True)
-def insert_places(size, obj, count):
-    """Return, for an axis joined with inserted values at its end, the order that puts these in their places."""
-    obj = numpy.asarray(obj)
-    places = numpy.insert(numpy.arange(size), obj.item() if obj.size == 1 else obj, numpy.arange(size, size + count))
-    return array(places)
-
-
-def insert(arr, obj, values, axis=None):
-    """Return the array with values inserted before given indices along an axis (of the flattened array by default)."""
-    from runtime import numpy as np
-    if axis is None:
-        arr = ravel(arr)
-        axis = 0
-    axis = axis_index(axis, arr.ndim)
-    values = np.asarray(values)
-    count = np.size(obj)
-    if np.ndim(obj) == 0 and values.ndim == arr.ndim:
-        count = values.shape[axis]
-    elif np.ndim(obj) == 0 and arr.ndim == 1:
-        values = np.ravel(values)
-        count = values.shape[0]
-    elif np.ndim(obj) == 0:
-        values = np.expand_dims(np.broadcast_to(values, arr.shape[:axis] + arr.shape[axis + 1:]), axis)
-    values = np.astype(np.broadcast_to(values, arr.shape[:axis] + (count,) + arr.shape[axis + 1:]), arr.dtype)
-    return take(concatenate([arr, values], axis), insert_places(arr.shape[axis], obj, count), axis)
-
-
 def resize(a, new_shape):
     """Return an array of another size, filled with repeated copies of this one."""
     from runtime import numpy as np
@@ -465,41 +365,6 @@ def resize(a, new_shape):
     flat = np.ravel(a)
     copies = -(-total // flat.shape[0])
     return np.reshape(np.tile(flat, copies)[:total], shape)
-
-
-def trim_zeros(filt, trim="fb"):
-    """Return a vector without its leading and trailing zeros; its values must be concrete."""
-    found = numpy.nonzero(numpy.asarray(filt))[0]
-    if not len(found):
-        return filt[:0]
-    return filt[found[0] if "f" in trim.lower() else 0:found[-1] + 1 if "b" in trim.lower() else None]
-
-
-def block(arrays):
-    """Return an array assembled from nested lists of blocks: the innermost lists are joined along the last axis."""
-    from runtime import numpy as np
-    depth = block_depth(arrays)
-    if depth == 0:
-        return np.asarray(arrays)
-    if depth == 1:
-        return join_blocks(arrays, 1, 1)
-    if depth == 2:
-        return join_blocks([join_blocks(row, 1, 2) for row in arrays], 2, 2)
-    raise NotImplementedError(f"block: lists nested {depth} deep are not supported; call block on the inner levels first")
-
-
-@about_types
-def block_depth(arrays):
-    """Return how deeply lists of blocks are nested."""
-    return 1 + max([block_depth(a) for a in arrays]) if isinstance(arrays, list) else 0
-
-
-def join_blocks(arrays, axis, depth):
-    """Join the blocks of one level of nesting along an axis counted from the end."""
-    from runtime import numpy as np
-    parts = [np.asarray(a) for a in arrays]
-    rank = max([depth] + [p.ndim for p in parts])
-    return np.concatenate([np.reshape(p, (1,) * (rank - p.ndim) + p.shape) for p in parts], -axis)
 
 
 def choose(a, choices, out=None, mode="raise"):
@@ -511,25 +376,6 @@ def choose(a, choices, out=None, mode="raise"):
     for number in range(count - 1):
         out = np.where(spots == number, choices[number], out)
     return out
-
-
-def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
-    """Return the slices along an axis for which a concrete condition holds."""
-    if axis is None:
-        a = ravel(a)
-        axis = 0
-    return take(a, compress_places(condition), axis)
-
-
-@op(constant=True, unbatched=True)
-def compress_places(condition):
-    """Return the places at which a condition holds."""
-    return array(numpy.nonzero(numpy.asarray(condition))[0])
-
-
-def extract(condition, arr, *, size=None, fill_value=0):
-    """Return the elements for which a concrete condition holds."""
-    return compress(ravel(condition), ravel(arr))
 
 
 def array_equal(a1, a2, equal_nan=False):
@@ -547,29 +393,6 @@ def array_equiv(a1, a2):
     """Return whether two arrays broadcast to equal elements."""
     from runtime import numpy as np
     return np.all(np.equal(a1, a2))
-
-
-def apply_along_axis(func1d, axis, arr, *args):
-    """Return the results of a function of a vector, for every vector along an axis."""
-    from runtime import numpy as np
-    rows = np.moveaxis(arr, axis, -1)
-    flat = np.reshape(rows, (-1, rows.shape[-1]))
-    results = [np.asarray(func1d(flat[i], *args)) for i in range(flat.shape[0])]
-    made = np.stack(results)
-    made = np.reshape(made, rows.shape[:-1] + made.shape[1:])
-    place = axis % arr.ndim
-    for k in range(made.ndim - rows.ndim + 1):
-        made = np.moveaxis(made, rows.ndim - 1 + k, place + k)
-    return made
-
-
-def apply_over_axes(func, a, axes):
-    """Return the result of applying a reduction over axes one after the other, keeping the number of axes."""
-    from runtime import numpy as np
-    for axis in axis_tuple(axes, a.ndim):
-        found = func(a, axis)
-        a = found if found.ndim == a.ndim else np.expand_dims(found, axis)
-    return a
 
 
 def fromfunction(function, shape, *, dtype=float):

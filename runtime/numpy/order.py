@@ -4,96 +4,131 @@ from __future__ import annotations
 from runtime.ops.axes import axis_tuple
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact
-from runtime.types import result_type
+from runtime.types import aval_of, result_type
+
+
+METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
 def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    """Return the q-th quantiles over axes, q between 0 and 1; ``method`` says how to choose between two elements."""
+    """Return the q-th quantiles over axes, q between 0 and 1; ``method`` says how to choose between two elements.
+
+    weights: of the elements, in the shape of ``a`` or of its reduced axes; for the method "inverted_cdf" alone.
+    """
+    return quantiles("quantile", a, q, axis, method, keepdims, weights, False)
+
+
+def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    """Return the q-th percentiles over axes, q between 0 and 100; see quantile."""
+    return quantiles("percentile", a, array(q) / 100.0, axis, method, keepdims, weights, False)
+
+
+def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    """Return the median over axes: the middle element, or the mean of the two in the middle."""
+    return quantiles("median", a, 0.5, axis, "midpoint", keepdims, None, False)
+
+
+def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    """Return the q-th quantiles over axes of the elements that are not NaN; see quantile."""
+    return quantiles("nanquantile", a, q, axis, method, keepdims, weights, True)
+
+
+def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
+    """Return the q-th percentiles over axes of the elements that are not NaN; see quantile."""
+    return quantiles("nanpercentile", a, array(q) / 100.0, axis, method, keepdims, weights, True)
+
+
+def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    """Return the median over axes of the elements that are not NaN."""
+    return quantiles("nanmedian", a, 0.5, axis, "midpoint", keepdims, None, True)
+
+
+def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan):
+    """Return what the functions above return: the quantiles in front of the axes that are left."""
     from runtime import numpy as np
+    check_quantile(name, a, axis, method, weights)
+    shares = weights
     a = np.astype(a, quantile_dtype(a, q))
     axes = axis_tuple(axis, a.ndim)
     rest = tuple([i for i in range(a.ndim) if i not in axes])
-    rows = np.reshape(np.transpose(a, rest + axes), tuple([a.shape[i] for i in rest]) + (-1,))
-    lost = np.any(np.isnan(rows), -1)
-    rows = np.sort(rows, -1)
-    count = rows.shape[-1]
+    lengths = tuple([a.shape[i] for i in rest])
+    rows = np.reshape(np.transpose(a, rest + axes), lengths + (-1,))
     q = np.astype(q, a.dtype)
     flat = np.reshape(q, (-1,))
-    spot = flat * (count - 1)
-    low = np.clip(np.floor(spot), 0, count - 1)
-    high = np.clip(np.ceil(spot), 0, count - 1)
-    weight = spot - low
-    below = np.take(rows, np.astype(low, np.int32), -1)
-    above = np.take(rows, np.astype(high, np.int32), -1)
-    if method == "linear":
-        found = below * (1 - weight) + above * weight
-    elif method == "lower":
-        found = below
-    elif method == "higher":
-        found = above
-    elif method == "midpoint":
-        found = (below + above) * 0.5
-    elif method == "nearest":
-        found = np.where(weight > 0.5, above, np.where((weight == 0.5) & (low % 2 == 1), above, below))
+    if method == "inverted_cdf":
+        if shares is None:
+            shares = np.ones(rows.shape, a.dtype)
+        elif np.shape(shares) == a.shape:
+            shares = np.reshape(np.transpose(shares, rest + axes), rows.shape)
+        else:
+            shares = np.broadcast_to(np.ravel(shares), rows.shape)
+        found = quantile_by_weight(rows, np.astype(shares, a.dtype), flat)
+    elif skip_nan:
+        count = np.expand_dims(np.sum(np.logical_not(np.isnan(rows)), -1), -1)
+        spot = flat * (count - 1)
+        rows = np.sort(rows, -1)
+        low = np.floor(spot)
+        below = np.take_along_axis(rows, np.astype(np.clip(low, 0, None), np.int32), -1)
+        above = np.take_along_axis(rows, np.astype(np.clip(np.ceil(spot), 0, None), np.int32), -1)
+        found = chosen_between(below, above, spot - low, method)
     else:
-        raise ValueError(f"quantile: method {method!r} is not supported; use linear, lower, higher, midpoint or nearest")
-    found = np.where(np.expand_dims(lost, -1), np.nan, found)
+        spot = flat * (rows.shape[-1] - 1)
+        sorted_rows = np.sort(rows, -1)
+        low = np.clip(np.floor(spot), 0, rows.shape[-1] - 1)
+        below = np.take(sorted_rows, np.astype(low, np.int32), -1)
+        above = np.take(sorted_rows, np.astype(np.clip(np.ceil(spot), 0, rows.shape[-1] - 1), np.int32), -1)
+        found = chosen_between(below, above, spot - low, method)
+    if not skip_nan:
+        found = np.where(np.expand_dims(np.any(np.isnan(rows), -1), -1), np.nan, found)
     found = np.moveaxis(found, -1, 0)
     if keepdims:
         found = np.reshape(found, found.shape[:1] + tuple([1 if i in axes else n for i, n in enumerate(a.shape)]))
     return np.reshape(found, q.shape + found.shape[1:])
+
+
+def chosen_between(below, above, weight, method):
+    """Return what a method makes of two neighbours, ``weight`` being how far the quantile is from the lower one."""
+    from runtime import numpy as np
+    if method == "linear":
+        return below * (1 - weight) + above * weight
+    if method == "lower":
+        return below
+    if method == "higher":
+        return above
+    if method == "midpoint":
+        return np.where(weight == 0, below, (below + above) * 0.5)
+    return np.where(weight > 0.5, above, below)
+
+
+def quantile_by_weight(rows, shares, q):
+    """Return the first elements, in order, up to which the weights make up the share q of their sum; NaN weighs nothing."""
+    from runtime import numpy as np
+    shares = np.where(np.isnan(rows), 0, shares)
+    order = np.argsort(rows, -1)
+    rows, shares = np.take_along_axis(rows, order, -1), np.cumsum(np.take_along_axis(shares, order, -1), -1)
+    reached = np.expand_dims(shares, -2) >= np.expand_dims(q, -1) * np.expand_dims(shares[..., -1:], -1)
+    return np.take_along_axis(rows, np.argmax(reached, -1), -1)
+
+
+@about_types
+def check_quantile(name, a, axis, method, weights):
+    """Refuse unknown methods, and weights where they have no meaning or do not fit."""
+    if method not in METHODS:
+        raise ValueError(f"{name}: method {method!r} is not supported; use {', '.join(METHODS)}")
+    if weights is None:
+        return True
+    if method != "inverted_cdf":
+        raise NotImplementedError(f"{name}: method {method!r} takes no weights; only 'inverted_cdf' does")
+    shape, given = aval_of(a).shape, aval_of(weights).shape
+    if given not in (shape, tuple([shape[i] for i in axis_tuple(axis, len(shape))])):
+        raise ValueError(f"{name}: weights of shape {given} must have the shape {shape} of the array or that of its reduced axes")
+    return True
 
 
 @about_types
 def quantile_dtype(a, q):
     """Return the floating dtype in which quantiles are computed."""
     return inexact(result_type(a, q))
-
-
-def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    """Return the q-th percentiles over axes, q between 0 and 100."""
-    return quantile(a, q / 100.0 if hasattr(q, "shape") or not isinstance(q, (list, tuple)) else array(q) / 100.0, axis, None,
-                    False, method, keepdims)
-
-
-def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
-    """Return the median over axes: the middle element, or the mean of the two in the middle."""
-    return quantile(a, 0.5, axis, None, False, "midpoint", keepdims)
-
-
-def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    """Return the q-th quantiles over axes of the elements that are not NaN (linear interpolation)."""
-    from runtime import numpy as np
-    a = np.astype(a, quantile_dtype(a, q))
-    axes = axis_tuple(axis, a.ndim)
-    rest = tuple([i for i in range(a.ndim) if i not in axes])
-    rows = np.reshape(np.transpose(a, rest + axes), tuple([a.shape[i] for i in rest]) + (-1,))
-    count = np.expand_dims(np.sum(np.logical_not(np.isnan(rows)), -1), -1)
-    rows = np.sort(rows, -1)
-    q = np.astype(q, a.dtype)
-    spot = np.reshape(q, (-1,)) * (count - 1)
-    low, high = np.floor(spot), np.ceil(spot)
-    weight = spot - low
-    below = np.take_along_axis(rows, np.astype(np.clip(low, 0, None), np.int32), -1)
-    above = np.take_along_axis(rows, np.astype(np.clip(high, 0, None), np.int32), -1)
-    if method == "midpoint":
-        found = (below + above) * 0.5
-    else:
-        found = below * (1 - weight) + above * weight
-    found = np.moveaxis(found, -1, 0)
-    if keepdims:
-        found = np.reshape(found, found.shape[:1] + tuple([1 if i in axes else n for i, n in enumerate(a.shape)]))
-    return np.reshape(found, q.shape + found.shape[1:])
-
-
-def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
-    """Return the q-th percentiles over axes of the elements that are not NaN."""
-    return nanquantile(a, array(q) / 100.0, axis, None, False, method, keepdims)
-
-
-def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
-    """Return the median over axes of the elements that are not NaN."""
-    return nanquantile(a, 0.5, axis, None, False, "midpoint", keepdims)
 
 
 def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None):

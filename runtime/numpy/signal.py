@@ -5,7 +5,8 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.create import array
-from runtime.types import canonical_dtype
+from runtime.ops.kernel import about_types, inexact
+from runtime.types import canonical_dtype, result_type
 
 
 # ---- products of vectors, signals ----
@@ -59,6 +60,7 @@ def _sliding(a, v, mode, name):
     from runtime import numpy as np
     if np.ndim(a) != 1 or np.ndim(v) != 1 or np.shape(a)[0] == 0 or np.shape(v)[0] == 0:
         raise ValueError(f"{name}: both inputs must be non-empty vectors, got shapes {np.shape(a)} and {np.shape(v)}")
+    a, v = np.astype(a, sliding_dtype(a, v)), np.astype(v, sliding_dtype(a, v))
     long, short = a, v
     if np.shape(a)[0] < np.shape(v)[0]:
         long, short = v, a
@@ -73,6 +75,12 @@ def _sliding(a, v, mode, name):
     if mode == "valid":
         return full[m - 1:n]
     raise ValueError(f"{name}: mode must be one of 'full', 'same' or 'valid', got {mode!r}")
+
+
+@about_types
+def sliding_dtype(a, v):
+    """Return the floating or complex dtype of a convolution."""
+    return inexact(result_type(a, v))
 
 
 @op(constant=True, unbatched=True)

@@ -1,11 +1,14 @@
 """Element types under NumPy's names, and questions about them."""
 from __future__ import annotations
 
+import math
+
 import ml_dtypes
 import numpy
 
 from runtime.array import Array
 from runtime.op import op
+from runtime.ops.axes import axis_tuple
 from runtime.ops.kernel import about_types
 from runtime.types import aval_of, broadcast_shapes, canonical_dtype, issubdtype, kind, promote_types, result_type
 
@@ -80,12 +83,16 @@ def ndim(a):
     return aval_of(_arrayed(a)).ndim
 
 
-@op(constant=True, batch=lambda a, axis=None, over=(): size(a, None if axis is None else axis % (ndim(a) - 1) + 1) // (
-    shape(a)[0] if axis is None else 1), unbatched=True)
+def _size_batched(a, axis=None, over=()):
+    lengths = aval_of(_arrayed(a)).shape[1:]
+    return math.prod(lengths) if axis is None else math.prod([lengths[i] for i in axis_tuple(axis, len(lengths))])
+
+
+@op(constant=True, batch=_size_batched, unbatched=True)
 def size(a, axis=None):
-    """Return the number of elements, of the whole array or along an axis."""
+    """Return the number of elements, of the whole array or along axes."""
     found = aval_of(_arrayed(a))
-    return found.size if axis is None else found.shape[axis]
+    return found.size if axis is None else math.prod([found.shape[i] for i in axis_tuple(axis, found.ndim)])
 
 
 def _arrayed(a):

@@ -1,6 +1,7 @@
 """Functions that make arrays: from Python values, filled with a value, ranges and identity matrices."""
 from __future__ import annotations
 
+import array as buffers
 import math
 import operator
 
@@ -228,6 +229,10 @@ def _array(object, dtype):
     if not isinstance(object, (list, tuple, Array)) and staged_records(object):
         made = stack_records(object)
         return made if dtype is None else cast(made, dtype)
+    if isinstance(object, range):
+        object = list(object)
+    elif isinstance(object, (memoryview, bytearray, buffers.array)):
+        object = numpy.asarray(object)
     if isinstance(object, (list, tuple)):
         if any([isinstance(leaf, Array) for leaf in _leaves(object)]):
             from runtime.ops.joining import stack

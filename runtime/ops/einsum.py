@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import string
 import math
 
 import numpy
@@ -224,11 +225,27 @@ def _pair_plan(subscripts, first, second):
     return before[0], before[1], contraction
 
 
+@op(constant=True, unbatched=True)
+def lettered(terms, out):
+    """Return the subscripts, in letters, that lists of numbers and Ellipsis state; ``out`` may be None."""
+    letters = string.ascii_lowercase + string.ascii_uppercase
+
+    def term(numbers):
+        return "".join(["..." if n is Ellipsis else letters[n] for n in numbers])
+    return ",".join(map(term, terms)) + ("" if out is None else "->" + term(out))
+
+
 def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, preferred_element_type=None):
     """Return the sum of products of the operands that ``subscripts`` states, as "ij,jk->ik".
 
+    Operands and lists of numbers in turn (``einsum(a, [0, 1], b, [1, 2], [0, 2])``) say the same without letters.
     ValueError when the subscripts do not fit the operands.
     """
+    if not isinstance(subscripts, str):
+        count = (len(operands) + 1) // 2
+        spec = lettered(operands[0:2 * count:2], operands[-1] if len(operands) % 2 == 0 else None)
+        operands = (subscripts, *operands[1:2 * count - 1:2])
+        subscripts = spec
     if len(operands) == 1:
         return rearranged(operands[0], single_spec(subscripts, like_shape(operands[0])))
     if len(operands) == 2:
@@ -249,4 +266,5 @@ def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, 
 def einsum_path(subscripts, *operands, optimize="auto"):
     """Return NumPy's plan of an einsum and its description."""
     shapes = [numpy.broadcast_to(numpy.float32(0), like_shape(x)) for x in operands]
-    return numpy.einsum_path(subscripts, *shapes, optimize="greedy" if optimize == "auto" else optimize)
+    path, described = numpy.einsum_path(subscripts, *shapes, optimize="greedy" if optimize == "auto" else optimize)
+    return path[1:], described

@@ -5,7 +5,7 @@ from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.kernel import about_types, inexact, real_dtype
 from runtime.ops.reduce import chosen, count_elements
-from runtime.types import aval_of, kind
+from runtime.types import aval_of, kind, result_type
 
 
 @op(constant=True, unbatched=True)
@@ -65,6 +65,12 @@ def count_nonzero(a, axis=None, keepdims=False):
     return np.sum(np.not_equal(a, 0), axis, None, None, keepdims)
 
 
+@about_types
+def averaging_dtype(a, weights):
+    """Return the floating or complex dtype of a weighted mean."""
+    return inexact(result_type(a, weights))
+
+
 def average(a, axis=None, weights=None, returned=False, keepdims=False):
     """Return the weighted mean over axes; with ``returned``, also the sum of the weights."""
     from runtime import numpy as np
@@ -76,7 +82,7 @@ def average(a, axis=None, weights=None, returned=False, keepdims=False):
     w = weights
     if w.ndim != a.ndim:
         w = np.reshape(w, tuple([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)]))
-    w = np.broadcast_to(w, a.shape)
+    w = np.astype(np.broadcast_to(w, a.shape), averaging_dtype(a, weights))
     total = np.sum(w, axis, None, None, keepdims)
     out = np.sum(a * w, axis, None, None, keepdims) / total
     if returned:

@@ -32,8 +32,8 @@ def take_batched(a, indices, axis=None, out=None, mode=None, unique_indices=Fals
     from runtime import numpy as np
     if "indices" not in over:
         if axis is None:
-            return np.take(np.reshape(a, (a.shape[0], -1)), indices, 1, None, mode)
-        return np.take(a, indices, inner_axis(axis, a.ndim), None, mode)
+            return np.take(np.reshape(a, (a.shape[0], -1)), indices, 1, None, mode, fill_value=fill_value)
+        return np.take(a, indices, inner_axis(axis, a.ndim), None, mode, fill_value=fill_value)
     if axis is None:
         a = np.reshape(a, (a.shape[0], -1) if "a" in over else (-1,))
     place = take_axis(axis, a.ndim - ("a" in over))
@@ -42,7 +42,8 @@ def take_batched(a, indices, axis=None, out=None, mode=None, unique_indices=Fals
     if taken_mode(mode) in ("fill", "zero"):
         good = np.reshape(spots >= 0, spots.shape[:1] + (1,) * place + spots.shape[1:] + (1,) * (
             found.ndim - 1 - place - (spots.ndim - 1)))
-        found = np.where(good, found, lowering.filler(found.dtype) if taken_mode(mode) == "fill" else 0)
+        outside = fill_value if fill_value is not None else lowering.filler(found.dtype)
+        found = np.where(good, found, np.astype(outside, found.dtype) if taken_mode(mode) == "fill" else 0)
     return found
 
 
@@ -100,6 +101,12 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
         raise ValueError("take: cannot take from an axis of size 0")
     if mode == "wrap":
         indices, mode = bounded(indices, a.shape[axis], "wrap"), None
+    if fill_value is not None and mode in (None, "fill"):
+        taken = lowering.gather(a, indices, dims=(axis,), place=axis, lead=0, mode=mode)
+        inside = (indices >= -a.shape[axis]) & (indices < a.shape[axis])
+        from runtime.ops.binary import where
+        inside = reshape(inside, inside.shape + (1,) * (a.ndim - axis - 1))
+        return cast(where(inside, taken, fill_value), a.dtype)
     return lowering.gather(a, indices, dims=(axis,), place=axis, lead=0, mode=mode)
 
 
