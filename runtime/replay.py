@@ -11,7 +11,7 @@ import numpy as np
 
 from runtime.array import Array
 from runtime.config import config
-from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, variable_names
+from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, truth, variable_names
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
 from runtime.sequence import INDEX, Replayable, index_value, row, write_row
@@ -62,25 +62,33 @@ def _either(block: Block, test: Value, yes, no, types) -> list[Value]:
     return block.op("if", [test], types, regions=[one, two])
 
 
-def _keep(block: Block, slots: list[Value], stride: Value, turn: Value, values: list[Value]) -> list[Value]:
-    """Emit the checkpoint of one turn: return the slots and the stride after it."""
-    types, count = [s.aval for s in slots] + [INDEX], slots[0].aval.shape[0]
+def _write(block: Block, slots: list[Value], turn: Value, stride: Value, values: list[Value]) -> list[Value]:
+    """Write the variables of a turn to their place if it is a multiple of the stride, else to the spare row at the end.
+
+    Without a branch: one that passes the slots on unchanged would copy them at every turn.
+    """
     place = _over(block, turn, stride)
     due = block.compare("EQ", _times(block, place, stride), turn)
+    where = block.op("select", [due, place, _number(block, _rows(slots))], INDEX)
+    return [write_row(block, s, where, v) for s, v in zip(slots, values)]
 
-    def save(region):
-        full = region.compare("EQ", place, _number(region, count))
 
-        def thin(inner):
-            halved = [inner.op("slice", [s], s.aval.with_shape((count // 2, *s.aval.shape[1:])), {
-                "start_indices": (0,) * s.aval.ndim, "limit_indices": s.aval.shape,
-                "strides": (2,) + (1,) * (s.aval.ndim - 1)}) for s in slots]
-            return [inner.op("concatenate", [h, h], s.aval, {"dimension": 0}) for h, s in zip(halved, slots)] + [
-                _sum(inner, stride, stride)]
-        *thinned, wider = _either(region, full, thin, lambda inner: [*slots, stride], types)
-        where = _over(region, turn, wider)
-        return [write_row(region, s, where, v) for s, v in zip(thinned, values)] + [wider]
-    return _either(block, due, save, lambda region: [*slots, stride], types)
+def _rows(slots) -> int:
+    """The number of checkpoints that slots hold, the spare row not counted."""
+    return slots[0].aval.shape[0] - 1
+
+
+def _thin(block: Block, slots: list[Value], stride: Value) -> list[Value]:
+    """Keep every other checkpoint; return the slots and the wider stride."""
+    made = []
+    for s in slots:
+        count, rest = s.aval.shape[0] - 1, s.aval.shape[1:]
+        halved = block.op("slice", [s], s.aval.with_shape((count // 2, *rest)), {
+            "start_indices": (0,) * s.aval.ndim, "limit_indices": (count, *rest), "strides": (2,) + (1,) * len(rest)})
+        spare = block.op("slice", [s], s.aval.with_shape((1, *rest)), {
+            "start_indices": (0,) * s.aval.ndim, "limit_indices": (1, *rest), "strides": (1,) * s.aval.ndim})
+        made.append(block.op("concatenate", [halved, halved, spare], s.aval, {"dimension": 0}))
+    return [*made, _sum(block, stride, stride)]
 
 
 class _Source:
@@ -94,7 +102,7 @@ class _Source:
 class Replayed(Replayable):
     """The records of a staged while loop, recomputed from checkpoints when a loop inside the same trace runs over them.
 
-    slots: the loop variables' checkpoints, [config.loop_checkpoints, ...] each. total: the number of turns. stride: turns between checkpoints.
+    slots: the loop variables' checkpoints, [config.loop_checkpoints + 1, ...] each. total: the number of turns. stride: turns between checkpoints.
     outer: what the values of enclosing blocks that the body uses are here and now.
     """
     __slots__ = ("slots", "total", "stride", "outer", "source", "which", "backwards")
@@ -152,10 +160,58 @@ class Replayed(Replayable):
     def _run_backwards(self, loop, init):
         outer = tracing.block
         total, stride = index_value(outer, self.total), index_value(outer, self.stride)
-        count = self.slots[0].aval.shape[0]
+        slots = [lift_array(outer, s) for s in self.slots]
+        count = _rows(slots)
         fine = _over(outer, _sum(outer, stride, _number(outer, count - 1)), _number(outer, count))
         last = _minus(outer, total, _number(outer, 1))
-        slots = [lift_array(outer, s) for s in self.slots]
+        run = self._backwards_recorded if loop.collect else self._backwards
+        return run(loop, init, Array(last), stride, fine, slots)
+
+    def _stretch(self, region: Block, here: Value, offset: Value, fine: Value, slots: list[Value]) -> list[Value]:
+        """Emit the run of a stretch from its checkpoint to the turn at ``offset``, keeping every ``fine``-th turn."""
+        begin = [row(region, s, here) for s in slots]
+
+        def step(inner, state):
+            u, values, kept = state[0], state[1:1 + len(begin)], state[1 + len(begin):]
+            kept = _write(inner, kept, u, fine, values)
+            return [_sum(inner, u, _number(inner, 1)), *self._turn(inner, values)[0], *kept]
+        end = _loop(region, [_number(region, 0), *begin, *[region.zeros(s.aval) for s in slots]],
+                    lambda inner, state: inner.compare("LE", state[0], offset), step)
+        return end[1 + len(begin):]
+
+    def _record(self, block: Block, near: list[Value], offset: Value, fine: Value):
+        """Emit the turn at ``offset`` of a stretch from the nearest of its checkpoints; return its record."""
+        place = _over(block, offset, fine)
+        values = self._advance(block, [row(block, k, place) for k in near], _minus(block, offset, _times(block, place, fine)))
+        return self._turn(block, values)[1]
+
+    def _backwards(self, loop, init, last, stride, fine, slots):
+        """Two loops: over the stretches, and over the turns of each. Each stretch is run once."""
+        def more(turn, least, carry):
+            block = tracing.block
+            return Array(loop.unless_ended(block, block.compare("GE", index_value(block, turn), least), carry))
+
+        def stretch(turn, *carry):
+            block = tracing.block
+            now, pace, near_pace = index_value(block, turn), lift(block, stride), lift(block, fine)
+            here = _over(block, now, pace)
+            first = _times(block, here, pace)
+            near = self._stretch(block, here, _minus(block, now, first), near_pace, [lift(block, s) for s in slots])
+
+            def body(turn, *carry):
+                inner = tracing.block
+                now = index_value(inner, turn)
+                offset = _minus(inner, now, lift(inner, first))
+                record = self._record(inner, [lift(inner, k) for k in near], offset, lift(inner, near_pace))
+                out, _ = loop.turn(record, carry)
+                return (Array(_minus(inner, now, _number(inner, 1))), *out)
+            after, _ = _stage(lambda turn, *carry: more(turn, lift(tracing.block, first), carry), body, (turn, *carry), 0)
+            return after
+        return _finish(loop, 1, lambda turn, *carry: more(turn, _number(tracing.block, 0), carry), stretch, (last, *init))
+
+    def _backwards_recorded(self, loop, init, last, stride, fine, slots):
+        """One loop, whose turns can be run again in their turn: a stretch is run where its last turn comes up."""
+        outer = tracing.block
         types = [s.aval for s in slots]
         empty = tuple(Array(outer.zeros(of)) for of in types)
 
@@ -171,31 +227,14 @@ class Replayed(Replayable):
             pace, near_pace, coarse = lift(block, stride), lift(block, fine), [lift(block, s) for s in slots]
             here = _over(block, now, pace)
             offset = _minus(block, now, _times(block, here, pace))
-
-            def refill(region):
-                """Run the stretch from its checkpoint, keeping every ``fine``-th turn."""
-                begin = [row(region, s, here) for s in coarse]
-
-                def step(inner, state):
-                    u, values, kept = state[0], state[1:1 + len(begin)], state[1 + len(begin):]
-                    place = _over(inner, u, near_pace)
-                    due = inner.compare("EQ", _times(inner, place, near_pace), u)
-                    kept = _either(inner, due, lambda r: [write_row(r, k, place, v) for k, v in zip(kept, values)],
-                                   lambda r: list(kept), types)
-                    return [_sum(inner, u, _number(inner, 1)), *self._turn(inner, values)[0], *kept]
-                end = _loop(region, [_number(region, 0), *begin, *[region.zeros(of) for of in types]],
-                            lambda inner, state: inner.compare("LE", state[0], offset), step)
-                return end[1 + len(begin):]
             moved = block.compare("NE", here, index_value(block, stretch))
-            kept = _either(block, moved, refill, lambda region: [lift_array(region, k) for k in near], types)
-            place = _over(block, offset, near_pace)
-            values = self._advance(block, [row(block, k, place) for k in kept],
-                                   _minus(block, offset, _times(block, place, near_pace)))
-            _, record = self._turn(block, values)
+            kept = _either(block, moved, lambda region: self._stretch(region, here, offset, near_pace, coarse),
+                           lambda region: [lift_array(region, k) for k in near], types)
+            record = self._record(block, kept, offset, near_pace)
             out, records = loop.turn(record, carry)
             before = _minus(block, now, _number(block, 1))
             return (Array(before), Array(here), tuple(map(Array, kept)), *out, *records)
-        return _finish(loop, 3, test, body, (Array(last), Array(_number(outer, -1)), empty, *init))
+        return _finish(loop, 3, test, body, (last, Array(_number(outer, -1)), empty, *init))
 
 
 def _finish(loop, internal: int, test, body, init):
@@ -243,18 +282,33 @@ def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Rep
         return carry.with_values(results), []
     variables = list(region.args)
     types = carry.initial_types()
-    kept = [of.with_shape((config.loop_checkpoints, *of.shape)) for of in types]
+    budget = config.loop_checkpoints
+    kept = [of.with_shape((budget + 1, *of.shape)) for of in types]
+    every = [*types, INDEX, INDEX, *kept]
     with into(region):
         values = carry.returned(region, out)
         turn, stride = region.argument(INDEX), region.argument(INDEX)
-        slots = [region.argument(of) for of in kept]
-        *after, wider = _keep(region, slots, stride, turn, variables)
-        region.ret([*values, _sum(region, turn, _number(region, 1)), wider, *after])
+        slots = _write(region, [region.argument(of) for of in kept], turn, stride, variables)
+        region.ret([*values, _sum(region, turn, _number(region, 1)), stride, *slots])
+    # a loop of loops: the inner one fills the slots, the outer one thins them out
+    filling = block.region(every)
+    with into(filling):
+        check = filling.region(every)
+        with into(check):
+            goes_on = truth(check, test(*carry.with_values(check.args[:len(types)])), "while")
+            room = check.compare("LT", check.args[len(types)], _times(check, check.args[len(types) + 1], _number(check, budget)))
+            check.ret([check.op("and", [goes_on, room], _BOOL)])
+        now = filling.op("while", list(filling.args), every, regions=[check, region])
+        turn, stride, *slots = now[len(types):]
+        full = filling.compare("EQ", turn, _times(filling, stride, _number(filling, budget)))
+        *slots, stride = _either(filling, full, lambda inner: _thin(inner, slots, stride), lambda inner: [*slots, stride],
+                                 [*kept, INDEX])
+        filling.ret([*now[:len(types)], turn, stride, *slots])
     check = test_region(carry, test)
-    for of in (INDEX, INDEX, *kept):
+    for of in every[len(types):]:
         check.argument(of)
     inputs = [*carry.initial(block), _number(block, 0), _number(block, 1), *[block.zeros(of) for of in kept]]
-    results = block.op("while", inputs, [v.aval for v in inputs], regions=[check, region])
+    results = block.op("while", inputs, every, regions=[check, filling])
     n = len(types)
     free = list(region.free.values())
     source = _Source(body, carry, collect, free)
