@@ -150,7 +150,7 @@ class Placement:
         """Return the function that wraps an executable's raw result as a buffer of this type."""
         found = self.handlers.get(aval)
         if found is None:
-            found = self.handlers[aval] = xla.result_handler(aval, self.sharding, False, True)
+            found = self.handlers[aval] = xla.result_handler(aval, self.sharding, False)
         return found
 
 

@@ -55,7 +55,7 @@ class Program:
         self.execute = failures.running(self.executable.execute_sharded) if failures else self.executable.execute_sharded
         self.captured = move(staged.captured, place)
         away = place is not default_placement()
-        self.handlers = [xla.result_handler(of, place.sharding, away, True) for of in staged.out_avals]
+        self.handlers = [xla.result_handler(of, place.sharding, away) for of in staged.out_avals]
 
     @property
     def direct(self) -> Callable:

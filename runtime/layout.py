@@ -150,7 +150,7 @@ class Replicas:
         self.executable = cache.compile_or_load(client, text, xla.DeviceList(devices), _options(devices),
                                                 "replicas on " + ",".join(str(d.id) for d in devices))
         self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
-        self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1, True) for of, where in outputs]
+        self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1) for of, where in outputs]
         self.flight = flight_of(client)
 
     def run(self, buffers: list) -> list:

@@ -123,7 +123,7 @@ class Partitioned:
             if sharding is None:
                 sharding = everywhere if chosen is None else _user_form(chosen[i], of, devices, mesh)
             self.outputs.append(sharding)
-        self.handlers = [xla.result_handler(of, s, True, True) for of, s in zip(out_avals, self.outputs)]
+        self.handlers = [xla.result_handler(of, s, True) for of, s in zip(out_avals, self.outputs)]
         self.flight = flight_of(client)
         self.collective = several and any(word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES)
 

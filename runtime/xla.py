@@ -40,7 +40,6 @@ XlaError = _jax.JaxRuntimeError
 PjitFunctionCache = _jax.PjitFunctionCache
 PyTreeRegistry = _jax.pytree.PyTreeRegistry
 PyTreeDef = _jax.pytree.PyTreeDef
-result_handler = xc.array_result_handler
 block_until_ready = xc.batched_block_until_ready
 make_cpu_client = xc.make_cpu_client
 buffer_to_dlpack = _jax.buffer_to_dlpack_managed_tensor
@@ -50,6 +49,14 @@ distributed_client = _jax.get_distributed_runtime_client
 interface_version = _jax.ifrt_version_number
 cpp_jit = _jax.pjit
 transfer_guards = _jax.guard_lib
+
+
+if _parsed < (0, 11):
+    def result_handler(aval, sharding, committed):
+        """Return what makes an array of a program's output buffers."""
+        return xc.array_result_handler(aval, sharding, committed, True)
+else:
+    result_handler = xc.array_result_handler    # this jaxlib makes no checks that one could skip
 
 
 @answers
