@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, rebind, sequences, targets, values
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, rebind, sequences, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.titles import title
 from xform.errors import refuse
@@ -49,7 +49,6 @@ REFUSED = {
     gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
                     "Define the class at module level."),
     gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),
-    gast.Nonlocal: ("assigning an outer function's variable is not supported", "Return the value instead."),
 }
 
 
@@ -74,6 +73,7 @@ class Lowering:
         self.result, self.depth = None, 0
         self.lists = set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
+        self.outer = ()         # variables of the enclosing function that this one writes
 
     # -- the whole function -------------------------------------------------------------------------------------
 
@@ -105,7 +105,11 @@ class Lowering:
                                               known.keys, known.kind)
         self.block(statements[:-1])
         known = objects.give_back(self, last) or self.known(last.value)
-        if known is not None and not isinstance(known, Object) and resolve.is_static(known):
+        if self.outer:
+            if known is not None and not isinstance(known, Object) and resolve.is_static(known) and not kinds.holds_object(known):
+                refuse(last, self.unit, "a function that assigns an outer variable returns a function", "Return data.")
+            self.out.append(returns(outer.give_back(self, self.outer, self.atom(last.value), last), last))
+        elif known is not None and not isinstance(known, Object) and resolve.is_static(known):
             sequences.return_function(self, known, last)
         else:
             self.out.append(returns(self.atom(last.value), last))
@@ -147,6 +151,14 @@ class Lowering:
 
     def do_Pass(self, node):
         pass
+
+    def do_Nonlocal(self, node):
+        if not isinstance(self.scope, functions.NestedScope):
+            refuse(node, self.unit, "assigning a variable of a function that is not transformed is not supported", "Return the value instead.")
+
+    def scope_name(self, identifier):
+        """The name under which this function has a local of its own or one that it captured."""
+        return identifier if identifier in self.counts else self.scope.find(identifier, self.tree)
 
     def do_Assign(self, node):
         for target in node.targets:

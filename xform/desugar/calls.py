@@ -25,6 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
+from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import keywords_first, options_of_jit
 from xform.desugar.sequence_arguments import as_arrays
@@ -67,13 +68,15 @@ class UnitValue(Closure):
 
 # -- callees --------------------------------------------------------------------------------------------------------
 
-def direct(lowering, known, node, kinds=None):
+def direct(lowering, known, node, kinds=None, called=False):
     """Reduce a compile-time function to (unit or object, leading atoms, keyword atoms).
 
     kinds: (kinds of the positional arguments, of the keywords) of the call of a transformed function, where objects are among them.
     """
     known = resolve.normal(known)
     if isinstance(known, Closure):
+        if not called:
+            refuse_as_value(lowering, known, node)
         unit = known.unit() if kinds is None or isinstance(known.nested, UnitValue) else known.nested.of_kinds(kinds)
         return unit, [name(n, node) for n in known.env], {}
     if isinstance(known, Derived):
@@ -184,8 +187,8 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue):
         found = _specialised_closure(lowering, callee, args, keywords, node)
         if found is not None:
-            return found
-    target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords))
+            return bound(lowering, callee, found, node)
+    target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True)
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
     if isinstance(target, Unit):
@@ -197,7 +200,8 @@ def call_known_with(lowering, callee, args, keywords, node):
                 from xform.transform import boundary
                 target = boundary.with_defaults(target, target.params[:len(prefix)] + provided)
         own = args if generated else bind(lowering, target, args, keywords, node, callee)
-        return call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
+        made = call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
+        return made if generated or not isinstance(callee, Closure) else bound(lowering, callee, made, node)
     return call_object(lowering, target, prefix + args, keywords, node)
 
 

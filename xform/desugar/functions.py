@@ -26,6 +26,7 @@ import weakref
 import gast
 
 from xform import parse, resolve
+from xform.desugar.outer import declared, outer_writes, written
 from xform.errors import refuse
 from xform.resolve import Closure, Object, Partial
 from xform.names import Names
@@ -61,6 +62,7 @@ def binding_counts(tree):
         if isinstance(node, FUNCTIONS):
             if not isinstance(node, gast.Lambda):
                 bind(node.name)
+            stored.extend(outer_writes(node))
             return
         if isinstance(node, COMPREHENSIONS):
             return walk_inner(node, in_loop)
@@ -92,6 +94,8 @@ def binding_counts(tree):
     for identifier in stored:
         if identifier in counts:
             bind(identifier, 2)
+    for identifier in declared(tree):
+        counts.pop(identifier, None)
     return counts
 
 
@@ -155,8 +159,24 @@ class NestedScope:
 
     def __init__(self, parent, mapping):
         self.parent, self.mapping = parent, mapping
+        self.objects = {}       # what was found: an object is changed in one place
 
     def find(self, identifier, node):
+        if identifier not in self.objects:
+            found = self._find(identifier, node)
+            if not isinstance(found, resolve.Instance):
+                return found
+            self.objects[identifier] = found
+        return self.objects[identifier]
+
+    def check_unchanged(self, unit, tree):
+        """Refuse a function that changed an object of the function around it: that one would keep the old attributes."""
+        for identifier, known in self.objects.items():
+            if known.changed():
+                refuse(tree, unit, f"{identifier!r}, an object of the function around this one, is changed by a nested function",
+                       "Pass the object as an argument, or change it where it was made.")
+
+    def _find(self, identifier, node):
         parent = self.parent
         if identifier in parent.statics:
             return resolve.renamed(parent.statics[identifier], self.mapping)
@@ -183,7 +203,7 @@ class Nested:
         if self._captured is None:
             self._captured = []     # while this is worked out, a recursive mention adds nothing
             found = {}
-            for identifier in free(self.tree):
+            for identifier in dict.fromkeys([*free(self.tree), *outer_writes(self.tree)]):
                 known = self.parent.statics.get(identifier)
                 if known is not None:
                     found.update(dict.fromkeys(resolve.captured_names(known)))
@@ -198,6 +218,10 @@ class Nested:
                     found[default.id] = None
             self._captured = list(found)
         return self._captured
+
+    def outer(self):
+        """The enclosing function's locals that the function writes (outer.py)."""
+        return written(self)
 
     def signature(self):
         return signature_of(self.tree, self.defaults)
@@ -226,6 +250,7 @@ class Nested:
                     params.append(made)
                 inner[param] = resolve.renamed(known, renames)
             lowering = Lowering(self.tree, unit, NestedScope(parent, mapping), inner)
+            lowering.outer = tuple(mapping[n] for n in self.outer())
             for param in params:
                 lowering.counts[param] = 2
                 lowering.names.take(param)
@@ -233,6 +258,7 @@ class Nested:
             unit.signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in statics])
             try:
                 lowering.run(params + [p for p in parameters(self.tree) if p not in statics])
+                lowering.scope.check_unchanged(parent.unit, self.tree)
             except BaseException:
                 del self._specialised[key]
                 raise
@@ -264,11 +290,13 @@ class Nested:
         bound = set(binding_counts(self.tree))
         mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
         lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
+        lowering.outer = tuple(mapping[n] for n in self.outer())
         for param in mapping.values():
             lowering.counts[param] = 2
             lowering.names.take(param)
         unit.signature = signature_of(self.tree, self.defaults)
         lowering.run(list(mapping.values()) + parameters(self.tree))
+        lowering.scope.check_unchanged(parent.unit, self.tree)
         return aliases.check(unit)
 
 
