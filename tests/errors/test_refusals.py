@@ -46,10 +46,13 @@ def global_assignment(x):
 def nonlocal_assignment(x):
     y = 1.0
 
-    def inner():
+    def inner(v):
         nonlocal y
-        y = y * x
-    inner()
+        y = y * v
+
+    def apply(f, v):
+        f(v)
+    apply(inner, x)
     return y
 
 
@@ -131,7 +134,7 @@ REFUSED = [
     (handler, "try:", "try/except is not supported in a transformed function yet", "Test the condition with if"),
     (local_class, "class Local:", "a class defined inside a transformed function is not supported yet", "Define the class at module"),
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
-    (nonlocal_assignment, "nonlocal y", "assigning an outer function's variable is not supported", "Return the value instead."),
+    (nonlocal_assignment, "f(v)", "a function that assigns 'y' of the function around it is", "Return the value and assign it"),
     (matching, "match {", "**rest in a match of a transformed function is not supported", "Read the keys by name."),
     (attribute_assignment, "HELD.value = x", "assigning an attribute is not supported in a transformed function", "Return the new value"),
     (global_append, "ITEMS.append(x)", "'ITEMS' is not a local variable: a transformed function changes no outer object",
