@@ -3,6 +3,8 @@ from runtime.lax import linalg
 from runtime.lax.arrays import *
 from runtime.lax.control_flow import associative_scan, cond, fori_loop, map, scan, switch, while_loop
 from runtime.lax.implicit import custom_linear_solve, custom_root
+from runtime.lax.exchange import *
+from runtime.lax.ragged import *
 from runtime.lax.shapes import *
 from runtime.ops.binary import add
 from runtime.ops.binary import arctan2 as atan2
@@ -48,6 +50,7 @@ from runtime.ops.elementwise import population_count, real, reciprocal, rsqrt
 from runtime.ops.elementwise import sigmoid as logistic
 from runtime.ops.elementwise import sign, sin, sinh, sqrt, square, tan, tanh
 from runtime.ops.gamma import random_gamma_grad
+from runtime.ops.generator import rng_bit_generator, rng_uniform
 from runtime.ops.incomplete import betainc, igamma, igamma_grad_a, igammac
 from runtime.ops.permute import transpose
 from runtime.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul, scatter_sub

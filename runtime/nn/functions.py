@@ -361,22 +361,3 @@ def one_hot(x, num_classes, *, dtype=None, axis=-1):
     hot = equal(expand_dims(x, -1), arange(int(num_classes), None, None, x.dtype))
     hot = cast(hot, canonical_dtype(float if dtype is None else dtype))
     return hot if axis in (-1, x.ndim) else moveaxis(hot, -1, axis)
-
-
-def dot_product_attention(query, key, value, bias=None, mask=None, *, scale=None, is_causal=False):
-    """Return softmax(query key^T * scale + bias) value, by heads.
-
-    query: (B, T, N, H) or (T, N, H); key, value: the same with S for T; bias and mask broadcast to (B, N, T, S). Where the
-    mask is false, or for ``is_causal`` beyond the diagonal, nothing is attended to.
-    """
-    from runtime import numpy as np
-    scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = np.einsum("...tnh,...snh->...nts", query, key) * scale
-    if bias is not None:
-        scores = scores + bias
-    low = -0.7 * float(_numpy.finfo(_numpy.float32).max)
-    if mask is not None:
-        scores = np.where(mask, scores, low)
-    if is_causal:
-        scores = np.where(np.tri(query.shape[-3], key.shape[-3], dtype=bool), scores, low)
-    return np.einsum("...nts,...snh->...tnh", softmax(scores), value)
