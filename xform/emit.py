@@ -136,8 +136,8 @@ def _imports(aliases):
 
 
 def _function(unit, tree, lines, origins):
-    if unit.boundary is not None and unit.boundary.kind == "implicit":
-        lines.append("@rt.implicit")
+    if unit.boundary is not None and unit.boundary.kind in ("custom_vmap", "implicit"):
+        lines.append(f"@rt.{unit.boundary.kind}")
     elif unit.boundary is not None:
         options = ", ".join(f"{k}={option_text(v)}" for k, v in unit.boundary.options)
         lines.append(f"@rt.{unit.boundary.kind}({options})" if options else f"@rt.{unit.boundary.kind}")

@@ -9,7 +9,7 @@ from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
 from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
 from runtime.ops.gamma import gamma_slope
 from runtime.ops.hypergeometric import hyp1f1, hyp1f1_slope, hyp2f1, hyp2f1_slope
-from runtime.ops.implicit import implicit, negated
+from runtime.ops.implicit import custom_vmap, example_of, implicit, negated, spread_where
 from runtime.ops.incomplete import beta_density, betainc_slope_a, betainc_slope_b, gamma_density
 from runtime.ops.integrals import expn, spence_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
@@ -40,7 +40,7 @@ __all__ = (
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
-    "implicit", "negated", "make_complex", "other_factors", "pick_places", "picked", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
+    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",

@@ -10,7 +10,7 @@ import importlib
 from xform.syntax import call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
-KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit"}
+KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit", "custom_vmap": "batching"}
 
 
 def kind_of(unit):
@@ -38,9 +38,8 @@ def wrapped(unit, kind, options, inner=None):
 def with_defaults(unit, provided):
     """A boundary around the function of the provided parameters alone; the others have their default values."""
     from xform import pipeline
-    if unit.boundary.kind == "checkpoint":
-        from xform.transform import checkpoint
-        return checkpoint.with_defaults(unit, provided)
+    if unit.boundary.kind in ("checkpoint", "custom_vmap"):
+        return kind_of(unit).with_defaults(unit, provided)
     inner = pipeline.with_defaults(unit.boundary.inner, provided)
     places = {unit.params.index(p): i for i, p in enumerate(provided)}
     options = dict(unit.boundary.options)
