@@ -26,8 +26,9 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, rebind, sequences, targets, values
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, sequences, targets, values
 from xform.desugar.exits import single_exit
+from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
 from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, canonical, lookup
@@ -36,21 +37,6 @@ from xform.resolve import Display, Instance, Object
 from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
-
-REFUSED = {
-    gast.Yield: ("a generator (yield) cannot be transformed", "Append to a list and return it."),
-    gast.YieldFrom: ("a generator (yield from) cannot be transformed", "Append to a list and return it."),
-    gast.Await: ("async code cannot be transformed", "Write a plain function."),
-    gast.AsyncFor: ("async code cannot be transformed", "Write a plain loop."),
-    gast.AsyncWith: ("async code cannot be transformed", "Write a plain function."),
-    gast.AsyncFunctionDef: ("async code cannot be transformed", "Write a plain function."),
-    gast.Try: ("try/except is not supported in a transformed function yet",
-               "Test the condition with if, or move the try around the transformed call."),
-    gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
-                    "Define the class at module level."),
-    gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),
-}
-
 
 MAKES_LISTS = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.builtins.list", "rt.builtins.sorted", "rt.builtins.zip",
                          "rt.builtins.enumerate", "rt.builtins.map"})
@@ -200,6 +186,9 @@ class Lowering:
     def do_Expr(self, node):
         if isinstance(node.value, gast.Constant):
             return
+        assignment = questions.set_attribute(self, node.value) if isinstance(node.value, gast.Call) else None
+        if assignment is not None:
+            return self.statement(assignment)
         if isinstance(node.value, gast.Call) and methods.mutation(self, node.value, node):
             return
         value = self.value(node.value)
@@ -473,6 +462,15 @@ class Lowering:
             return call("rt.extend", [left, right], node=node)
         return at(gast.BinOp(left, node.op, right), node)
 
+    @staticmethod
+    def is_none(node):
+        return isinstance(node, gast.Constant) and node.value is None
+
+    def is_something(self, node):
+        """Whether an expression is a function or an object, and so is not None."""
+        known = self.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
+        return known is not None and (not isinstance(known, Object) or known.value is not None and resolve.is_static(known))
+
     def is_list(self, atom):
         return isinstance(atom, gast.Name) and atom.id in self.lists
 
@@ -487,8 +485,10 @@ class Lowering:
 
     def on_Compare(self, node):
         if len(node.ops) == 1:
-            left = self.atom(node.left)
-            return at(gast.Compare(left, node.ops, [self.atom(node.comparators[0])]), node)
+            if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and self.is_none(node.comparators[0]) and self.is_something(node.left):
+                return const(isinstance(node.ops[0], gast.IsNot), node)
+            left, right = self.atom(node.left), self.atom(node.comparators[0])
+            return questions.compared(node, left, right) or at(gast.Compare(left, node.ops, [right]), node)
         middle = self.atom(node.comparators[0])
         first = at(gast.Compare(node.left, node.ops[:1], [middle]), node)
         rest = at(gast.Compare(middle, node.ops[1:], node.comparators[1:]), node)

@@ -212,6 +212,8 @@ def shape_of(known, numbers=None):
             return local(value.id) if isinstance(value, gast.Name) else gast.dump(value)
         return shape_of(value, numbers)
 
+    if isinstance(known, Object) and type(known.value) in (bool, str):
+        return ("constant", type(known.value), known.value)
     if isinstance(known, Object):
         return ("object", id(known.value))
     if isinstance(known, Closure):

@@ -25,6 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
+from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import keywords_first, options_of_jit
@@ -319,8 +320,13 @@ def call_object(lowering, callee, args, keywords, node):
                 return found
         if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
             callee = unit_of(value)     # generated calls pass every parameter by position
-        key = lowering.refer(wanted, callee)
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
+        names = list(parse.signature(value).parameters)
+        flags = constants(value, names, own) if not kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} else {}
+        if flags:
+            callee, _ = specialise(lowering, value, {p: Object(v) for p, v in flags.items()}, node)
+            wanted, own = callee.name, [a for p, a in zip(names, own) if p not in flags]
+        key = lowering.refer(wanted, callee)
         return call(name(key, node), own, node=node)
     if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
         try:

@@ -381,8 +381,16 @@ def guard(unit, param):
 
 
 def _fresh(unit):
-    """Whether the functions that a unit was resolved to are still what its globals hold."""
-    return all(namespace.get(where) is value for namespace, where, value in unit.dependencies())
+    """Whether the functions that a unit was resolved to are still what its globals hold, in those specialised for it, too."""
+    left, seen = [unit], {unit}
+    while left:
+        one = left.pop()
+        if not all(namespace.get(where) is value for namespace, where, value in one.dependencies()):
+            return False
+        more = [u for u in one.env.values() if isinstance(u, Unit) and u.special and u not in seen]
+        seen.update(more)
+        left += more
+    return True
 
 
 _of_kinds: dict = {}
@@ -487,6 +495,8 @@ def specialise(lowering, function, statics, node, takes=None):
     """
     key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)))
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
+    if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
+        del _specialised[key]
     if key not in _specialised:
         source = parse.parse(function)
         own = set(binding_counts(source.tree)) | names_in(source.tree)
@@ -507,7 +517,7 @@ def specialise(lowering, function, statics, node, takes=None):
             del _specialised[key]
             raise
         unit.__dict__.update(made.__dict__)
-        unit.function = None
+        unit.function, unit.special = None, True
         unit.signature = unit.signature.replace(parameters=[
             p for p in unit.signature.parameters.values() if p.name not in statics])
     passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]

@@ -22,6 +22,7 @@ import types
 import gast
 
 from xform import resolve
+from xform.desugar.questions import is_cached
 from xform.errors import refuse
 from xform.resolve import Display, Instance, Object, Partial, Super
 from xform.syntax import at, clone, name
@@ -161,6 +162,8 @@ def attribute(lowering, instance, attr, node):
     found = inspect.getattr_static(instance.cls, attr, None)
     if isinstance(found, property):
         return _property(lowering, Partial(Object(found.fget), (instance,), ()), node)
+    if is_cached(found):
+        return _property(lowering, Partial(Object(found.func), (instance,), ()), node)
     if found is None and not hasattr(instance.cls, attr):
         if attr == "__class__":
             return Object(instance.cls)
@@ -205,6 +208,9 @@ def _operator_call(lowering, node):
         if method and _has(lowering, node.operand, method):
             return _call(node.operand, method, [], node)
     elif isinstance(node, gast.Compare) and len(node.ops) == 1:
+        if isinstance(node.ops[0], (gast.In, gast.NotIn)) and _has(lowering, node.comparators[0], "__contains__"):
+            found = _call(node.comparators[0], "__contains__", [node.left], node)
+            return found if isinstance(node.ops[0], gast.In) else at(gast.UnaryOp(gast.Not(), found), node)
         method = COMPARISONS.get(type(node.ops[0]))
         if method and _has(lowering, node.left, method):
             return _call(node.left, method, node.comparators, node)

@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
-from xform.desugar import mutations
+from xform.desugar import mutations, questions
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -49,6 +49,14 @@ def _known_call(lowering, node):
             return None
         if found is not mutations.UNKNOWN:
             return found
+    answer = questions.asked(lowering, node)
+    if isinstance(answer, gast.AST):
+        found = lowering.known(answer)
+        if found is None:
+            lowering.__dict__.setdefault("lowered", {})[id(node)] = lowering.value(answer), node
+        return found
+    if answer is not None:
+        return answer
     callee = lowering.known(node.func)
     if callee is None:
         return None
@@ -107,11 +115,8 @@ def _replaced_object(lowering, callee, node):
 
 
 def _folded(lowering, callee, node):
-    """``len``, ``callable`` and ``isinstance`` of what is known at transform time."""
+    """``len`` and ``callable`` of what is known at transform time."""
     value = callee.value if isinstance(callee, Object) else None
-    if value is isinstance and len(node.args) == 2:
-        known, kinds = lowering.known(node.args[0]), lowering.known(node.args[1])
-        return Object(issubclass(known.cls, kinds.value)) if isinstance(known, Instance) and isinstance(kinds, Object) else None
     if not isinstance(value, types.BuiltinFunctionType) or value not in (len, callable) or len(node.args) != 1 or node.keywords:
         return None
     known = lowering.known(node.args[0])

@@ -1,0 +1,121 @@
+"""Questions about objects whose class is known: getattr, hasattr, isinstance, type and len are answered when the code is read.
+
+Before::
+
+    if isinstance(p, Point) and hasattr(p, "x"):
+        y = getattr(p, "x") * len(p)
+
+After: ``y = p_x * Point_len(p_x)``.
+"""
+from __future__ import annotations
+
+import builtins
+import functools
+import operator
+
+import gast
+
+from xform.errors import refuse
+from xform.resolve import Instance, Object
+from xform.syntax import at, clone, const
+
+BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len)}
+_COMPARE = {gast.Eq: operator.eq, gast.NotEq: operator.ne, gast.Lt: operator.lt, gast.LtE: operator.le, gast.Gt: operator.gt,
+            gast.GtE: operator.ge}
+
+
+def asked(lowering, node):
+    """What a question about an object says: an expression to lower in its place, a compile-time value, or None for others."""
+    callee = lowering.known(node.func) if isinstance(node.func, gast.Name) else None
+    value = callee.value if isinstance(callee, Object) else None
+    which = BUILTINS.get(value) if value in _QUESTIONS else None
+    if which is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
+        return None
+    known = lowering.known(node.args[0])
+    return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
+
+
+_QUESTIONS = frozenset(BUILTINS)
+
+
+class _Answers:
+    """One function for each builtin."""
+
+    @staticmethod
+    def getattr(lowering, known, node):
+        """``getattr(p, "x"[, default])`` with a constant name."""
+        attr = _name(lowering, node)
+        if len(node.args) == 3 and not has(known, attr):
+            return clone(node.args[2])
+        return at(gast.Attribute(clone(node.args[0]), attr, gast.Load()), node)
+
+    @staticmethod
+    def hasattr(lowering, known, node):
+        """``hasattr(p, "x")``."""
+        return Object(has(known, _name(lowering, node)))
+
+    @staticmethod
+    def setattr(lowering, known, node):
+        """A setattr whose result is used."""
+        refuse(node, lowering.unit, "the result of setattr() is used", "Write it as a statement of its own.")
+
+    @staticmethod
+    def isinstance(lowering, known, node):
+        """``isinstance(p, (A, B))``."""
+        kinds = node.args[1].elts if len(node.args) == 2 and isinstance(node.args[1], (gast.Tuple, gast.List)) else node.args[1:]
+        found = [k.value if isinstance(k, Object) else None for k in map(lowering.known, kinds)]
+        return Object(issubclass(known.cls, tuple(found))) if all(isinstance(f, (builtins.type, tuple)) for f in found) else None
+
+    @staticmethod
+    def type(lowering, known, node):
+        """``type(p)``."""
+        return Object(known.cls) if len(node.args) == 1 else None
+
+    @staticmethod
+    def len(lowering, known, node):
+        """``len(p)``."""
+        if hasattr(known.cls, "_fields") or not hasattr(known.cls, "__len__"):
+            return None
+        method = at(gast.Attribute(clone(node.args[0]), "__len__", gast.Load()), node)
+        return at(gast.Call(method, [], []), node)
+
+
+def _name(lowering, node):
+    from xform.desugar.sequences import constant
+    found = constant(lowering, node.args[1]) if len(node.args) > 1 else None
+    if not isinstance(found, str):
+        refuse(node, lowering.unit, "the name of an attribute is not known when the code is transformed",
+               "Write the name as a literal, or keep the values in a dict.")
+    return found
+
+
+def has(known, attr) -> bool:
+    """Whether an object has an attribute."""
+    return attr in known.fields or hasattr(known.cls, attr)
+
+
+def set_attribute(lowering, node):
+    """``setattr(p, "x", v)`` as a statement: the assignment that it is; None for other calls."""
+    callee = lowering.known(node.func) if isinstance(node.func, gast.Name) else None
+    if not isinstance(callee, Object) or callee.value is not builtins.setattr or len(node.args) != 3 or not isinstance(
+            lowering.known(node.args[0]), Instance):
+        return None
+    target = at(gast.Attribute(clone(node.args[0]), _name(lowering, node), gast.Store()), node)
+    return at(gast.Assign([target], node.args[2], None), node)
+
+
+def compared(node, left, right):
+    """The value of a comparison of constants, as a constant; None for any other."""
+    if not isinstance(left, gast.Constant) or not isinstance(right, gast.Constant):
+        return None
+    one, other, by = left.value, right.value, type(node.ops[0])
+    if by in (gast.Is, gast.IsNot) and (one is None or other is None or type(one) is type(other) is bool):
+        return const((one is other) == (by is gast.Is), node)
+    if type(one) is not type(other) or type(one) not in (str, bool, int):
+        return None
+    return const(_COMPARE[by](one, other), node) if by in _COMPARE else None
+
+
+def is_cached(found) -> bool:
+    """Whether a class attribute is a cached property: what it computes is the same each time."""
+    return isinstance(found, functools.cached_property)
