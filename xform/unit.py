@@ -35,7 +35,7 @@ class Unit:
     result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
     writes: tuple = ()          # parameters, objects all, whose changed attributes follow the result in what ``result`` describes
     signature: Any = None       # inspect.Signature for binding calls
-    special: bool = False       # whether it was made for a call with functions, objects or flags among the arguments
+    special: Any = None         # the function that it was made of for a call with functions, objects or flags among the arguments
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to
     gives: Any = None           # the kind of what the unit returns, where that is an object or holds one
 

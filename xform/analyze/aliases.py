@@ -140,8 +140,12 @@ class _Walk:
 
 def written_params(callee):
     """The positions of the parameters that a callee writes into and never binds anew."""
+    special = getattr(callee, "special", None)
+    if special is not None:     # some of the function's parameters are known: the others are found by name
+        names, kept = list(parse.signature(special).parameters), callee.params
+        return tuple(kept.index(names[i]) for i in written_params(special) if names[i] in kept)
     function = callee if isinstance(callee, types.FunctionType) else getattr(callee, "function", None)
-    if function is None or function.__module__.split(".")[0] == "runtime":
+    if function is None or (function.__module__ or "").split(".")[0] == "runtime":
         return ()
     if function.__code__ not in _written:
         try:

@@ -387,7 +387,7 @@ def _fresh(unit):
         one = left.pop()
         if not all(namespace.get(where) is value for namespace, where, value in one.dependencies()):
             return False
-        more = [u for u in one.env.values() if isinstance(u, Unit) and u.special and u not in seen]
+        more = [u for u in one.env.values() if isinstance(u, Unit) and u.special is not None and u not in seen]
         seen.update(more)
         left += more
     return True
@@ -517,7 +517,7 @@ def specialise(lowering, function, statics, node, takes=None):
             del _specialised[key]
             raise
         unit.__dict__.update(made.__dict__)
-        unit.function, unit.special = None, True
+        unit.function, unit.special = None, function
         unit.signature = unit.signature.replace(parameters=[
             p for p in unit.signature.parameters.values() if p.name not in statics])
     passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
