@@ -28,14 +28,11 @@ def asked(lowering, node):
     """What a question about an object says: an expression to lower in its place, a compile-time value, or None for others."""
     callee = lowering.known(node.func) if isinstance(node.func, gast.Name) else None
     value = callee.value if isinstance(callee, Object) else None
-    which = BUILTINS.get(value) if value in _QUESTIONS else None
+    which = next((name for one, name in BUILTINS.items() if one is value), None)
     if which is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])
     return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
-
-
-_QUESTIONS = frozenset(BUILTINS)
 
 
 class _Answers:
