@@ -11,7 +11,7 @@ from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, descr
                           UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
-from runtime.sequence import (INDEX, Chain, Replayable, Stacked, SymbolicRange, as_sequence, index_value, reversed,
+from runtime.sequence import (INDEX, Chain, Guarded, Replayable, Stacked, SymbolicRange, as_sequence, index_value, reversed,
                               stack_plan, write_row)
 from runtime.types import Aval, aval, aval_of
 
@@ -270,6 +270,8 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
     loop = _For(body, stop, len(init), collect)
     if isinstance(xs, Chain):
         return loop.chain(xs.parts, init)
+    if isinstance(xs, Guarded):
+        return loop.finish(*loop.python(xs, init))
     block = tracing.block
     if isinstance(xs, Replayable):
         if block is None:
@@ -358,26 +360,32 @@ class _For:
         return carry, [column + [r] for column, r in zip(records, new)], False
 
     def python(self, sequence, carry, records=None, first=0):
-        """Run the turns from ``first`` on one by one."""
+        """Run the turns from ``first`` on one by one; turns that only the compiled program knows to run have guarded records."""
         records = [[] for _ in range(self.collect)] if records is None else records
-        for i, x in enumerate(sequence):
+        guarded = isinstance(sequence, Guarded)
+        skips = [False] * first
+        for i, x in enumerate(sequence.items if guarded else sequence):
             if i < first:
                 continue
-            if self.stop is not None:
-                done = self.stop(*carry)
-                if is_symbolic(done):
-                    if self.collect:
-                        raise ConcretizationError(
-                            "a loop that needs its items as Python values ends at a turn that is known only when the "
-                            "compiled program runs, and its records are needed for a derivative. Loop over an array instead.")
-                    before = carry
-                    carry = cond(done, lambda: before, lambda: self.turn(x, before)[0])
-                    continue
+            skip = sequence.skips[i] if guarded else False
+            done = False if self.stop is None else self.stop(*carry)
+            if not is_symbolic(done):
                 if done:
                     break
-            carry, new = self.turn(x, carry)
+                done = skip
+            elif skip is not False:
+                done = done | skip
+            before = carry
+            if done is False:
+                carry, new = self.turn(x, carry)
+            else:
+                out = cond(done, lambda: (*before, *[UNDEFINED] * self.collect), lambda: sum(self.turn(x, before), ()))
+                carry, new = out[:self.count], out[self.count:]
+            skips.append(done)
             for column, r in zip(records, new):
                 column.append(r)
+        if any(skip is not False for skip in skips):
+            records = [Guarded(column, skips) for column in records]
         return carry, records
 
     def chain(self, parts, carry):

@@ -318,6 +318,40 @@ class Replayable:
     __slots__ = ()
 
 
+class Guarded:
+    """The records of an unrolled loop of which only the running program knows how many turns ran.
+
+    items: the record of every turn. skips: for each, False, or the staged truth value of its not having run.
+    """
+    __slots__ = ("items", "skips")
+
+    def __init__(self, items: list, skips: list):
+        self.items, self.skips = items, skips
+
+    def __reversed__(self):
+        return Guarded(self.items[::-1], self.skips[::-1])
+
+    def __len__(self):
+        return len(self.items)
+
+    def uniter(self, like):
+        """Return the cotangent of an iterable from these, last turn first: those of turns that did not run are zeros."""
+        from runtime.containers import uniter
+        return uniter(self.items, like)
+
+    def __iter__(self):
+        raise ConcretizationError("the records of a loop with a staged end can only be run over by a for loop of the same staged "
+                                  "function; their number is known only when the compiled program runs")
+
+
+register_structure(Guarded, lambda g: ((g.items, [s for s in g.skips if s is not False]), tuple([s is False for s in g.skips])),
+                   lambda sure, parts: Guarded(parts[0], _fill(sure, iter(parts[1]))))
+
+
+def _fill(sure, staged) -> list:
+    return [False if ran else next(staged) for ran in sure]
+
+
 def _homogeneous(items) -> Rows | None:
     """Return a list of alike pytrees stacked into rows, or None if they are not alike."""
     first, tree = flatten(items[0])
@@ -364,7 +398,7 @@ def as_sequence(xs, stack_lists: bool = True):
 
 def reverse(xs):
     """Return a sequence backwards: lists, tuples, ranges, arrays, zips and the records of loops."""
-    if isinstance(xs, (Stacked, Chain, Zipped, Replayable)):
+    if isinstance(xs, (Stacked, Chain, Zipped, Replayable, Guarded)):
         return xs.__reversed__()
     if isinstance(xs, SymbolicRange):
         block = tracing.block

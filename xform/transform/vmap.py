@@ -222,6 +222,23 @@ def _size(params, flags):
         expression_of(flags)]))
 
 
+def _undefined_names(statements):
+    """Names that hold rt.UNDEFINED wherever they are assigned."""
+    values, other = {}, set()
+    for node in (node for statement in statements for node in gast.walk(statement)):
+        if isinstance(node, gast.Assign) and isinstance(node.targets[0], gast.Name):
+            values.setdefault(node.targets[0].id, []).append(node.value)
+        elif isinstance(node, (gast.Assign, gast.For)):
+            other.update(target_names(node.targets[0] if isinstance(node, gast.Assign) else node.target))
+    found = set(values) - other
+    while True:
+        kept = {n for n in found if all(
+            isinstance(v, gast.Attribute) and v.attr == "UNDEFINED" or isinstance(v, gast.Name) and v.id in found for v in values[n])}
+        if kept == found:
+            return found
+        found = kept
+
+
 class _Batch:
     def __init__(self, unit, flags, made, axis_name, ranks, final):
         from xform.pipeline import core
@@ -231,6 +248,7 @@ class _Batch:
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births, self.constants = {}, {}
         self.heads = _assigned_twice(self.unit.tree.body)
+        self.undefined = _undefined_names(self.unit.tree.body)
         self.reads = Counter(vmap_flow.reads_in(self.unit.tree))
 
     def run(self):
@@ -262,6 +280,11 @@ class _Batch:
         self.made.notes = [self.headline()]
         simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))
         return out
+
+    def is_undefined(self, value):
+        """Whether a core value is rt.UNDEFINED on every path."""
+        return isinstance(value, gast.Attribute) and value.attr == "UNDEFINED" or (
+            isinstance(value, gast.Name) and value.id in self.undefined)
 
     def headline(self):
         batched = [p for p in self.unit.params if is_batched(self.flags.names[p])]

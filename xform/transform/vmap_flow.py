@@ -36,10 +36,24 @@ def conditional(run, statement, made):
     for n in joined:
         if stem(n) != n:
             run.made.temps.add(n)       # a version in between: it may be folded into the line that uses it
+        missing = [_unassigned(side, n, run) for side in (statement.body, statement.orelse)]
+        if missing[0] != missing[1]:    # lanes that take the side without it never read it: nothing to choose
+            made.append(assign(n, name(sides[missing[0]][n]), statement))
+            continue
         flag = run.flags.names[n]
         merged = _merged(flag)
         run.flags.add(n, merged)
         made.append(assign(n, call("rt.where", [clone(subject), name(one[n]), name(two[n])], node=statement), statement))
+
+
+def _unassigned(side, variable, run):
+    """Whether a variable is rt.UNDEFINED at the end of one side."""
+    for statement in reversed(side):
+        if isinstance(statement, gast.Assign) and variable in assigned([statement]):
+            return run.is_undefined(statement.value)
+        if variable in assigned([statement]):
+            return False
+    return False
 
 
 def _merged(flag):
