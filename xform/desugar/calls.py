@@ -30,7 +30,7 @@ from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import keywords_first, options_of_jit
 from xform.desugar.sequence_arguments import as_arrays
-from xform.library import STATIC_BUILTINS, canonical, lookup
+from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
 from xform.unit import Unit
@@ -322,7 +322,9 @@ def call_object(lowering, callee, args, keywords, node):
             callee = unit_of(value)     # generated calls pass every parameter by position
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         names = list(parse.signature(value).parameters)
-        flags = constants(value, names, own) if not kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} else {}
+        plain = rule_of(value) is None and not is_runtime(value) and not kinds & {
+            inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+        flags = constants(value, names, own) if plain else {}
         if flags:
             callee, _ = specialise(lowering, value, {p: Object(v) for p, v in flags.items()}, node)
             wanted, own = callee.name, [a for p, a in zip(names, own) if p not in flags]
