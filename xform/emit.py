@@ -161,7 +161,8 @@ def _defaults(unit):
         if known is None or known.default is known.empty or not isinstance(known.default, (int, float, str, bool,
                                                                                          type(None))):
             break
-        found[param] = repr(known.default)
+        written = repr(known.default)
+        found[param] = f'float("{written}")' if written in ("inf", "-inf", "nan") else written     # a name is no literal
     return found
 
 
