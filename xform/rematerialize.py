@@ -109,6 +109,12 @@ def _named(kind, names):
     return policy
 
 
+def _made_at_once(function):
+    """A function that makes a policy: the compiler calls it where it reads the call."""
+    function._xform_constant = True
+    return staticmethod(function)
+
+
 class _Policies:
     """The policies of checkpoint."""
     _xform_namespace = True
@@ -117,29 +123,29 @@ class _Policies:
     dots_saveable = checkpoint_dots = staticmethod(dots_saveable)
     dots_with_no_batch_dims_saveable = checkpoint_dots_with_no_batch_dims = staticmethod(dots_with_no_batch_dims_saveable)
 
-    @staticmethod
+    @_made_at_once
     def save_only_these_names(*names_which_can_be_saved):
         """Keep the values with these names."""
         return _named("only", frozenset(names_which_can_be_saved))
 
-    @staticmethod
+    @_made_at_once
     def save_any_names_but_these(*names_not_to_save):
         """Keep the values with names other than these."""
         return _named("but", frozenset(names_not_to_save))
 
-    @staticmethod
+    @_made_at_once
     def save_anything_except_these_names(*names_not_to_save):
         """Keep every value but those with these names."""
         return _named("except", frozenset(names_not_to_save))
 
-    @staticmethod
+    @_made_at_once
     def save_from_both_policies(policy_1, policy_2):
         """Keep what either policy keeps."""
         def policy(*args, **params):
             return policy_1(*args, **params) or policy_2(*args, **params)
         return policy
 
-    @staticmethod
+    @_made_at_once
     def save_and_offload_only_these_names(*, names_which_can_be_saved, names_which_can_be_offloaded, offload_src, offload_dst):
         """Keep the values with these names, some of them in another memory."""
         def policy(prim, *_, name=None, **__):
@@ -150,7 +156,7 @@ class _Policies:
             return Saveable if name in names_which_can_be_saved else Recompute
         return policy
 
-    @staticmethod
+    @_made_at_once
     def offload_dot_with_no_batch_dims(offload_src, offload_dst):
         """Keep products of matrices without batch axes in another memory."""
         def policy(prim, *args, **params):

@@ -1,13 +1,55 @@
 """Structured control flow as plain Python: the loops and branches are native, and are staged or differentiated as such."""
 from __future__ import annotations
 
+import functools
+import inspect
+
+import numpy
+
+from runtime.array import Array
 from runtime.op import op
+from runtime.ops.create import array
 from runtime.ops.kernel import about_types
 from runtime.ops.records import stack_records
-from runtime.tree import tree_leaves
+from runtime.tree import tree_leaves, tree_map
 from runtime.trees import leaves_of, tree_build, tree_map_1
 
 
+def arrays_of(value):
+    """Return a pytree with its numbers and NumPy arrays made arrays."""
+    return tree_map(lambda leaf: array(leaf) if isinstance(leaf, (int, float, complex, numpy.ndarray, numpy.generic)) else leaf, value)
+
+
+def on_array(body):
+    """Return the body of a loop over numbers as one over arrays."""
+    return lambda i, value: body(array(i), value)
+
+
+def on_arrays(*operands, index=None):
+    """Decorate structured control flow: in a call that is not transformed, ``operands`` and the result hold arrays, no numbers.
+
+    index: the parameter that is a function of (index, value). What is transformed or staged reads the function itself.
+    """
+    def decorate(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            if "operand" in kwargs and "operand" not in names:
+                args = *args, kwargs.pop("operand")     # how one operand of a branch was once passed
+            args = [arrays_of(v) if name in operands or name is None else on_array(v) if name == index else v
+                    for name, v in zip((*names, *[None] * len(args)), args)]
+            kwargs = {name: arrays_of(v) if name in operands else on_array(v) if name == index else v
+                      for name, v in kwargs.items()}
+            return arrays_of(function(*args, **kwargs))
+        code = function.__code__
+        names = code.co_varnames[:code.co_argcount]
+        del call.__wrapped__
+        call.__signature__ = inspect.signature(function)
+        call.reads_as = function
+        return call
+    return decorate
+
+
+@on_arrays()
 def cond(pred, true_fun, false_fun, *operands):
     """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
     if pred:
@@ -17,6 +59,7 @@ def cond(pred, true_fun, false_fun, *operands):
     return out
 
 
+@on_arrays()
 def switch(index, branches, *operands):
     """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
     place = nearest_index(index, len(branches))
@@ -32,6 +75,7 @@ def nearest_index(index, count):
     return np.clip(np.astype(index, "int32"), 0, count - 1)
 
 
+@on_arrays("init_val")
 def while_loop(cond_fun, body_fun, init_val):
     """Return the value after ``val = body_fun(val)`` has been repeated as long as ``cond_fun(val)`` holds."""
     val = init_val
@@ -40,6 +84,7 @@ def while_loop(cond_fun, body_fun, init_val):
     return val
 
 
+@on_arrays("init_val", index="body_fun")
 def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     """Return the value after ``val = body_fun(i, val)`` for i from ``lower`` up to, not including, ``upper``."""
     val = init_val
@@ -48,6 +93,7 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     return val
 
 
+@on_arrays("init", "xs")
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpose=False):
     """Return (last carry, stacked ys) of ``carry, y = f(carry, x)`` over the leading axis of the arrays in ``xs``.
 
@@ -72,6 +118,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     return carry, stack_records(ys)
 
 
+@on_arrays("xs")
 def map(f, xs, *, batch_size=None):
     """Return the stacked results of ``f`` applied to every row of the arrays in ``xs``, one after the other."""
     ys = []

@@ -269,6 +269,8 @@ def call_object(lowering, callee, args, keywords, node):
         by = keywords.pop("key")
         if not (isinstance(by, gast.Constant) and by.value is None):
             value, args = runtime.builtins.sorted_by, [*args, by]
+    if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
+        args = [*args, keywords.pop("operand")]
     path = canonical(value)
     args = as_arrays(lowering, value, args, node) if path else args
     target = lookup(path) if path else value

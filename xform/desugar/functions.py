@@ -493,6 +493,7 @@ def specialise(lowering, function, statics, node, takes=None):
 
     Returns (unit, names of the locals that its leading parameters receive).
     """
+    function = getattr(function, "reads_as", function)
     key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)))
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
