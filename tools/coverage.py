@@ -18,6 +18,38 @@ finite differences. Names of JAX's own machinery (primitives `*_p`, tracers) cou
 |---|---|---|---|---|---|
 """
 
+# the modules of the array library, of which the summary below the table speaks
+LIBRARY = r"jax\.(numpy|lax|nn|random|scipy|tree|tree_util|image|ops|dtypes|dlpack|flatten_util|test_util)\b"
+# (module, names, why they are missing)
+REASONS = [
+    (r".*", r"\w+_p", "primitives of JAX's tracing machinery, which has no counterpart: the compiler reads source"),
+    (r"jax\.experimental\.jet", r".*", "JAX's tracers and rule tables of Taylor mode, and what that module imports; `jet` itself is there"),
+    (r"jax\.experimental\.ode", r".*", "inner functions of JAX's solver, and what that module imports; `odeint` itself is there"),
+    (r"jax\.example_libraries\..*", r"sm3|JoinPoint|\w*pack_optimizer_state", "not done"),
+    (r"jax\.example_libraries\..*", r".*", "names that these modules import, and inner types"),
+    (r"jax\.lax", r"after_all|create_token|dce_sink", "values without content that order effects: effects here are ordered by their callbacks"),
+    (r"jax\.lax", r"psend|precv|ragged_all_to_all", "not done: `ppermute` and `all_to_all` are there"),
+    (r"jax\.lax", r"scatter_apply", "`x.at[...].apply(f)` does it; repeated indices would have to apply the function repeatedly"),
+    (r"jax\.nn", r"scaled_dot_general|get_scaled_dot_general_config", "not done: `scaled_matmul` and `lax.scaled_dot` take operands that are quantised already"),
+    (r"jax\.experimental\.checkify", r".*", "not done: errors as values of staged programs; `debug_nans`, and callbacks that raise, stop a program"),
+    (r"jax\.export", r".*", "not done: `jit(f).lower(...).as_text()` gives the StableHLO program, without its calling convention"),
+    (r"jax\.ref", r".*", "mutable arrays: arrays are values here, and `x[i] = v` in transformed code gives a new one"),
+    (r"jax", r"Ref|ad|empty_ref|free_ref|freeze|new_ref", "mutable arrays: arrays are values here"),
+    (r"jax", r"make_jaxpr", "there are no jaxprs: `xform.source` shows what a transformation makes"),
+    (r"jax", r"no_tracing|no_execution|enable_custom_prng|enable_checks|legacy_prng_key|debug_key_reuse|make_user_context|thread_guard|"
+     r"array_garbage_collection_guard|auto_pcast|remove_size_one_mesh_axis_from_type|jax2tf_associative_scan_reductions|"
+     r"softmax_custom_jvp|allow_f16_reductions|default_prng_impl", "switches of JAX's tracing machinery or of what is not configurable here"),
+    (r"jax\.sharding|jax", r"Abstract\w+|AxisType|ManualAxisType|auto_axes|explicit_axes|get_\w*mesh|use_abstract_mesh|reshard|smap",
+     "shardings as parts of types: here they are properties of arrays"),
+    (r"jax\.Array", r"device_buffers?", "deprecated; `addressable_shards` has them"),
+    (r".*", r".*", "not done"),
+]
+
+
+def reason(module, name):
+    """Why a name is missing."""
+    return next(why for where, what, why in REASONS if re.fullmatch(where, module) and re.fullmatch(what, name))
+
 
 def public_names():
     """Yield (module, names) in the order of the list."""
@@ -61,7 +93,7 @@ def page():
     for name, derivative, batching in sampled():
         old = tested.get(name, (False, False))
         tested[name] = old[0] or derivative, old[1] or batching
-    rows, missing, total, have = [], [], 0, 0
+    rows, missing, total, have, functions = [], [], 0, 0, [0, 0]
     for module, names in public_names():
         home = found(module)
         absent = [n for n in names if home is None or not hasattr(home, n)]
@@ -69,10 +101,18 @@ def page():
         counts = (len(kinds), sum(d for d, _ in kinds), sum(b for _, b in kinds))
         rows.append(f"| `{module}` | {len(names) - len(absent)} | {len(names)} | " + " | ".join(str(c) if c else "" for c in counts) + " |")
         total, have = total + len(names), have + len(names) - len(absent)
-        if absent:
-            missing.append(f"- `{module}`: " + ", ".join(f"`{n}`" for n in absent))
+        if re.match(LIBRARY, module):
+            functions[0] += len(names) - len(absent)
+            functions[1] += len([n for n in names if not n.endswith("_p")])
+        whys = {}
+        for n in absent:
+            whys.setdefault(reason(module, n), []).append(n)
+        for why, group in whys.items():
+            missing.append(f"- `{module}`: " + ", ".join(f"`{n}`" for n in group) + f": {why}")
     rows.append(f"| all | {have} | {total} | | | |")
-    return HEAD + "\n".join(rows) + "\n\n## Missing\n\n" + "\n".join(missing) + "\n"
+    share = f"In the array library (numpy, lax, nn, random, scipy, trees and the smaller modules) {functions[0]} of {functions[1]} names "
+    share += f"that are no primitives are here: {functions[0] / functions[1]:.1%}."
+    return HEAD + "\n".join(rows) + "\n\n" + share + "\n\n## Missing\n\n" + "\n".join(missing) + "\n"
 
 
 def main():

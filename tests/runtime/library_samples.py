@@ -143,7 +143,14 @@ np.histogram2d(row, x[0, 0] + four, bins=3) # b | np.histogram2d(v, v * v, bins=
 np.histogramdd(g, bins=3, weights=v)[0] | np.histogramdd(z, (2, np.array([-1.0, 0.0, 2.0])), density=True) # b | np.mask_indices(3, np.triu)
 np.mask_indices(4, np.tril, -1) | np.unique_all(ids).counts | np.unique_counts(n) | np.unique_inverse(k) | np.unique_values(n)
 """
-GROUPS = {"special": SPECIAL, "numpy": NUMPY, "matrices": MATRICES, "signal": SIGNAL, "small": SMALL, "stats": STATS}
+LINEAR = """
+lax.linalg.lu(tri)[0] | lax.linalg.tridiagonal_solve(row, four + 5, row, a) | lax.linalg.triangular_solve(tri, a, left_side=True, lower=True)
+lax.linalg.schur(a)[0] # d | lax.linalg.hessenberg(a)[1] # d | lax.linalg.tridiagonal(h)[1] # d | lax.linalg.cholesky(h) | lax.linalg.svd(h, compute_uv=False) # f
+lax.linalg.eigh(h)[1] # f | np.abs(lax.linalg.qr(tri)[1]) # f | lax.linalg.symmetric_product(z, h, alpha=0.5, beta=2.0) # f | lax.linalg.householder_product(a[:, :2], row[:2]) # d
+lax.linalg.ormqr(a[:, :2], row[:2], z, transpose=True) # f | np.abs(lax.linalg.eig(tri)[2]) # d | np.linalg.eigvals(tri + 2 * h) # v
+lax.linalg.lu_pivots_to_permutation(np.array([1, 3, 2, 3]), 4) | lax.ragged_dot(a, np.stack([z, 2 * z]), np.array([1, 2])) # b
+"""
+GROUPS = {"linear": LINEAR, "special": SPECIAL, "numpy": NUMPY, "matrices": MATRICES, "signal": SIGNAL, "small": SMALL, "stats": STATS}
 
 
 def samples():
