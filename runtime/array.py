@@ -15,6 +15,22 @@ class ConcretizationError(TypeError):
     """A staged (symbolic) array was asked for its value, which exists only when the compiled program runs."""
 
 
+class TracerBoolConversionError(ConcretizationError):
+    """A staged array decided something in Python: ``if x``, ``x and y``, ``bool(x)``."""
+
+
+class TracerIntegerConversionError(ConcretizationError):
+    """A staged array stood where Python wants an index: ``range(x)``, ``a_list[x]``."""
+
+
+class TracerArrayConversionError(ConcretizationError):
+    """A staged array was given to NumPy, or to another library that converts arrays with ``__array__``."""
+
+
+class NonConcreteBooleanIndexError(ConcretizationError, IndexError):
+    """A staged boolean mask stood where its values decide the shape of the result: ``x[mask]``."""
+
+
 class LeakError(TypeError):
     """A symbolic array outlived the staged function or branch that made it."""
 
@@ -145,8 +161,8 @@ class Array:
                         "(inside a function that is transformed, x[i] = v is rewritten so for you)")
 
     # ---- Python values ----
-    def _item(self, what: str):
-        v = concrete(self, what)
+    def _item(self, what: str, error=ConcretizationError):
+        v = concrete(self, what, error)
         if v.aval.dtype == KEY:
             raise TypeError(f"{what}: a random key is no number; use random.key_data(key) for those it is made of")
         if v.aval.shape:
@@ -155,7 +171,7 @@ class Array:
         return to_numpy(v)[()]
 
     def __bool__(self):
-        v = concrete(self, "bool(x), as in 'if x:' or 'while x:',")
+        v = concrete(self, "bool(x), as in 'if x:' or 'while x:',", TracerBoolConversionError)
         if v.aval.dtype == KEY:
             raise TypeError("a random key has no truth value")
         if v.aval.size != 1:
@@ -176,7 +192,7 @@ class Array:
     def __index__(self):
         if kind(self.dtype) not in "iu" or self.shape:
             raise TypeError(f"Only integer scalar arrays can be converted to a scalar index; got {self.aval}")
-        return int(self._item("operator.index(x), as in range(x) or a_list[x],"))
+        return int(self._item("operator.index(x), as in range(x) or a_list[x],", TracerIntegerConversionError))
 
     def __round__(self, ndigits=None):
         return _library().round(self, 0 if ndigits is None else ndigits)
@@ -198,7 +214,7 @@ class Array:
         if self.dtype == KEY:
             raise TypeError("an array of random keys cannot be converted to a NumPy array; use random.key_data(keys) for the "
                             "numbers they are made of")
-        host = to_numpy(concrete(self, "numpy.asarray(x)"))
+        host = to_numpy(concrete(self, "numpy.asarray(x)", TracerArrayConversionError))
         if dtype is not None and host.dtype != np.dtype(dtype):
             return host.astype(dtype)
         return host.copy() if copy else host
@@ -455,11 +471,11 @@ def _unpickle_keys(host: np.ndarray) -> Array:
     return Array(put(host, aval(host.shape, KEY)))
 
 
-def concrete(x: Array, what: str):
-    """Return the buffer of an array; ConcretizationError, naming what was asked for, if it is symbolic."""
+def concrete(x: Array, what: str, error=ConcretizationError):
+    """Return the buffer of an array; a ConcretizationError, naming what was asked for, if it is symbolic."""
     v = x._v
     if type(v) is not ArrayImpl:
-        raise ConcretizationError(
+        raise error(
             f"{what} needs the value of an array of type {v.aval}, but it is being staged for compilation and has no "
             "value yet. Compute it outside the jitted function, make the argument static (static_argnums), or use "
             "array operations such as numpy.where instead.")

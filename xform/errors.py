@@ -1,6 +1,7 @@
 """Errors that point at the user's own line: file, line, caret, the reason, and what to write instead."""
 from __future__ import annotations
 
+import importlib
 import linecache
 
 
@@ -19,6 +20,21 @@ class TransformError(TypeError):
 
 class SourceError(TransformError):
     """A function whose source text cannot be found or is not a function."""
+
+
+# JAX's name -> where the class is that is raised in that situation
+_NAMES = {
+    "ConcretizationTypeError": ("runtime.array", "ConcretizationError"), "UnexpectedTracerError": ("runtime.array", "LeakError"),
+    "JaxRuntimeError": ("runtime.xla", "XlaError"),
+    **{name: ("runtime.array", name) for name in ("TracerBoolConversionError", "TracerIntegerConversionError",
+                                                  "TracerArrayConversionError", "NonConcreteBooleanIndexError")}}
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, own = _NAMES[name]
+    return getattr(importlib.import_module(module), own)
 
 
 def excerpt(file, line, column=None, end_column=None) -> str:

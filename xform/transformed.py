@@ -224,6 +224,10 @@ class Transformed:
         inner, values = self._bound(args, kwargs)
         return self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
 
+    def eval_shape(self, *args, **kwargs):
+        """Return the result for the given arguments as ShapeDtypeStructs, computing nothing."""
+        return self.lower(*args, **kwargs).out_info
+
     def clear_cache(self):
         """Forget what was compiled."""
         for entry in self._entries.values():

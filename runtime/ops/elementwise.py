@@ -201,7 +201,7 @@ def bitwise_count(x, /):
 
 @op(elementwise=True, jvp={"x": "rt.absolute_dot(x_dot, x)"}, vjp={"x": "d_out * rt.direction(x)"})
 def absolute(x, /):
-    """Return the absolute value (modulus, for complex x), elementwise; the derivative at zero is zero."""
+    """Return the absolute value (modulus, for complex x), elementwise; the derivative of a real one at zero is one."""
     return _absolute_kernel(x)
 
 
@@ -212,8 +212,10 @@ def fabs(x, /):
 
 @op(constant=True, elementwise=True)
 def direction(x):
-    """Return the slope of the absolute value: sign(x), conjugated for complex x."""
-    return conjugate(sign(x)) if kind(x.dtype) == "c" else sign(x)
+    """Return the slope of the absolute value: the sign, 1 at zero, and conjugated for complex x."""
+    if kind(x.dtype) == "c":
+        return conjugate(sign(x))
+    return cast(x >= 0, x.dtype) * 2 - 1
 
 
 def absolute_dot(x_dot, x):

@@ -7,7 +7,7 @@ import operator
 
 import numpy
 
-from runtime.array import Array, ConcretizationError
+from runtime.array import Array, ConcretizationError, NonConcreteBooleanIndexError
 from runtime.hlo import Value, tracing
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
@@ -22,8 +22,8 @@ NEW, SLICE, INT, ARRAY = "new", "slice", "int", "array"
 def _mask_arrays(mask):
     """The integer arrays that a boolean mask stands for."""
     if type(mask) is Array and type(mask._v) is Value:
-        raise ConcretizationError("x[mask] needs the values of the mask, for they decide the shape of the result, but it is "
-                                  "being staged for compilation. Use numpy.where(mask, x, other), or x.at[mask].set(value).")
+        raise NonConcreteBooleanIndexError("x[mask] needs the values of the mask, for they decide the shape of the result, but it "
+                                           "is being staged for compilation. Use numpy.where(mask, x, other), or x.at[mask].set(value).")
     return [(ARRAY, i) for i in numpy.nonzero(numpy.asarray(mask))]
 
 
@@ -251,8 +251,8 @@ def _masked_update(x, mask, value, how):
     mask = reshape(as_operand(mask), mask.shape + (1,) * (x.ndim - mask.ndim))
     if value.ndim > x.ndim - len(mask.shape) + 1 and value.ndim and value.shape[0] != 1 and value.shape != x.shape[
             len(x.shape) - value.ndim:]:
-        raise ConcretizationError("x[mask] = values with one value for each chosen element needs the mask's values; it is "
-                                  "being staged. Use numpy.where(mask, values, x) with values of the shape of x.")
+        raise NonConcreteBooleanIndexError("x[mask] = values with one value for each chosen element needs the mask's values; it "
+                                           "is being staged. Use numpy.where(mask, values, x) with values of the shape of x.")
     if how == "set":
         return cast(binary.where(mask, value, x), x.dtype)
     combine = {"add": binary.add, "multiply": binary.multiply, "minimum": binary.minimum, "maximum": binary.maximum}[how]
