@@ -341,3 +341,15 @@ def test_generated_code_reads_the_attributes():
     gradient(linear())
     text = xform.source(gradient)
     assert "p.w, p.b" in text and "rt.unattribute(" in text and "squash" in text
+
+
+def test_calls_with_objects_are_kept():
+    compiled = xform.jit(lambda p, x: p(x).sum())
+    p = xform.tree_util.tree_map(xform.numpy.asarray, linear())
+    first = compiled(p, X)
+    assert len(compiled._calls) == 1
+    same(compiled(p.scaled(1.0), X), first)
+    low = dataclasses.replace(p, activation=lambda x: x * 0.0)      # other static data: another program
+    assert float(compiled(low, X)) == 0.0
+    same(compiled(p, X), first)
+    assert len(compiled._calls) == 2

@@ -7,6 +7,7 @@ import types
 from runtime.array import Array
 from runtime.batch import check_sizes
 from runtime.dispatch import dispatcher, structure
+from runtime.node import Node
 from runtime.primitive import place_of
 from runtime.tree import tree_leaves
 from xform import parse, pipeline, resolve
@@ -155,7 +156,7 @@ class Transformed:
             call = Call(entry, functools.partial(arguments_to_differentiate, self, inner, scalar_check(self, inner, values)), inner)
         boundary = self.kind in BOUNDARIES
         if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
-                map(callable, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
+                map(_is_function, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
             if kwargs:
                 call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
                                     if p in kwargs or not boundary])
@@ -271,6 +272,11 @@ class Call:
         if self.names:
             args = [*args, *[kwargs.get(name, default) for name, default in self.names]]
         return run(self.entry, args if self.convert is None else self.convert(list(args)))
+
+
+def _is_function(value):
+    """Whether an argument is a function; an object of a registered class is data, also where it can be called."""
+    return callable(value) and not isinstance(value, Node)
 
 
 def _guards(unit):
