@@ -220,22 +220,12 @@ class Array:
         return host.copy() if copy else host
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if kwargs.pop("out", None) is not None:
-            raise TypeError(f"numpy.{ufunc.__name__}: out= cannot be an immutable Array, nor take its results; drop it")
-        name = _REDUCTIONS.get(ufunc.__name__) if method == "reduce" else ufunc.__name__
-        if method == "reduce":
-            kwargs.setdefault("axis", 0)    # NumPy's default for a ufunc's reduce
-        function = getattr(_library(), name or "", None) if method in ("__call__", "reduce") else None
-        if function is None or not all(_known(x) for x in inputs):
-            return NotImplemented
-        return function(*inputs, **{k: v for k, v in kwargs.items() if v is not np._NoValue})
+        from runtime.protocol import call_ufunc
+        return call_ufunc(ufunc, method, inputs, kwargs, _known)
 
     def __array_function__(self, func, types, args, kwargs):
-        space = _library()
-        for part in func.__module__.split(".")[1:]:
-            space = getattr(space, part, None)
-        function = getattr(space, func.__name__, None)
-        return NotImplemented if function is None else function(*args, **kwargs)
+        from runtime.protocol import call_function
+        return call_function(func, args, kwargs)
 
     def __array_namespace__(self, *, api_version=None, device=None):
         return _library()
@@ -411,8 +401,6 @@ class Array:
         return self if dtype is None else lax.bitcast_convert_type(self, dtype)
 
 
-_REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all",
-               "logical_or": "any"}
 _OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
     "mod": "remainder", "divmod": "divmod", "pow": "power", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",

@@ -69,6 +69,16 @@ def kernel_module(name: str, emit, avals, out_avals, params) -> Module:
     return module
 
 
+def check_size(name: str, of: Aval) -> None:
+    """Raise ValueError for an array of more bytes than an address can count: XLA would end the process."""
+    if of.size >= _ADDRESSES:
+        raise ValueError(f"{name}: the result, of shape {of.shape} and dtype {of.dtype}, is larger than the maximum possible size; reshape or "
+                         "reduce the operands first")
+
+
+_ADDRESSES = 1 << 59    # elements, of up to sixteen bytes each
+
+
 class Kernel:
     """The compiled form of one primitive for fixed types, attributes and device; call it with buffers."""
     __slots__ = ("execute", "handlers", "single", "place", "label", "executable")
@@ -77,6 +87,8 @@ class Kernel:
         made = prim.infer(*avals, **params)
         self.single = type(made) is Aval
         outs = (made,) if self.single else tuple(made)
+        for of in outs:
+            check_size(prim.name, of)
         self.label = prim.name
         module = kernel_module(prim.name, prim.emit, avals, outs, params)
         small = place.platform == "cpu" and prim.name not in EXACT and sum(a.size for a in avals) + sum(o.size for o in outs) <= SMALL

@@ -29,11 +29,12 @@ from runtime import hlo
 from runtime.array import Array, ConcretizationError, LeakError, scalar, to_buffer
 from runtime.config import config
 from runtime.device import default_placement, home_sharding
-from runtime.execute import Kernel, check_nans, explain, params_key, run_anywhere, store
+from runtime.execute import Kernel, check_nans, check_size, explain, params_key, run_anywhere, store
 from runtime.hlo import Value, tracing
 from runtime.types import KEY, Aval, canonical_dtype, dtype_name
 from runtime.xla import ArrayImpl, XlaError
 
+_HUGE = 1 << 40  # elements from which a result may be too large to be counted
 INLINE = 16  # elements up to which a concrete array becomes a constant of a staged program
 _DIRECT_LIMIT = 4096  # kernels kept for the short way
 _EMIT_FROM = 4096  # elements from which a result without operands is left to the staged program
@@ -108,6 +109,9 @@ class Primitive:
         values = [lift(block, b) for b in buffers]
         made = self.infer(*[v.aval for v in values], **params)
         outs = (made,) if type(made) is Aval else tuple(made)
+        for of in outs:
+            if of.size > _HUGE:
+                check_size(self.name, of)
         block.location = user_location()
         results = self.emit(block, values, outs, **params)
         if type(made) is Aval:

@@ -190,6 +190,8 @@ def _substituted(a, b):
 def inv(a):
     """Return the inverse of square matrices; singular ones give inf or NaN. ValueError for other shapes."""
     a = as_matrices("inv", a, True)
+    if a.size == 0:
+        return a
     from runtime.ops.create import eye
     from runtime.ops.shape import broadcast_to
     return _substituted(a, broadcast_to(eye(a.shape[-1], None, 0, a.dtype), a.shape))

@@ -419,13 +419,13 @@ def _argextremum(name, a, axis, keepdims, smallest):
     a = as_operand(a, name)
     if kind(a.dtype) == "c":
         raise TypeError(f"{name} does not order complex numbers; use abs(x), or the real part")
+    if a.size == 0 and (axis is None or a.shape[axis_index(axis, a.ndim)] == 0):
+        raise ValueError(f"attempt to get {name} of an empty sequence")
     if axis is None:
         from runtime.ops.shape import reshape
         found = _position(reshape(a, (-1,)), axis=0, keepdims=False, smallest=smallest)
         return reshape(found, (1,) * a.ndim) if keepdims else found
     axis = axis_index(axis, a.ndim)
-    if a.shape[axis] == 0:
-        raise ValueError(f"attempt to get {name} of an empty sequence")
     return _position(a, axis=axis, keepdims=bool(keepdims), smallest=smallest)
 
 
