@@ -23,7 +23,7 @@ class Writer:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.lines, self.depth, self.fresh = [], 1, 0
-        self.names, self.lists = ["x", "y"], []
+        self.names, self.lists, self.vectors, self.dicts = ["x", "y"], [], [], []
         self.loops, self.helpers = 0, []
 
     def line(self, text):
@@ -39,6 +39,11 @@ class Writer:
     def atom(self):
         if self.lists and self.random.random() < 0.15:
             return f"{self.random.choice(self.lists)}[{self.random.choice([0, -1])}]"
+        if self.vectors and self.random.random() < 0.2:
+            w = self.random.choice(self.vectors)
+            return self.random.choice([f"{w}[0]", f"{w}[-1]", f"np.sum({w}) * 0.3", f"np.mean({w} * {w})", f"np.sum({w}[1:]) * 0.5"])
+        if self.dicts and self.random.random() < 0.2:
+            return f"{self.random.choice(self.dicts)}[{self.random.choice(['a', 'b'])!r}]"
         return self.random.choice(self.names) if self.random.random() < 0.85 else self.constant()
 
     def value(self, depth=2):
@@ -56,12 +61,12 @@ class Writer:
         return f"above({self.atom()}, {self.constant()})"
 
     def block(self, statements):
-        kept_names, kept_lists = list(self.names), list(self.lists)
+        kept = [list(kind) for kind in (self.names, self.lists, self.vectors, self.dicts)]
         self.depth += 1
         for _ in range(statements):
             self.statement()
         self.depth -= 1
-        self.names, self.lists = kept_names, kept_lists
+        self.names, self.lists, self.vectors, self.dicts = kept
 
     def write_assign(self):
         if self.random.random() < 0.5 and self.names:
@@ -73,10 +78,12 @@ class Writer:
 
     def statement(self):
         kind = self.random.choices(["assign", "if", "for", "while", "exit", "list", "append", "augment", "unpack", "return",
-                                    "function"], [8, 3, 2, 1.5, 2, 1, 1.5, 1.5, 1, 0.7, 0.7])[0]
+                                    "function", "vector", "write", "dict", "entry"],
+                                   [8, 3, 2, 1.5, 2, 1, 1.5, 1.5, 1, 0.7, 0.7, 1.2, 2.5, 0.7, 1.2])[0]
         if kind in ("for", "while") and self.depth > 3 or kind == "if" and self.depth > 4:
             kind = "assign"
-        if kind == "exit" and not self.loops or kind == "append" and not self.lists:
+        if kind == "exit" and not self.loops or kind == "append" and not self.lists or (
+                kind == "write" and not self.vectors) or kind == "entry" and not self.dicts:
             kind = "assign"
         getattr(self, "write_" + kind)()
 
@@ -139,7 +146,7 @@ class Writer:
         self.lists.append(name)
 
     def write_append(self):
-        if self.loops:  # a list that grows by a staged number of items cannot be compiled
+        if self.loops or self.depth > 1:  # a list that grows by a staged number of items cannot be compiled
             return self.write_augment()
         self.line(f"{self.random.choice(self.lists)}.append({self.value(1)})")
 
@@ -162,9 +169,32 @@ class Writer:
         self.line(f"{target} = {name}({self.atom()}, {self.atom()})")
         self.names.append(target)
 
+    def write_vector(self):
+        name = self.new("w")
+        self.line(f"{name} = np.stack([{self.atom()}, {self.value(1)}, {self.atom()}])")
+        self.vectors.append(name)
+
+    def write_write(self):
+        w = self.random.choice(self.vectors)
+        place = self.random.choice(["0", "1", "-1", "1:", ":2", "::2", ":"])
+        self.line(self.random.choice([f"{w}[{place}] = {self.value(1)}", f"{w}[{place}] += 0.5 * np.sin({self.atom()})",
+                                      f"{w}[{place}] *= np.cos({self.atom()})", f"{w} = np.tanh({w} * {self.atom()})"]))
+
+    def write_dict(self):
+        name = self.new("table")
+        self.line(f"{name} = {{'a': {self.atom()}, 'b': {self.value(1)}}}")
+        self.dicts.append(name)
+
+    def write_entry(self):
+        self.line(f"{self.random.choice(self.dicts)}[{self.random.choice(['a', 'b'])!r}] "
+                  f"{self.random.choice(['=', '+='])} 0.5 * {self.value(1)}")
+
     def program(self):
-        header = ["def helper(a, b):", "    if above(a, 0.2):", "        return a * b", "    return np.sin(a) - b * 0.5", "", ""]
-        self.helpers = ["helper"]
+        header = ["def helper(a, b):", "    if above(a, 0.2):", "        return a * b", "    return np.sin(a) - b * 0.5", "", "",
+                  "def looping(a, b):", "    for k in range(3):", "        if above(a, 0.9):", "            break",
+                  "        a = np.cos(a) * b + 0.1 * k", "        if above(b, a):", "            return a - b",
+                  "    else:", "        a = a * 0.5", "    return np.tanh(a)", "", ""]
+        self.helpers = ["helper", "helper", "looping"]
         for _ in range(self.random.randint(4, 8)):
             self.statement()
         # results stay of order one whatever the loops did
@@ -230,7 +260,7 @@ def test_random_program(seed, tmp_path):
     slopes = []
     for x, y in chosen:
         value = numpy.float32(x), numpy.float32(y)
-        numpy.testing.assert_allclose(numpy.asarray(f(*value)), run(*value)[0], rtol=2e-4, atol=2e-4, err_msg=text)
+        numpy.testing.assert_allclose(float(xform.value_and_grad(f)(*value)[0]), run(*value)[0], rtol=2e-4, atol=2e-4, err_msg=text)
         slopes.append(numpy.array([float(g) for g in gradient(*value)]))
         expected = finite_difference(run, *value)
         numpy.testing.assert_allclose(slopes[-1], expected, rtol=2e-3, atol=2e-3, err_msg=f"gradient of\n{text}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gast
 
 from xform.flow import liveness
-from xform.syntax import dotted, is_exit, nodes_of, target_names
+from xform.syntax import assigned, dotted, is_exit, nodes_of, target_names
 
 
 def remove_dead(body, live_out=frozenset(), pure=None):
@@ -58,14 +58,31 @@ def _block(statements, facts, pure, changed):
                     statement.body = [gast.Pass()]
         elif isinstance(statement, (gast.For, gast.While)):
             statement.body = _block(statement.body, facts, pure, changed)
-            only_exit = all(is_exit(s) for s in statement.body)
-            if isinstance(statement, gast.For) and only_exit and not (
-                    set(target_names(statement.target)) & facts.after[id(statement)]):
+            if isinstance(statement, gast.For) and _does_nothing(statement.body, pure) and not (
+                    {*target_names(statement.target), *assigned(statement.body)} & facts.after[id(statement)]):
                 changed[0] = True
                 continue
             statement.body = statement.body or [gast.Pass()]
         made.append(statement)
     return made
+
+
+def _does_nothing(body, pure):
+    """Whether statements only compute values: assignments, branches, exits and loops over sequences of such."""
+    for statement in body:
+        if isinstance(statement, gast.Assign):
+            if not _droppable(statement.value, pure):
+                return False
+        elif isinstance(statement, gast.If):
+            if not is_exit(statement) and not _does_nothing(statement.body + statement.orelse, pure) \
+                    or not _droppable(statement.test, pure):
+                return False
+        elif isinstance(statement, gast.For):
+            if not _does_nothing(statement.body, pure):
+                return False
+        elif not isinstance(statement, gast.Pass):
+            return False
+    return True
 
 
 def _droppable(value, pure):
