@@ -54,10 +54,6 @@ def differentiable(value, kind, unit, param, options):
         if options.get("allow_int"):
             continue
         kind_of = leaf.dtype.kind
-        if kind_of == "c" and not options.get("holomorphic") and kind in ("grad", "value_and_grad"):
-            raise TypeError(f"{_place(unit)}{kind} requires real-valued inputs (input dtype that is a sub-dtype of "
-                            f"np.floating), but got {leaf.dtype.name} for argument {param!r} of {unit.name}. For holomorphic "
-                            "differentiation, pass holomorphic=True.")
         if kind_of in "biu" or leaf.dtype == KEY:
             raise TypeError(f"{_place(unit)}{kind} requires real- or complex-valued inputs (input dtype that is a sub-dtype "
                             f"of np.inexact), but got {dtype_name(leaf.dtype)} for argument {param!r} of {unit.name}. Pass a float "
