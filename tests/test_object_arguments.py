@@ -353,3 +353,9 @@ def test_calls_with_objects_are_kept():
     assert float(compiled(low, X)) == 0.0
     same(compiled(p, X), first)
     assert len(compiled._calls) == 2
+
+
+def test_an_object_may_hold_itself():
+    plain = Plain(3.0)
+    plain.parent = plain
+    assert float(xform.grad(lambda x, plain: plain(x) * plain.parent.rate)(2.0, plain)) == 9.0

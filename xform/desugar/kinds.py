@@ -70,6 +70,9 @@ class Fixed:
         return hash(self.key)
 
 
+_open: set = set()      # the objects whose kind is being worked out
+
+
 # -- kinds of values ------------------------------------------------------------------------------------------------------
 
 def kind_of(value) -> Any:
@@ -89,7 +92,13 @@ def kind_of(value) -> Any:
         places, stored = places_of(value), attributes_of(value)
         return Kind(cls, tuple([(a, kind_of(stored[a]) if a in places else _static(stored[a]))
                                 for a in stored_by(value) if a in stored]))
-    return Kind(cls, tuple([(a, _static(v, of_node=False)) for a, v in attributes_of(value).items()]))
+    if id(value) in _open:      # an object that holds itself: data from here on
+        return None
+    _open.add(id(value))
+    try:
+        return Kind(cls, tuple([(a, _static(v, of_node=False)) for a, v in attributes_of(value).items()]))
+    finally:
+        _open.discard(id(value))
 
 
 def has_methods(cls) -> bool:
