@@ -396,9 +396,9 @@ class Array:
         return (_numpy or _library()).compress(condition, self, axis, size=size, fill_value=fill_value)
 
     def view(self, dtype=None, type=None) -> Array:
-        """Return the same bytes read as another dtype of the same size."""
-        from runtime import lax
-        return self if dtype is None else lax.bitcast_convert_type(self, dtype)
+        """Return the same bytes read as another dtype: a narrower or wider one makes the last axis longer or shorter."""
+        from runtime.numpy.packing import viewed
+        return self if dtype is None else viewed(self, dtype)
 
 
 _OPERATORS = {

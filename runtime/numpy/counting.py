@@ -144,7 +144,18 @@ def intersect1d(ar1, ar2, assume_unique=False, return_indices=False, *, size=Non
 
 @op(constant=True)
 def setdiff1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
-    """Return the sorted distinct elements of the first array that do not occur in the second; values must be concrete."""
+    """Return the sorted distinct elements of the first array that do not occur in the second.
+
+    Values must be concrete, unless ``size`` says how many elements there are to be; ``fill_value`` (0) fills the others.
+    """
+    if size is not None:
+        from runtime import numpy as np
+        first = np.sort(np.ravel(ar1))
+        new = np.concatenate([np.ones(1, bool), np.not_equal(first[1:], first[:-1])])
+        kept = new & np.logical_not(np.isin(first, ar2))
+        places = np.nonzero(kept, size=size)[0]
+        fill = np.astype(0 if fill_value is None else fill_value, first.dtype)
+        return np.where(np.arange(size) < np.sum(kept), first[places], fill)
     return array(numpy.setdiff1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique))
 
 

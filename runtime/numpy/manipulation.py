@@ -111,6 +111,10 @@ def tile(A, reps):
 @op(constant=True, unbatched=True)
 def repeat_places(repeats, size, total_repeat_length):
     """Return the index array that repeats each of ``size`` elements its own number of times."""
+    if total_repeat_length is not None and isinstance(repeats, Array):
+        from runtime import numpy as np
+        ends = np.cumsum(np.broadcast_to(repeats, (size,)))
+        return np.clip(np.searchsorted(ends, np.arange(total_repeat_length), side="right"), 0, size - 1)
     counts = numpy.broadcast_to(numpy.asarray(repeats), (size,))
     places = numpy.repeat(numpy.arange(size), counts)
     if total_repeat_length is not None:

@@ -7,11 +7,41 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.kernel import about_types
-from runtime.types import aval_of, kind
+from runtime.types import aval_of, canonical_dtype, kind
 
 UniqueAllResult = namedtuple("UniqueAllResult", ["values", "indices", "inverse_indices", "counts"])
 UniqueCountsResult = namedtuple("UniqueCountsResult", ["values", "counts"])
 UniqueInverseResult = namedtuple("UniqueInverseResult", ["values", "inverse_indices"])
+
+
+# ---- bytes read as another dtype ----
+
+def viewed(x, dtype):
+    """Return the bytes of an array as another dtype; ValueError when the last axis is no whole number of its elements."""
+    from runtime import lax
+    from runtime import numpy as np
+    new, old = canonical_dtype(dtype), x.dtype
+    if new == old:
+        return x
+    if kind(old) == "b" or kind(new) == "b":
+        if kind(old) == "b":
+            return viewed(np.astype(x, numpy.uint8), new)
+        return np.not_equal(viewed(x, numpy.uint8), 0)
+    if kind(old) == "c":
+        pairs = np.stack([np.real(x), np.imag(x)], -1)
+        return viewed(np.reshape(pairs, x.shape[:-1] + (2 * x.shape[-1],)), new)
+    if kind(new) == "c":
+        parts = viewed(x, numpy.float32 if new == numpy.complex64 else numpy.float64)
+        if parts.shape[-1] % 2:
+            raise ValueError(f"view: the last axis of shape {x.shape} of {old} is no whole number of elements of {new}")
+        return lax.complex(parts[..., 0::2], parts[..., 1::2])
+    if new.itemsize > old.itemsize:
+        ratio = new.itemsize // old.itemsize
+        if not x.ndim or x.shape[-1] % ratio:
+            raise ValueError(f"view: the last axis of shape {x.shape} of {old} is no whole number of elements of {new}")
+        return lax.bitcast_convert_type(np.reshape(x, x.shape[:-1] + (x.shape[-1] // ratio, ratio)), new)
+    found = lax.bitcast_convert_type(x, new)
+    return found if new.itemsize == old.itemsize else np.reshape(found, x.shape[:-1] + (-1,))
 
 
 # ---- bits ----
