@@ -84,6 +84,8 @@ class Config:
         key = name.removeprefix("jax_").removeprefix("xform_")
         if key == "x64_enabled":
             key = "enable_x64"
+        if key == "platform_name":      # JAX's older name
+            key = "platforms"
         if key not in self._values:
             known = ", ".join(sorted(self._values))
             raise AttributeError(f"unrecognized config option: {name!r}; there are {known}")

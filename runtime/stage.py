@@ -23,6 +23,12 @@ class ShapeDtypeStruct:
         self.shape, self.dtype = tuple(shape), canonical_dtype(dtype)
         self.weak_type, self.sharding = weak_type, sharding
 
+    @classmethod
+    def like(cls, x):
+        """Return the shape and dtype of an array or number."""
+        of = aval_of(x)
+        return cls(of.shape, of.dtype, weak_type=of.weak_type, sharding=getattr(x, "sharding", None))
+
     @property
     def ndim(self) -> int:
         """The number of axes."""

@@ -6,6 +6,7 @@ import numpy as _numpy
 
 from runtime.array import Array as ndarray
 from runtime.dlpack import from_dlpack
+from runtime.dtypes import issubdtype
 from runtime.numpy.calculus import *
 from runtime.numpy.counting import *
 from runtime.numpy.files import *
@@ -49,7 +50,7 @@ from runtime.ops.shape import (atleast_1d, atleast_2d, atleast_3d, broadcast_arr
                                reshape, squeeze)
 from runtime.ops.statistics import average, count_nonzero, ptp, std, var
 from runtime.ops.take import put_along_axis, take, take_along_axis
-from runtime.types import broadcast_shapes, issubdtype, promote_types, result_type
+from runtime.types import broadcast_shapes, promote_types, result_type
 
 from runtime.numpy import fft, linalg
 

@@ -47,3 +47,14 @@ def test_a_view_that_does_not_fit_is_refused():
     for module in (jnp, jax.numpy):
         with pytest.raises(ValueError):
             module.zeros((2, 3), module.int8).view(module.int16)
+
+
+def test_keys_belong_to_their_category():
+    key = xform.random.key(0)
+    assert jnp.issubdtype(key.dtype, xform.dtypes.prng_key) and jnp.issubdtype(key.dtype, xform.dtypes.extended)
+    assert not jnp.issubdtype(jnp.float32, xform.dtypes.prng_key) and jnp.issubdtype(jnp.float32, jnp.floating)
+
+
+def test_the_type_of_an_array_as_a_struct():
+    found, theirs = xform.ShapeDtypeStruct.like(jnp.ones((2, 3))), jax.ShapeDtypeStruct.like(jax.numpy.ones((2, 3)))
+    assert (found.shape, found.dtype) == (theirs.shape, theirs.dtype)
