@@ -298,7 +298,7 @@ def _item(node):
 
 
 def _expression(node):
-    tree = ast.fix_missing_locations(gast.gast_to_ast(clone(node)))
+    tree = ast.fix_missing_locations(_Signed().visit(gast.gast_to_ast(clone(node))))
     if any(isinstance(n, ast.JoinedStr) for n in ast.walk(tree)):
         return ast.unparse(tree)    # astor prints f-strings with triple quotes
     import astor    # here: importing it takes milliseconds, which a program that transforms nothing need not pay
@@ -311,6 +311,29 @@ def _expression(node):
         except SyntaxError:
             return text
     return text
+
+
+class _Signed(ast.NodeTransformer):
+    """A negative constant before ``**``, a dot or a bracket becomes a negation, so that it is printed in parentheses."""
+
+    def visit_BinOp(self, node):
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            node.left = _negation(node.left)
+        return node
+
+    def visit_Attribute(self, node):
+        self.generic_visit(node)
+        node.value = _negation(node.value)
+        return node
+
+    visit_Subscript = visit_Attribute
+
+
+def _negation(node):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, complex)) and repr(node.value).startswith("-"):
+        return ast.copy_location(ast.UnaryOp(ast.USub(), ast.Constant(-node.value)), node)
+    return node
 
 
 def _pretty(parts):
