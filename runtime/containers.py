@@ -454,7 +454,14 @@ def pairs(xs, xs_dot):
 def unpairs_batched(d, which, like, over=()):
     if not _is_array(like):
         return unpairs(d, which, like)
-    return pack_batched([ZERO if item is ZERO else item[which] for item in d], like, over)
+    return pack_batched(_unpaired(d, which, like), like, over)
+
+
+def _unpaired(d, which, like):
+    """One part of every pair; items that a shorter sequence beside theirs left out have none."""
+    parts = [ZERO if item is ZERO else item[which] for item in d]
+    length = shape_of(like)[0] if _is_array(like) else len(like)
+    return parts + [ZERO] * (length - len(parts))
 
 
 @op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"}, batch=unpairs_batched)
@@ -462,7 +469,7 @@ def unpairs(d, which, like):
     """Return the cotangent of one of the sequences that were zipped."""
     if d is ZERO or like is ZERO:
         return ZERO
-    return restore([ZERO if item is ZERO else item[which] for item in d], like)
+    return restore(_unpaired(d, which, like), like)
 
 
 def repair_batched(d, which, like, over=()):
@@ -473,7 +480,7 @@ def repair_batched(d, which, like, over=()):
 def repair(d, which, like):
     """The transpose of ``unpairs``."""
     width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)]
+    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)[:len(like)]]
 
 
 def rule_parts(parts, count):
@@ -508,7 +515,14 @@ def items_batched(d):
 def _unpairs_batched(d, which, like, over):
     if d is ZERO or not _is_array(like):
         return unpairs(d, which, like)
-    return pack_batched([ZERO if item is ZERO else item[which] for item in d], like, over)
+    return pack_batched(_unpaired(d, which, like), like, over)
+
+
+def _unpaired(d, which, like):
+    """One part of every pair; items that a shorter sequence beside theirs left out have none."""
+    parts = [ZERO if item is ZERO else item[which] for item in d]
+    length = shape_of(like)[0] if _is_array(like) else len(like)
+    return parts + [ZERO] * (length - len(parts))
 
 
 def _repair_batched(d, which, like, over):

@@ -14,7 +14,7 @@ import xform
 from runtime.tree import tree_leaves, tree_map
 
 HERE = pathlib.Path(__file__).parent
-FILES = ["programs.py", "programs_functions.py", "programs_arrays.py"]
+FILES = ["programs.py", "programs_functions.py", "programs_arrays.py", "programs_numerics.py"]
 
 
 def ours(file):
@@ -46,7 +46,7 @@ for _file in FILES:
 
 NAMES = list(ZOO)
 # The gradient of a recursive function keeps a record of every call, one inside the other: batching that is refused.
-RECURSIVE = {"recursion", "partials"}
+RECURSIVE = {"recursion", "partials", "adaptive", "determinant"}
 
 
 def weigh(out):

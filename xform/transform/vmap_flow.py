@@ -13,10 +13,16 @@ from xform.syntax import assign, assigned, at, branch, call, clone, const, dotte
 from xform.transform.vmap_values import is_ragged, iterated
 
 
+def by_lane(run, subject):
+    """Whether the truth of a test differs from lane to lane: that of a container is that it has items, the same for all."""
+    flag = run.flags.of(subject)
+    return is_batched(flag) and (flag is True or is_ragged(flag))
+
+
 def conditional(run, statement, made):
     test = statement.test
     subject = test.operand if isinstance(test, gast.UnaryOp) else test
-    if not is_batched(run.flags.of(subject)):
+    if not by_lane(run, subject):
         made.append(branch(test, run.block(statement.body) or [gast.Pass()], run.block(statement.orelse), statement))
         return
     in_body, in_else = assigned(statement.body), assigned(statement.orelse)
@@ -111,8 +117,8 @@ def while_loop(run, statement, made):
     while True:
         flags_before, run.seen = run.flags.snapshot(), set(seen)
         head_made = run.block([clone(s) for s in head])
-        by_lane = is_batched(run.flags.of(subject)) or run.mask
-        if not by_lane:
+        masking = by_lane(run, subject) or run.mask
+        if not masking:
             body = run.block([clone(s) for s in statement.body[split:]])
         else:
             live = run.temp("live")
@@ -123,7 +129,7 @@ def while_loop(run, statement, made):
             run.mask = outer
         if run.flags.same(flags_before):
             break
-    if not by_lane:
+    if not masking:
         made.extend(_first_values(run, [*head_made, *body], missing))
         loop = at(gast.While(const(True), [*head_made, exit_if(clone(exit_test), exit_statement), *body], []), statement)
         made.append(loop)
@@ -161,7 +167,7 @@ def for_loop(run, statement, made):
         flags_before, run.seen = run.flags.snapshot(), set(seen)
         run.flags.add(target, element)
         head_made = run.block([clone(s) for s in statement.body[:split - 1]]) if split else []
-        masked_exit = broke is not None and is_batched(run.flags.of(broke))
+        masked_exit = broke is not None and by_lane(run, broke)
         inner, live, lanes = [], None, None
         if ragged or masked_exit:
             live = run.temp("live")
