@@ -57,6 +57,31 @@ def sharded_step(side, repetitions):
     return median_time(lambda: lib.block_until_ready(step(params, inputs, targets)), repetitions, 3)
 
 
+def _scaled(count):
+    def row(side, repetitions):
+        lib, np = library(side)
+        on = _mesh(lib, (count,), ("data",))
+        step, params, inputs, targets = _step(lib, np)
+        step = lib.jit(step)
+        params = lib.device_put(params, on())
+        inputs, targets = lib.device_put(inputs, on("data")), lib.device_put(targets, on("data"))
+        return median_time(lambda: lib.block_until_ready(step(params, inputs, targets)), repetitions, 3)
+    row.__name__ = f"scaled_step_{count}"
+    row.__doc__ = f"training step of the 4-layer network on a batch of 512 cut {count} ways"
+    return row
+
+
+def _scaled_sum(count):
+    def row(side, repetitions):
+        lib, np = library(side)
+        mapped = lib.pmap(lambda x: lib.lax.psum(x, "i"), axis_name="i")
+        x = mapped(np.ones((count, 1 << 18)))
+        return median_time(lambda: lib.block_until_ready(mapped(x)), repetitions, 3)
+    row.__name__ = f"scaled_psum_{count}"
+    row.__doc__ = f"psum of 1 MB on each of {count} devices"
+    return row
+
+
 def sharded_matmul(side, repetitions):
     """product of 512 x 512 matrices over a 2 x 4 mesh"""
     lib, np = library(side)
@@ -76,4 +101,5 @@ def sharded_call(side, repetitions):
     return median_time(lambda: lib.block_until_ready(f(x)), repetitions, 50)
 
 
-DEVICE_ROWS = {pmap_call: 4, pmap_overhead: 8, psum_megabyte: 8, sharded_call: 8, sharded_matmul: 8, sharded_step: 8}
+DEVICE_ROWS = {pmap_call: 4, pmap_overhead: 8, psum_megabyte: 8, sharded_call: 8, sharded_matmul: 8, sharded_step: 8,
+               **{_scaled(count): count for count in (1, 2, 4, 8)}, **{_scaled_sum(count): count for count in (1, 2, 4)}}
