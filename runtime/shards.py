@@ -10,7 +10,7 @@ from runtime.array import Array
 from runtime.device import placement, process_index, put, to_numpy
 from runtime.primitive import as_operand
 from runtime.tiling import check_shape, layout_key, part_index, tiles_of
-from runtime.types import KEY, Aval, aval, canonical_dtype
+from runtime.types import Aval, aval, canonical_dtype
 
 
 class Shard:
@@ -59,10 +59,6 @@ def pieces_of(buffer) -> list:
 
 def put_parts(host: np.ndarray, of: Aval, sharding):
     """Copy a NumPy array to this process's devices, to each its part."""
-    if of.dtype == KEY:
-        from runtime.ops.random import keys_in_buffer
-        words = np.ascontiguousarray(host).reshape(of.shape + (1,)).view(np.uint32)
-        return keys_in_buffer(put_parts(words, aval(words.shape, words.dtype), sharding))
     check_shape(sharding, of.shape)
     grid, parts = tiles_of(sharding, of.ndim)
     place = dict(zip(sharding._device_assignment, parts.tolist()))

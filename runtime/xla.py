@@ -105,8 +105,17 @@ def settle_states(x64: bool) -> None:
         _states[0].set_global(x64)
 
 
+def _words(aval):
+    """The type of the words of keys: jaxlib makes no arrays of the type of keys itself."""
+    return aval.with_dtype(np.dtype(np.uint64))
+
+
 def put(aval, sharding, pieces, devices, alias=False):
     """Copy host arrays (one per device) to devices; ``alias`` lets XLA keep a memory that is never written again."""
+    if aval.dtype.names is not None:
+        made = put(_words(aval), sharding, [np.ascontiguousarray(p).view(np.uint64) for p in pieces], devices, alias)
+        made.aval = aval
+        return made
     semantics = HostBufferSemantics.ZERO_COPY if alias else HostBufferSemantics.IMMUTABLE_ONLY_DURING_CALL
     return xc.batched_device_put(aval, sharding, pieces, devices, False, False, semantics, True)
 
@@ -119,7 +128,11 @@ def copy_to(buffers, device_lists, shardings):
 
 def assemble(aval, sharding, pieces, committed=True):
     """Join single-device buffers into one array under a sharding, without copying."""
-    return ArrayImpl(aval, sharding, pieces, committed=committed, _skip_checks=True)
+    if aval.dtype.names is None:
+        return ArrayImpl(aval, sharding, pieces, committed=committed, _skip_checks=True)
+    made = ArrayImpl(_words(aval), sharding, pieces, committed=committed, _skip_checks=True)
+    made.aval = aval
+    return made
 
 
 def parts(buffer) -> list:

@@ -131,3 +131,18 @@ def test_copies():
 def test_refused(call, error, text):
     with pytest.raises(error, match=text):
         call(KEY)
+
+
+def test_keys_on_other_devices_and_cut_over_several():
+    other = jax.devices()[1]
+    key = xform.device_put(xform.random.key(3), xform.devices()[1])
+    assert key.devices() == {xform.devices()[1]} and other.id == 1
+    expected = numpy.asarray(jax.random.normal(jax.random.key(3), (4,)))
+    numpy.testing.assert_allclose(xform.random.normal(key, (4,)), expected, rtol=1e-6)
+    keys, theirs = xform.random.split(xform.random.key(0), 4), jax.random.split(jax.random.key(0), 4)
+    drawn = [numpy.asarray(jax.random.uniform(k)) for k in theirs]
+    numpy.testing.assert_allclose(xform.pmap(lambda k: xform.random.uniform(k))(keys), drawn, rtol=1e-6)
+    cut = xform.device_put(keys, xform.NamedSharding(xform.make_mesh((4,), ("i",)), xform.P("i")))
+    assert cut.sharding.spec == xform.P("i") and len(cut.addressable_shards) == 4
+    numpy.testing.assert_allclose(xform.jit(xform.vmap(lambda k: xform.random.uniform(k)))(cut), drawn, rtol=1e-6)
+    assert (xform.random.key_data(xform.device_put(cut, xform.devices()[2])) == xform.random.key_data(keys)).all()
