@@ -269,3 +269,39 @@ def test_named_tuples_and_decorators(program):
     wanted = (float(program(0.7 + 1e-2)) - float(program(0.7 - 1e-2))) / 2e-2
     assert float(jax.grad(program)(0.7)) == pytest.approx(wanted, rel=1e-2)
     assert float(jax.jit(jax.grad(program))(0.7)) == pytest.approx(float(jax.grad(program)(0.7)), rel=1e-5)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3), static_argnames="rule")
+def stepped(f, y, rate, count, *, rule=None):
+    for _ in range(count):
+        y = y + 0.1 * f(y, rate)
+    return y if rule is None else rule(y)
+
+
+def test_jitted_functions_of_functions():
+    """A jitted function is specialised to the functions that it gets, under every transformation of the caller."""
+    def decay(y, rate):
+        return -rate * y
+
+    def final(rate):
+        return stepped(decay, 1.0, rate, 3) + stepped(lambda y, r: r * y * rate, 1.0, rate, rule=np.log, count=2)
+
+    def expected(rate):
+        return (1 - 0.1 * rate) ** 3 + 2 * onp.log(1 + 0.1 * rate ** 2)
+    rates = onp.array([0.5, 1.0, 2.0], "float32")
+    slopes = -0.3 * (1 - 0.1 * rates) ** 2 + 0.4 * rates / (1 + 0.1 * rates ** 2)
+    onp.testing.assert_allclose(jax.vmap(final)(rates), expected(rates), rtol=1e-5)
+    onp.testing.assert_allclose(jax.vmap(jax.grad(final))(rates), slopes, rtol=1e-5)
+    onp.testing.assert_allclose(jax.jit(jax.grad(final))(rates[0]), slopes[0], rtol=1e-5)
+    onp.testing.assert_allclose(jax.jvp(final, (rates[1],), (1.0,)), (expected(rates[1]), slopes[1]), rtol=1e-5)
+
+
+def test_nested_jitted_functions_of_functions():
+    def outer(x):
+        @functools.partial(jax.jit, static_argnums=1)
+        def inner(y, f):
+            return f(y) * x
+        return inner(x, lambda v: v * x) + inner(2.0, np.sin)
+    x = 0.75
+    onp.testing.assert_allclose(outer(x), x ** 3 + x * onp.sin(2.0), rtol=1e-6)
+    onp.testing.assert_allclose(jax.grad(outer)(x), 3 * x ** 2 + onp.sin(2.0), rtol=1e-6)

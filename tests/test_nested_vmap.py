@@ -113,3 +113,20 @@ def test_a_loop_carries_only_what_its_turns_need():
     assert "def body(error, y, live):" in jax.source(jax.jit(jax.vmap(newton)))
     onp.testing.assert_allclose(jax.vmap(last_step)(xs[1:]), [last_step(float(x)) for x in xs[1:]])
     onp.testing.assert_allclose(jax.vmap(jax.grad(newton))(xs), onp.cbrt(onp.asarray(xs)) ** -2 / 3, rtol=1e-4)
+
+
+def test_a_loop_over_a_pair_of_which_one_part_is_batched():
+    """The part that all examples share stays one number: it decides when the loop ends."""
+    def integrated(rate):
+        def body(state):
+            return state[0] + 0.125, state[1] - 0.125 * rate * state[1]
+        return jax.lax.while_loop(lambda state: state[0] < 1.0, body, (0.0, 1.0))
+
+    rates = np.array([0.0, 1.0, 2.0])
+    time, value = jax.vmap(integrated)(rates)
+    onp.testing.assert_allclose(time, onp.ones(3))
+    onp.testing.assert_allclose(value, (1 - 0.125 * onp.array([0.0, 1.0, 2.0])) ** 8, rtol=1e-5)
+    time, value = jax.jit(jax.vmap(integrated, out_axes=(None, 0)))(rates)
+    assert time.shape == () and value.shape == (3,)
+    slopes = jax.vmap(jax.jacfwd(lambda rate: integrated(rate)[1]))(rates)
+    onp.testing.assert_allclose(slopes, -(1 - 0.125 * onp.array([0.0, 1.0, 2.0])) ** 7, rtol=1e-5)

@@ -81,6 +81,18 @@ def literal(flag):
     return flag is True
 
 
+def lacking(flag, wanted):
+    """What ``rt.spread`` is told of a value with one flag that shall have another: True for the parts that stay as they are."""
+    if not is_batched(wanted):
+        return True
+    if not isinstance(wanted, tuple) or flag is True or wanted[:1] == ("ragged",):
+        return literal(flag)
+    if wanted[:1] == (LIST,):
+        return [lacking(uniform(flag), wanted[1])]
+    parts = flag if isinstance(flag, tuple) and len(flag) == len(wanted) and flag[:1] != (LIST,) else (uniform(flag),) * len(wanted)
+    return tuple(lacking(f, w) for f, w in zip(parts, wanted))
+
+
 class Flags:
     """The flags of a function's names, joined over all assignments."""
 

@@ -28,7 +28,7 @@ from xform import parse, resolve
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
-from xform.desugar.partials import keywords_first, options_of_jit
+from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
 from xform.resolve import Closure, Derived, Display, Object, Partial
@@ -189,7 +189,11 @@ def call_known_with(lowering, callee, args, keywords, node):
         found = _specialised_closure(lowering, callee, args, keywords, node)
         if found is not None:
             return bound(lowering, callee, found, node)
-    target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True)
+    found = jit_of_functions(lowering, callee, args, keywords, node) if isinstance(callee, Derived) and callee.kind == "jit" else None
+    if found is not None:
+        (target, prefix, args, keywords), more = found, {}
+    else:
+        target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True)
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
     if isinstance(target, Unit):

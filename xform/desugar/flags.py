@@ -34,7 +34,12 @@ def constants(function, names, atoms):
 
 
 def _is_flag(atom):
-    return isinstance(atom, gast.Constant) and (atom.value is None or type(atom.value) in (bool, str))
+    return isinstance(atom, gast.Constant) and is_flag(atom.value)
+
+
+def is_flag(value):
+    """Whether code may be made anew for a value of a parameter: None, True, False and strings, which are few."""
+    return value is None or type(value) in (bool, str)
 
 
 def tested(function: types.FunctionType) -> frozenset:

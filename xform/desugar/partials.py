@@ -4,12 +4,18 @@
     ->
     def f_n(n, x): return f(x, n)
     f_n_jit(3, x)                # n static
+
+A jitted function that gets functions is specialised to them, as a plain one is.
 """
 from __future__ import annotations
 
+import types
+
 import gast
 
+from xform import parse, resolve
 from xform.errors import refuse
+from xform.resolve import Closure, Object
 from xform.syntax import call, function, name, returns
 from xform.unit import Unit
 
@@ -48,3 +54,49 @@ def options_of_jit(options, unit, prefix):
     names = options.get("static_argnames") or ()
     names = (names,) if isinstance(names, str) else tuple(names)
     return {**options, "static_argnames": (*names, *[p for p in held if p not in names])}
+
+
+def jit_of_functions(lowering, callee, args, keywords, node):
+    """(unit, leading atoms, arguments, keywords) of a call of a jitted function with functions or objects among its arguments, which
+    it is specialised to; None where there are none."""
+    from xform import pipeline
+    from xform.desugar.flags import is_flag, tested
+    from xform.desugar.functions import specialise
+    from runtime.op import rule_of
+    inner, options = resolve.normal(callee.fn), dict(callee.options)
+    if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and rule_of(inner.value) is None:
+        parameters = parse.signature(inner.value).parameters
+        names = list(parameters)
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
+            return None
+    elif isinstance(inner, Closure) and hasattr(inner.nested, "specialised"):
+        names = list(inner.nested.signature().parameters)
+    else:
+        return None
+    statics = {p: a for p, a in [*zip(names, args), *keywords.items()]
+               if p in names and not isinstance(a, gast.AST) and resolve.is_static(a)}
+    if isinstance(inner, Object):       # what the call leaves out stays a Python value, and branches that ask for it are decided
+        given = {*names[:len(args)], *keywords}
+        asked = tested(inner.value) - given
+        statics.update({p: Object(parameters[p].default) for p in asked if p in parameters and is_flag(parameters[p].default)})
+    if not statics or options.get("in_shardings") is not None or any(isinstance(a, gast.Starred) for a in args):
+        return None
+    if isinstance(inner, Object):
+        unit, passed = specialise(lowering, inner.value, statics, node)
+        prefix = [name(n, node) for n in passed]
+    else:
+        unit, passed = inner.nested.specialised(statics)
+        prefix = [name(n, node) for n in [*inner.env, *passed]]
+    left = [p for p in names if p not in statics]
+    for key in ("static_argnums", "donate_argnums"):
+        numbers = options.get(key)
+        if numbers is not None:
+            numbers = (numbers,) if isinstance(numbers, int) else numbers
+            options[key] = tuple([left.index(names[n]) for n in numbers if names[n] not in statics])
+    for key in ("static_argnames", "donate_argnames"):
+        wanted = options.get(key)
+        if wanted is not None:
+            options[key] = tuple([n for n in ((wanted,) if isinstance(wanted, str) else wanted) if n not in statics])
+    made = pipeline.derive("jit", unit, options_of_jit(options, unit, prefix), len(prefix))
+    return (made, prefix, [a for p, a in zip(names, args) if p not in statics] + args[len(names):],
+            {k: a for k, a in keywords.items() if k not in statics})

@@ -24,7 +24,7 @@ from collections import Counter
 
 import gast
 
-from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, literal, uniform
+from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, lacking, literal, uniform
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
@@ -306,7 +306,7 @@ class _Batch:
             return clone(atom)
         if isinstance(own, tuple) and own[:1] == (LIST,) and own[1] is BOTTOM:
             return clone(atom)
-        return call("rt.spread", [clone(atom), self.size(), expression_of(literal(own))], node=node)
+        return call("rt.spread", [clone(atom), self.size(), expression_of(lacking(own, flag))], node=node)
 
     def temp(self, wanted):
         made = self.names.fresh(wanted)
@@ -356,7 +356,7 @@ class _Batch:
                 made.append(assign(held, batched, statement))
                 batched = name(held, statement)
             if not (isinstance(flag, tuple) and flag[:1] == (LIST,) and flag[1] is BOTTOM):
-                batched = call("rt.spread", [batched, self.size(), expression_of(literal(flag))], node=statement)
+                batched = call("rt.spread", [batched, self.size(), expression_of(lacking(flag, settled))], node=statement)
         made.append(assign(target.id, batched, statement))
 
     def unpacking(self, statement, made):
