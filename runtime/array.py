@@ -508,6 +508,16 @@ def _drop_scalars(option):
 config.on_change(_drop_scalars)
 
 
+def host_array(value) -> Array:
+    """Copy a NumPy array or scalar to the default device."""
+    host = value if type(value) is np.ndarray else np.asarray(value)
+    dtype = host.dtype
+    return Array(put(host, aval(host.shape, dtype)) if dtype in _KEPT else to_buffer(host))
+
+
+_KEPT = frozenset(map(np.dtype, ("float32", "int32", "bool")))   # dtypes that arrays have whatever enable_x64 says
+
+
 def to_buffer(value, dtype=None, weak_type: bool = False, place=None):
     """Copy a NumPy array or nested list to a device; 64-bit types are narrowed unless enable_x64 is set."""
     host = np.asarray(value)

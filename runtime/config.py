@@ -40,6 +40,10 @@ def _check_even(what: str, value):
 CHOICES = {"numpy_rank_promotion": ("allow", "warn", "raise"), "numpy_dtype_promotion": ("standard", "strict")}
 
 
+SIGNATURE = ("enable_x64", "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion", "numpy_dtype_promotion",
+             "loop_checkpoints")
+
+
 class Config:
     """Named settings, read as attributes; ``jax_`` or ``xform_`` may precede a name.
 
@@ -79,6 +83,11 @@ class Config:
                                             _env_count("XFORM_LOOP_CHECKPOINTS") or 64),
         }
         self.__dict__["_listeners"] = []
+        self._sign()
+
+    def _sign(self) -> None:
+        """Keep the settings that a compiled program depends on as one tuple: ``signature``, an attribute that costs no call."""
+        self.__dict__["signature"] = tuple([self._values[key] for key in SIGNATURE])
 
     def _key(self, name: str) -> str:
         key = name.removeprefix("jax_").removeprefix("xform_")
@@ -114,6 +123,7 @@ class Config:
         if old == value:
             return
         self._values[key] = value
+        self._sign()
         for listener in self._listeners:
             listener(key)
 

@@ -23,13 +23,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from runtime.array import Array, scalar
+import numpy
+
+from runtime.array import Array, host_array, scalar
 from runtime.execute import explain
 from runtime.tree import LEAVES
-from runtime.xla import XlaError
+from runtime.xla import XlaError, jax_is_loaded
 
 NAMED = 40  # leaves up to which each has a variable of its own
 NUMBERS = dict.fromkeys((bool, int, float, complex), scalar)
+HOST = dict.fromkeys((numpy.ndarray, numpy.float32, numpy.float64, numpy.int32, numpy.int64, numpy.bool_), host_array)
 UNKNOWN = (AttributeError, KeyError, IndexError, ValueError, TypeError, OverflowError)
 VALUE, STATIC, NOTHING, ANY = "value", "static", "nothing", "any"
 
@@ -82,8 +85,8 @@ def structure(args, static: tuple[int, ...]):
 
 def _structure(x):
     kind = type(x)
-    if kind is Array or kind in NUMBERS:
-        return VALUE
+    if kind is Array or kind in NUMBERS or kind in HOST and jax_is_loaded():
+        return VALUE        # jaxlib's own dispatcher takes host arrays faster, but makes jax's arrays of them where jax is loaded
     if x is None:
         return NOTHING
     if kind is list or kind is tuple:
@@ -125,7 +128,7 @@ def dispatcher(programs: dict, of, guards, general: Callable, names: tuple[str, 
         code = _codes[key] = compile(text, "<dispatch>", "exec")
     space = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
              "buffer_of": attrgetter("_v"), "aval_of": attrgetter("aval"), "sharding_of": attrgetter("_sharding"),
-             "Array": Array, "numbers": NUMBERS, "UNKNOWN": UNKNOWN}
+             "Array": Array, "numbers": {**NUMBERS, **HOST}, "UNKNOWN": UNKNOWN}
     for i, (holder, name, value) in enumerate(guards):
         space.update({f"holder{i}": holder, f"name{i}": name, f"value{i}": value})
     exec(code, space)

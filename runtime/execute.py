@@ -166,4 +166,5 @@ def check_nans(label: str, buffers) -> None:
 
 def value_checks() -> bool:
     """Tell whether results are to be checked."""
-    return config.debug_nans or config.debug_infs
+    settings = config._values
+    return settings["debug_nans"] or settings["debug_infs"]

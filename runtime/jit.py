@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from runtime import device as devices
 from runtime import xla
 from runtime.array import Array
-from runtime.config import config
+from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, program_key, structure
 from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
@@ -220,9 +220,7 @@ class _Function:
         spread = self.spread(dynamic, buffers)
         place = (default_placement() if spread is not None else placement(self.device) if self.device is not None
                  else placement_of(buffers))
-        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key,
-               config.enable_x64, config.threefry_partitionable, config.default_matmul_precision,
-               config.numpy_rank_promotion, config.numpy_dtype_promotion, config.loop_checkpoints)
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key, config.signature)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
@@ -255,9 +253,9 @@ class _Function:
         found = [f"{path} is {new}, it was {old}" for path, old, new in zip(paths, known[1], key[1]) if old != new]
         if known[2] != key[2]:
             found.append(f"the static arguments are {_static(key[2])}, they were {_static(known[2])}")
-        rest = ("the device", "enable_x64", "threefry_partitionable", "default_matmul_precision", "numpy_rank_promotion",
-                "numpy_dtype_promotion", "loop_checkpoints")
-        return found + [f"{part} is {new}, it was {old}" for part, old, new in zip(rest, known[3:], key[3:]) if old != new]
+        if known[3] != key[3]:
+            found.append(f"the device is {key[3]}, it was {known[3]}")
+        return found + [f"{name} is {new}, it was {old}" for name, old, new in zip(SIGNATURE, known[4], key[4]) if old != new]
 
     def argument_names(self, tree) -> list[str]:
         """Name the leaves of the arguments: the parameter, then the path within it."""
