@@ -491,6 +491,11 @@ def rule_parts(parts, count):
     return tuple([ZERO if part is None else part for part in parts])
 
 
+def parts_given(parts):
+    """Return what the function of a custom gradient gave as a tuple: it may be the one argument's cotangent itself."""
+    return parts if isinstance(parts, (tuple, list, dict)) or parts is None else (parts,)
+
+
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
     """Wrap the Python values among residuals, so that they pass through a compiled function as they are."""

@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, sequences, targets, values
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, rules, sequences, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -157,6 +157,9 @@ class Lowering:
                     return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and sequences.assign_items(self, node):
             return
+        parts = targets.side_by_side(self, node)
+        if parts is not None:
+            return self.block(parts)
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
             self.emit(node.targets[0].id, self.value(node.value), node)
             return
@@ -185,6 +188,8 @@ class Lowering:
 
     def do_Expr(self, node):
         if isinstance(node.value, gast.Constant):
+            return
+        if isinstance(node.value, gast.Call) and rules.defined(self, node.value):
             return
         assignment = questions.set_attribute(self, node.value) if isinstance(node.value, gast.Call) else None
         if assignment is not None:
@@ -462,15 +467,6 @@ class Lowering:
             return call("rt.extend", [left, right], node=node)
         return at(gast.BinOp(left, node.op, right), node)
 
-    @staticmethod
-    def is_none(node):
-        return isinstance(node, gast.Constant) and node.value is None
-
-    def is_something(self, node):
-        """Whether an expression is a function or an object, and so is not None."""
-        known = self.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
-        return known is not None and (not isinstance(known, Object) or known.value is not None and resolve.is_static(known))
-
     def is_list(self, atom):
         return isinstance(atom, gast.Name) and atom.id in self.lists
 
@@ -485,8 +481,9 @@ class Lowering:
 
     def on_Compare(self, node):
         if len(node.ops) == 1:
-            if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and self.is_none(node.comparators[0]) and self.is_something(node.left):
-                return const(isinstance(node.ops[0], gast.IsNot), node)
+            asked = questions.identity(self, node)
+            if asked is not None:
+                return asked
             left, right = self.atom(node.left), self.atom(node.comparators[0])
             return questions.compared(node, left, right) or at(gast.Compare(left, node.ops, [right]), node)
         middle = self.atom(node.comparators[0])

@@ -4,10 +4,13 @@ from __future__ import annotations
 import functools
 import inspect
 
+from runtime import numpy as np
+
 
 class _Custom:
     """A function whose derivative the user states; the compiler calls the user's rule instead of reading the body."""
     _xform_custom = True
+    symbolic_zeros = from_closure = False
 
     def __init__(self, fun, nondiff_argnums=()):
         self.fun = fun
@@ -24,6 +27,34 @@ class _Custom:
         return self if instance is None else functools.partial(self, instance)
 
 
+class SymbolicZero:
+    """The tangent that a rule with symbolic_zeros=True gets where the derivative is known to be zero."""
+    _xform_apart = True     # the compiler knows where there is one
+
+    def __init__(self, like):
+        self.like = like
+
+    @property
+    def shape(self):
+        return np.shape(self.like)
+
+    @property
+    def ndim(self):
+        return np.ndim(self.like)
+
+    @property
+    def dtype(self):
+        return np.asarray(self.like).dtype
+
+
+class CustomVJPPrimal:
+    """An argument as a forward rule with symbolic_zeros=True gets it: its value, and whether a derivative flows through it."""
+    _xform_apart = True
+
+    def __init__(self, value, perturbed):
+        self.value, self.perturbed = value, perturbed
+
+
 class custom_vjp(_Custom):
     """Give a function a reverse-mode rule of its own.
 
@@ -37,8 +68,8 @@ class custom_vjp(_Custom):
         self.fwd = self.bwd = None
 
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
-        """Set the rule."""
-        self.fwd, self.bwd = fwd, bwd
+        """Set the rule. symbolic_zeros: ``fwd`` gets a CustomVJPPrimal for each differentiable argument."""
+        self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
 
 
 class custom_jvp(_Custom):
@@ -54,13 +85,13 @@ class custom_jvp(_Custom):
         self.rule = None
 
     def defjvp(self, jvp, symbolic_zeros=False):
-        """Set the rule; returns it, so that this works as a decorator."""
-        self.rule = jvp
+        """Set the rule; returns it, so that this works as a decorator. symbolic_zeros: tangents that are zero are SymbolicZeros."""
+        self.rule, self.symbolic_zeros = jvp, symbolic_zeros
         return jvp
 
     def defjvps(self, *rules):
         """Set one rule an argument: ``rule(tangent, out, *primals)``; None for an argument without derivative."""
-        fun = self.fun
+        fun = self      # the derivative of the result follows the rules, too
 
         def jvp(primals, tangents):
             out = fun(*primals)
@@ -69,24 +100,32 @@ class custom_jvp(_Custom):
                 if rule is not None:
                     term = rule(tangent, out, *primals)
                     total = term if total is None else total + term
-            return out, total
+            return out, np.zeros_like(out) if total is None else total
         self.rule = jvp
 
 
 def custom_gradient(fun):
     """Give a function its reverse mode by returning it: ``fun(*args) -> (out, vjp_fun)``."""
-    @functools.wraps(fun)
-    def primal(*args):
-        return fun(*args)[0]
-    made = custom_vjp(primal)
-    made.defvjp(fun, _call_residuals)
+    made = _FromClosure(fun)
     made.from_closure = True
     return made
 
 
-def _call_residuals(vjp_fun, d_out):
-    made = vjp_fun(d_out)
-    return made if isinstance(made, tuple) else (made,)
+class _FromClosure(custom_vjp):
+    """What custom_gradient makes: the compiler reads the rule off what the function returns."""
+
+    def __call__(self, *args, **kwargs):
+        return self.fun(*args, **kwargs)[0]
+
+
+def call_units(self, *args):
+    """Call a function whose rule consists of units: its code is made on the first call."""
+    if "_loaded" not in self.__dict__:
+        from xform.emit import emit
+        from xform.load import load
+        module = emit(self.fun)
+        self._loaded = load(module)[module.entry]
+    return self._loaded(*args)
 
 
 class backward_hook(_Custom):

@@ -39,11 +39,16 @@ def collect(entry) -> list:
         seen.add(id(unit))
         ordered.append(unit)
         for identifier in _free(unit):
-            value = unit.env.get(identifier)
+            value = _code_of(unit.env.get(identifier))
             if isinstance(value, Unit):
                 visit(value)
     visit(entry)
     return ordered
+
+
+def _code_of(value):
+    """What a name of a unit's environment is written as: the unit of a function with a rule of units is what it computes."""
+    return value.fun if hasattr(type(value), "_xform_custom") and isinstance(value.fun, Unit) else value
 
 
 def _free(unit):
@@ -86,7 +91,7 @@ def emit(entry, doc="", imports=None) -> Module:
         mapping = {}
         local = {n.id for n in nodes_of(tree) if isinstance(n, gast.Name)} | set(params_of(tree))
         for identifier in _free(unit):
-            value = unit.env.get(identifier)
+            value = _code_of(unit.env.get(identifier))
             if isinstance(value, Unit):
                 mapping[identifier] = chosen[id(value)]
             elif identifier in unit.env:

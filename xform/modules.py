@@ -11,7 +11,7 @@ LIBRARY = {name: f"runtime.{name}" for name in (
     "profiler",
     "debug", "experimental", "example_libraries")}
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
-            "stages": "xform.stages", "custom_batching": "xform.custom_batching"}
+            "stages": "xform.stages", "custom_derivatives": "xform.custom_derivatives", "custom_batching": "xform.custom_batching"}
 
 # module of a library -> its modules or names that are in the compiler's package, because it differentiates functions that it is given
 BUILT = {"xform.scipy": {"optimize": "xform.optimize"},

@@ -101,6 +101,9 @@ def _op_unit(value, path):
 
 
 def _custom_unit(value):
+    from xform.desugar import rules
+    if rules.needs_units(value):
+        return rules.rules_of(rules.of_object(value), [], {})[0].unit
     key = ("custom", id(value))
     if key not in _derived:
         signature = inspect.signature(value)

@@ -81,6 +81,14 @@ class Display:
     kind: type = tuple
 
 
+class Custom:
+    """A function with a user's rule: its parts ("fun", "fwd", "bwd", "rule", "rules") are compile-time values (desugar/rules.py)."""
+
+    def __init__(self, kind, nondiff_argnums, parts, symbolic_zeros=False, from_closure=False):
+        self.kind, self.nondiff_argnums, self.parts = kind, nondiff_argnums, parts
+        self.symbolic_zeros, self.from_closure = symbolic_zeros, from_closure
+
+
 class Instance:
     """An object made inside the function: the class, and for each attribute the local that holds it or a compile-time value."""
 
@@ -160,6 +168,8 @@ def captured_names(known):
         return list(known.env)
     if isinstance(known, Display):
         return _captured_by(known.items)
+    if isinstance(known, Custom):
+        return _captured_by(known.parts.values())
     if isinstance(known, Instance):
         return _captured_by(known.fields.values())
     if isinstance(known, Partial):
@@ -188,6 +198,8 @@ def renamed(known, mapping):
 
     if isinstance(known, Display):
         return Display(tuple(map(one, known.items)), known.keys, known.kind)
+    if isinstance(known, Custom):
+        return Custom(known.kind, known.nondiff_argnums, {k: one(v) for k, v in known.parts.items()}, known.symbolic_zeros, known.from_closure)
     if isinstance(known, Instance):
         made = Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
         made.outer = known.outer
@@ -222,6 +234,9 @@ def shape_of(known, numbers=None):
         return ("partial", shape_of(known.fn, numbers), tuple(map(one, known.args)), tuple((k, one(v)) for k, v in known.keywords))
     if isinstance(known, Display):
         return ("display", tuple(map(one, known.items)), known.keys, known.kind)
+    if isinstance(known, Custom):
+        return ("custom", known.kind, known.nondiff_argnums, known.symbolic_zeros, known.from_closure,
+                tuple((k, one(v)) for k, v in known.parts.items()))
     if isinstance(known, Instance):
         return ("instance", known.cls, known.outer, tuple((k, one(v)) for k, v in known.fields.items()))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
@@ -301,6 +316,8 @@ def attribute(known, attr):
             return Object(getattr(value, attr))
         if isinstance(on_type, types.FunctionType):
             return Object(types.MethodType(on_type, value))
+        if hasattr(type(on_type), "_xform_custom"):
+            return Object(functools.partial(on_type, value))
     if attr in getattr(value, "__dict__", ()) and is_static(Object(value.__dict__[attr])):
         return Object(value.__dict__[attr])
     return None

@@ -25,13 +25,14 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
+from xform.desugar import rules
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
-from xform.resolve import Closure, Derived, Display, Object, Partial
+from xform.resolve import Closure, Custom, Derived, Display, Object, Partial
 from xform.syntax import assign, at, call, clone, const, name, reference
 from xform.unit import Unit
 
@@ -80,6 +81,9 @@ def direct(lowering, known, node, kinds=None, called=False):
             refuse_as_value(lowering, known, node)
         unit = known.unit() if kinds is None or isinstance(known.nested, UnitValue) else known.nested.of_kinds(kinds)
         return unit, [name(n, node) for n in known.env], {}
+    if isinstance(known, Custom):
+        made, captured, _ = rules.rules_of(known, [], {}, lowering, node)
+        return made.unit, [name(n, node) for n in captured], {}
     if isinstance(known, Derived):
         from xform import pipeline
         target, prefix, keywords = direct(lowering, known.fn, node, kinds)
@@ -180,6 +184,8 @@ def call_known(lowering, callee, node):
 
 
 def call_known_with(lowering, callee, args, keywords, node):
+    if isinstance(callee, Custom):
+        return rules.lower_call(lowering, callee, args, keywords, node)
     if isinstance(callee, Object):
         return call_object(lowering, callee, args, keywords, node)
     if isinstance(callee, Partial):
@@ -265,6 +271,8 @@ def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
     from xform.desugar.functions import specialise, spread_call, unit_of
+    if rules.needs_units(value, args):
+        return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     if value is functools.reduce and len(args) == 2:

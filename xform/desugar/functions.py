@@ -188,6 +188,10 @@ class NestedScope:
         return found if found is None else resolve.renamed(found, self.mapping)
 
 
+_open: list = []    # functions whose captured locals are being worked out, and those among them that were met again
+_met: set = set()
+
+
 class Nested:
     """A nested function before it is read."""
 
@@ -201,23 +205,37 @@ class Nested:
     def captured(self):
         """The enclosing function's locals that the function depends on."""
         if self._captured is None:
-            self._captured = []     # while this is worked out, a recursive mention adds nothing
-            found = {}
-            for identifier in dict.fromkeys([*free(self.tree), *outer_writes(self.tree)]):
-                known = self.parent.statics.get(identifier)
-                if known is not None:
-                    found.update(dict.fromkeys(resolve.captured_names(known)))
-                elif identifier in self.parent.counts:
-                    found[identifier] = None
-                else:
-                    outer = self.parent.scope.find(identifier, self.tree)
-                    found.update(dict.fromkeys([outer] if isinstance(outer, str) else
-                                               resolve.captured_names(outer) if outer is not None else []))
-            for default in self.defaults.values():
-                if isinstance(default, gast.Name):
-                    found[default.id] = None
+            if self in _open:
+                _met.add(self)
+                return []       # while this is worked out, a recursive mention adds nothing
+            _open.append(self)
+            try:
+                found = self._found()
+            finally:
+                _open.remove(self)
+            _met.discard(self)
+            if _met.intersection(_open):
+                return list(found)      # without what a function captures that calls this one and is being worked out
             self._captured = list(found)
         return self._captured
+
+    def _found(self):
+        """The locals that the names of the function's text depend on, in order of appearance."""
+        found = {}
+        for identifier in dict.fromkeys([*free(self.tree), *outer_writes(self.tree)]):
+            known = self.parent.statics.get(identifier)
+            if known is not None:
+                found.update(dict.fromkeys(resolve.captured_names(known)))
+            elif identifier in self.parent.counts:
+                found[identifier] = None
+            else:
+                outer = self.parent.scope.find(identifier, self.tree)
+                found.update(dict.fromkeys([outer] if isinstance(outer, str) else
+                                           resolve.captured_names(outer) if outer is not None else []))
+        for default in self.defaults.values():
+            if isinstance(default, gast.Name):
+                found[default.id] = None
+        return found
 
     def outer(self):
         """The enclosing function's locals that the function writes (outer.py)."""

@@ -16,7 +16,7 @@ import operator
 import gast
 
 from xform.errors import refuse
-from xform.resolve import Instance, Object
+from xform.resolve import Instance, Object, is_static
 from xform.syntax import at, clone, const
 
 BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len)}
@@ -32,6 +32,9 @@ def asked(lowering, node):
     if which is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])
+    if known is None and which == "isinstance" and len(node.args) == 2:
+        kind = lowering.known(node.args[1])
+        return Object(False) if isinstance(kind, Object) and getattr(kind.value, "_xform_apart", False) else None
     return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
 
 
@@ -75,6 +78,39 @@ class _Answers:
             return None
         method = at(gast.Attribute(clone(node.args[0]), "__len__", gast.Load()), node)
         return at(gast.Call(method, [], []), node)
+
+
+def identity(lowering, node):
+    """``type(p) is A``, ``A is B`` and ``p is None`` for what is known here, as a constant; None for another comparison."""
+    if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) and _is_something(lowering, node.left):
+        return const(isinstance(node.ops[0], gast.IsNot), node)
+    if not isinstance(node.ops[0], (gast.Is, gast.IsNot, gast.Eq, gast.NotEq)):
+        return None
+    sides = [lowering.known(side) for side in (node.left, *node.comparators)]
+    classes = [s.value if isinstance(s, Object) and isinstance(s.value, type) else None for s in sides]
+    negative = isinstance(node.ops[0], (gast.IsNot, gast.NotEq))
+    if None not in classes:
+        return const((classes[0] is classes[1]) != negative, node)
+    # what the code takes apart where it is one of these is data where its class is not known
+    if any(getattr(c, "_xform_apart", False) and _asks_type(lowering, other) for c, other in zip(
+            classes, (node.comparators[0], node.left))):
+        return const(negative, node)
+    return None
+
+
+def _is_none(node):
+    return isinstance(node, gast.Constant) and node.value is None
+
+
+def _is_something(lowering, node):
+    """Whether an expression is a function or an object, and so is not None."""
+    known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
+    return known is not None and (not isinstance(known, Object) or known.value is not None and is_static(known))
+
+
+def _asks_type(lowering, node):
+    callee = lowering.known(node.func) if isinstance(node, gast.Call) and len(node.args) == 1 else None
+    return isinstance(callee, Object) and callee.value is type and lowering.known(node.args[0]) is None
 
 
 def _name(lowering, node):

@@ -44,6 +44,22 @@ def store_to(lowering, target, value, node):
         refuse(target, lowering.unit, f"cannot assign to {type(target).__name__}")
 
 
+def side_by_side(lowering, node):
+    """``a, b = x, y`` as the assignments ``a = x`` and ``b = y``, where no value reads a target; None for any other assignment.
+
+    What varies is then known of each by itself.
+    """
+    target, value = node.targets[0], node.value
+    if getattr(lowering.scope, "generated", False) or len(node.targets) > 1 or not isinstance(target, gast.Tuple) or not isinstance(
+            value, (gast.Tuple, gast.List)) or len(target.elts) != len(value.elts):
+        return None
+    names = [e.id for e in target.elts if isinstance(e, gast.Name)]
+    if len(set(names)) < len(target.elts) or any(isinstance(e, gast.Starred) for e in value.elts) or any(
+            isinstance(n, (gast.NamedExpr, gast.Lambda)) or isinstance(n, gast.Name) and n.id in names for n in gast.walk(value)):
+        return None
+    return [at(gast.Assign([one], part, None), node) for one, part in zip(target.elts, value.elts)]
+
+
 def unpack(lowering, target, value, node):
     elements = target.elts
     starred = [i for i, e in enumerate(elements) if isinstance(e, gast.Starred)]

@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
-from xform.desugar import mutations, questions
+from xform.desugar import mutations, questions, rules
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -67,13 +67,16 @@ def _known_call(lowering, node):
         inner = lowering.known(node.args[0]) if node.args else None
         if inner is None:
             return None
-        if transformation(inner) and len(node.args) == 1:   # its options, not values of the program
+        if (transformation(inner) or rules.is_maker(inner)) and len(node.args) == 1:   # its options, not values of the program
             return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
         return Partial(resolve.normal(inner), tuple(one_argument(lowering, a) for a in node.args[1:]),
                        tuple((k.arg, one_argument(lowering, k.value)) for k in node.keywords))
     if isinstance(callee, Object) and callee.value is runtime.batched:
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))
+    made = rules.made_here(lowering, callee, node)
+    if made is not None:
+        return made
     kind = transformation(callee)
     if kind in ("vjp", "linearize") and node.args:
         from xform.desugar.transformations import pair_of
@@ -232,6 +235,9 @@ def derive(lowering, callee, function, extra, keywords, node):
 
 def decorate(lowering, decorator, known):
     """Apply a decorator to a nested function at transform time."""
+    found = rules.decorated(lowering, decorator, known)
+    if found is not None:
+        return found
     callee = lowering.known(decorator)
     kind = transformation(callee.fn if isinstance(callee, Partial) else callee)
     if not kind:

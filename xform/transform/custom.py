@@ -9,7 +9,9 @@ import copy
 
 import gast
 
+from xform.custom import call_units
 from xform.desugar.kinds import with_data
+from xform.desugar.rules import UnitRules
 from xform.errors import refuse
 from xform.syntax import assign, call, clone, dotted, name, pack, reference, target_names
 from xform.unit import Unit
@@ -19,21 +21,18 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
     """Contribute the cotangents of a call of a function with a rule."""
     from xform.pipeline import unit_of_callable
     custom, args = operation.custom, operation.args
-    if custom.kind == "jvp":
-        return _backward_of_jvp(run, operation, cotangent, nonzero, made, statement)
     if custom.kind == "hook":
         return _hooked(run, operation, variable, cotangent, nonzero, made, statement)
-    if custom.fwd is None:
+    _check_static(run, custom, args, run.is_active, statement)
+    if custom.kind == "jvp":
+        return _backward_of_jvp(run, operation, cotangent, nonzero, made, statement)
+    if not _has_rule(custom):
         refuse(statement, run.unit, f"{custom.__name__} is a custom_vjp function without a rule", "Call its defvjp(fwd, bwd).")
-    if getattr(custom, "from_closure", False):
-        refuse(statement, run.unit, f"{custom.__name__} is a custom_gradient function, which is not supported inside a "
-               "transformed function yet", "Use custom_vjp.")
     residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
     static = [args[i] for i in custom.nondiff_argnums]
-    forward = with_data(unit_of_callable(custom.fwd))
+    places = _places(custom, len(args))
+    forward, back = _halves(custom, [run.is_active(args[i]) for i in places])
     run.residual_calls[residuals] = (statement, forward, args)
-    back = with_data(unit_of_callable(custom.bwd))
-    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
     parts = [run.once(("part", id(statement), i), f"d_{getattr(args[i], 'id', 'part')}_part") for i in places]
     value = call(name(run.refer(back), statement), [*map(clone, static), name(residuals), call(
         "rt.instantiate", [cotangent], {"like": name(variable)})], node=statement)
@@ -43,6 +42,36 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
         # what every example shares gets the sum of the examples' cotangents
         value = call("rt.unspread", [name(part, statement)]) if shared else name(part, statement)
         run.contribute(args[place], value, nonzero, made, statement)
+
+
+def _places(custom, count):
+    """The arguments in which a function with a rule is differentiable."""
+    return [i for i in range(count) if i not in custom.nondiff_argnums]
+
+
+def _check_static(run, custom, args, is_active, statement):
+    """Refuse a derivative through what a rule says nothing about: captured variables and arguments in nondiff_argnums."""
+    for place in custom.nondiff_argnums:
+        if is_active(args[place]):
+            closed = place < getattr(custom, "closed", 0)
+            refuse(statement, run.unit, f"Detected differentiation of a custom_{custom.kind} function with respect to "
+                   f"{'a closed-over value' if closed else 'an argument in nondiff_argnums'}: {args[place].id!r} of "
+                   f"{custom.__name__}; the rule only says how to differentiate with respect to its other arguments",
+                   "Make it an argument that the rule differentiates.")
+
+
+def _has_rule(custom):
+    if isinstance(custom, (BatchedCustom, UnitRules)):
+        return custom.rule_given
+    return (custom.fwd if custom.kind == "vjp" else custom.rule) is not None
+
+
+def _halves(custom, active):
+    """The forward and backward unit of a custom_vjp function."""
+    from xform.pipeline import unit_of_callable
+    if isinstance(custom, (BatchedCustom, UnitRules)):
+        return custom.halves(tuple(active))
+    return with_data(unit_of_callable(custom.fwd)), with_data(unit_of_callable(custom.bwd))
 
 
 def _hooked(run, operation, variable, cotangent, nonzero, made, statement):
@@ -70,11 +99,12 @@ def _returns_nothing(unit):
     return isinstance(last, gast.Constant) and last.value is None
 
 
-def _rule_unit(custom, count):
+def _rule_unit(custom, active):
     """``rule(primals, tangents)`` as a unit of plain parameters: ``f_rule(*nondiff, *primals, *tangents)``."""
+    if isinstance(custom, (BatchedCustom, UnitRules)):
+        return custom.forward_rule(tuple(active))
+    count = len(active)
     key = (id(custom), count)
-    if getattr(custom, "rule_unit", None) is not None:
-        return custom.rule_unit
     if key not in _rules:
         from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
@@ -103,11 +133,12 @@ def forward(run, operation, statement, tangent, made):
     if custom.kind == "vjp":
         refuse(statement, run.unit, f"can't apply forward-mode differentiation (jvp) to {custom.__name__}, a custom_vjp "
                "function", "Use reverse mode, or give it a custom_jvp rule.")
-    if custom.rule is None and getattr(custom, "rule_unit", None) is None:
+    if not _has_rule(custom):
         refuse(statement, run.unit, f"No JVP defined for custom_jvp function {custom.__name__} using defjvp.",
                "Call its defjvp.")
-    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
-    unit = _rule_unit(custom, len(places))
+    _check_static(run, custom, args, run.varied, statement)
+    places = _places(custom, len(args))
+    unit = _rule_unit(custom, [run.varied(args[i]) for i in places])
     key = run.refer(unit)
     static = [clone(args[i]) for i in custom.nondiff_argnums]
     primals = [clone(args[i]) for i in places]
@@ -121,13 +152,13 @@ def _backward_of_jvp(run, operation, cotangent, nonzero, made, statement):
     reverse with respect to them, at zero."""
     from xform.pipeline import halves_of
     custom, args = operation.custom, operation.args
-    if custom.rule is None and getattr(custom, "rule_unit", None) is None:
+    if not _has_rule(custom):
         refuse(statement, run.unit, f"No JVP defined for custom_jvp function {custom.__name__} using defjvp.",
                "Call its defjvp.")
-    places = [i for i in range(len(args)) if i not in custom.nondiff_argnums]
-    unit = _rule_unit(custom, len(places))
-    static = len(custom.nondiff_argnums)
+    places = _places(custom, len(args))
     active = [run.is_active(args[i]) for i in places]
+    unit = _rule_unit(custom, active)
+    static = len(custom.nondiff_argnums)
     flags = (False,) * (static + len(places)) + tuple(active)
     halves = halves_of(unit, flags)
     residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
@@ -176,41 +207,50 @@ def batched(custom, flags, axis_name):
         made.hook, _ = vmap(unit, flags, axis_name, final=not _returns_nothing(unit))
         _batched[key] = (made, custom)
     if key not in _batched:
-        primal, _ = vmap(with_data(unit_of_callable(custom.fun)), flags, axis_name, final=True)
-        made = BatchedCustom(custom, primal, flags)
-        if custom.kind == "jvp" and custom.rule is not None:
-            count = len(flags)
-            rule = _rule_unit(custom, count)
-            made.rule_unit, _ = vmap(rule, flags + flags, axis_name, final=True)
-        elif custom.kind == "vjp" and custom.fwd is not None:
-            places = [i for i in range(len(flags)) if i not in custom.nondiff_argnums]
-            fwd, out = vmap(with_data(unit_of_callable(custom.fwd)), flags, axis_name)
-            kept = out[1] if isinstance(out, tuple) and len(out) == 2 else True
-            static = tuple(flags[i] for i in custom.nondiff_argnums)
-            bwd, _ = vmap(with_data(unit_of_callable(custom.bwd)), (*static, kept, True), axis_name, final=True)
-            made.fwd, made.bwd = fwd, bwd
-            made.unmapped = tuple(not flags[i] for i in places)
-        _batched[key] = (made, custom)
+        _batched[key] = (BatchedCustom(custom, flags, axis_name), custom)
     return _batched[key][0], True
 
 
 class BatchedCustom:
-    """A function with a user's rule, batched: units in place of functions."""
+    """A function with a user's rule over a batch: its function and rules are batched units, so that the rule survives."""
     _xform_custom = True
+    __call__ = call_units
 
-    def __init__(self, custom, primal, flags):
+    def __init__(self, custom, flags, axis_name):
+        from xform.pipeline import unit_of_callable
+        self.custom, self.flags, self.axis_name = custom, flags, axis_name
         self.kind, self.nondiff_argnums = custom.kind, custom.nondiff_argnums
+        self.closed = getattr(custom, "closed", 0)
         self.__name__ = f"{custom.__name__}_vmap"
         self.__signature__ = custom.__signature__
-        self.fun, self.flags = primal, flags
-        self.fwd = self.bwd = self.rule = self.rule_unit = None
-        self.unmapped = ()
-        self._loaded = None
+        self.fun = self._batch(with_data(unit_of_callable(custom.fun)), flags)
+        self.static = tuple(flags[i] for i in custom.nondiff_argnums)
+        self.own = tuple(flags[i] for i in _places(custom, len(flags)))
+        self.unmapped = tuple(not flag for flag in self.own) if custom.kind == "vjp" else ()
+        self._units = {}
 
-    def __call__(self, *args):
-        if self._loaded is None:
-            from xform.emit import emit
-            from xform.load import load
-            module = emit(self.fun)
-            self._loaded = load(module)[module.entry]
-        return self._loaded(*args)
+    def _batch(self, unit, flags, final=True):
+        from xform.transform.vmap import vmap
+        made, out = vmap(unit, flags, self.axis_name, final=final)
+        return made if final else (made, out)
+
+    @property
+    def rule_given(self):
+        """Whether the user has stated the rule."""
+        return _has_rule(self.custom)
+
+    def halves(self, active):
+        """(forward, backward) units over the batch."""
+        inner = _halves(self.custom, active)
+        if inner not in self._units:
+            forward, out = self._batch(inner[0], self.flags, final=False)
+            kept = out[1] if isinstance(out, tuple) and len(out) == 2 else True
+            self._units[inner] = forward, self._batch(inner[1], (*self.static, kept, True))
+        return self._units[inner]
+
+    def forward_rule(self, active):
+        """The unit of a custom_jvp rule over the batch."""
+        inner = _rule_unit(self.custom, active)
+        if inner not in self._units:
+            self._units[inner] = self._batch(inner, (*self.static, *self.own, *self.own))
+        return self._units[inner]

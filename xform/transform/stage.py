@@ -62,7 +62,7 @@ def needs_staging(unit, seen=None) -> bool:
     if unit in seen:
         return False
     seen.add(unit)
-    from xform.pipeline import core
+    from xform.pipeline import core, unit_of_callable
     read = core(unit)
 
     def walk(statements):
@@ -72,6 +72,8 @@ def needs_staging(unit, seen=None) -> bool:
             if isinstance(statement, gast.Assign):
                 operation = classify(statement.value, read)
                 if isinstance(operation, UnitCall) and _stageable(operation) and needs_staging(operation.unit, seen):
+                    return True
+                if isinstance(operation, CustomCall) and needs_staging(unit_of_callable(operation.custom.fun), seen):
                     return True
         return False
     return walk(read.tree.body)
