@@ -102,8 +102,25 @@ def entry_name(client, text: str, options, where: str) -> str:
     return digest.hexdigest()
 
 
+# Executables that one process may gather before all are dropped: XLA maps the code of each into memory of its own, three times over,
+# and Linux allows 65530 maps a process (XLA crashes at the limit). What is still wanted comes back from the disk.
+EXECUTABLES = 12_000
+gathered = [0]
+releases: list = []     # functions of other modules that drop the executables they keep
+
+
+def _count() -> None:
+    """Count one more executable; drop all that are kept when there are too many."""
+    gathered[0] += 1
+    if gathered[0] > EXECUTABLES:
+        gathered[0] = 1
+        for release in releases:
+            release()
+
+
 def compile_or_load(client, text: str, devices, options, where: str):
     """Compile a module for devices (``where`` names them), or load what an earlier process compiled from the same text."""
+    _count()
     if "xla_ffi_python_cpu_callback" in text:   # XLA would crash: the functions are given only where one device compiles
         raise NotImplementedError("a callback (debug.print, pure_callback ...) in a program over several devices is not available; "
                                   "call it outside")

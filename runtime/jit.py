@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runtime import device as devices
-from runtime import xla
+from runtime import cache, xla
 from runtime.array import Array
 from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
@@ -416,6 +416,9 @@ def clear_caches() -> None:
     """Forget all compiled programs of all jitted functions."""
     for function in list(_functions):
         function.clear_cache()
+
+
+cache.releases.append(clear_caches)
 
 
 def _on_config(option: str) -> None:

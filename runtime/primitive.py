@@ -25,7 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runtime import hlo
+from runtime import cache, hlo
 from runtime.array import Array, ConcretizationError, LeakError, scalar, to_buffer
 from runtime.config import config
 from runtime.device import default_placement, home_sharding
@@ -175,7 +175,14 @@ def _drop_kernels(option: str) -> None:
             prim.cache.clear()
 
 
+def _drop_all_kernels() -> None:
+    for prim in primitives:
+        prim.direct.clear()
+        prim.cache.clear()
+
+
 config.on_change(_drop_kernels)
+cache.releases.append(_drop_all_kernels)
 
 
 settings = config._values  # read at every operation, so without the attribute look-up

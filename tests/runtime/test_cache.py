@@ -183,3 +183,19 @@ def test_source_lines_are_no_part_of_the_key():
     from runtime.execute import compile_options
     names = [cache.entry_name(default_placement().client, t, compile_options(), "0") for t in (first, second)]
     assert names[0] == names[1]
+
+
+def test_executables_are_dropped_before_they_fill_the_memory_map(monkeypatch):
+    import runtime as rt
+    from runtime import cache
+    from runtime import numpy as np
+    dropped = []
+    monkeypatch.setattr(cache, "EXECUTABLES", 40)
+    monkeypatch.setattr(cache, "gathered", [0])
+    monkeypatch.setattr(cache, "releases", [*cache.releases, lambda: dropped.append(cache.gathered[0])])
+    kept = rt.jit(lambda x: x * 3 + 1)
+    for n in range(3, 63):
+        made = rt.jit(lambda x, n=n: np.sin(x) * n)(np.ones(n))
+        assert abs(float(made[0]) - n * 0.841471) < 1e-4 * n and float(kept(np.ones(2))[0]) == 4.0
+        assert cache.gathered[0] <= 40
+    assert len(dropped) >= 2
