@@ -20,11 +20,12 @@ class Checkpointed(Transformed):
 
 
 def checkpoint(fun=None, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=()):
-    """Return ``fun`` such that reverse mode keeps its arguments alone and computes what lies between again.
+    """Return ``fun`` such that reverse mode keeps its arguments and what ``policy`` says, and computes the rest again.
 
     prevent_cse: put a barrier before the second computation, so that XLA under jit does not merge it with the first.
-    policy: one of ``checkpoint_policies``. ``everything_saveable`` turns recomputation off; every other policy is met by saving
-    nothing but the arguments: the derivative is the same, its memory the least, its time the most that the policy allows.
+    policy: says which values are kept beside the arguments: one of ``checkpoint_policies``, or a function ``(operation, *types,
+    **params)`` that is asked of each operation by its name when the code runs. Inside ``while`` loops, loops with ``break`` and
+    functions mapped over devices nothing is kept.
     static_argnums, static_argnames: accepted; every argument keeps its Python value where it has one.
     """
     if fun is None:
@@ -69,43 +70,53 @@ class Offloadable:
         return f"Offloadable(src={self.src!r}, dst={self.dst!r})"
 
 
-def _is_product(prim):
-    return getattr(prim, "name", prim) in ("dot_general", "conv_general_dilated")
+def _is_product(prim, *names):
+    return getattr(prim, "name", prim) in names
 
 
+def _says(*saves):
+    """Decorate a policy with what it keeps, in terms that the compiler reads (transform/saving.py)."""
+    def decorate(policy):
+        policy.saves = saves
+        return policy
+    return decorate
+
+
+@_says(("all", ()))
 def everything_saveable(*_, **__):
     """Keep every value: no recomputation."""
     return True
 
 
-everything_saveable.saves_everything = True
-
-
+@_says()
 def nothing_saveable(*_, **__):
     """Keep the arguments alone."""
     return False
 
 
+@_says(("products", ()))
 def dots_saveable(prim, *_, **__):
-    """Keep the results of products of matrices."""
-    return _is_product(prim)
+    """Keep the results of products of matrices and of convolutions."""
+    return _is_product(prim, "dot_general", "conv_general_dilated")
 
 
+@_says(("unbatched products", ()))
 def dots_with_no_batch_dims_saveable(prim, *_, dimension_numbers=None, **__):
     """Keep the results of products of matrices without batch axes."""
-    return _is_product(prim) and not (dimension_numbers and any(map(len, dimension_numbers[1])))
+    return _is_product(prim, "dot_general") and not (dimension_numbers and any(map(len, dimension_numbers[1])))
 
 
 def _named(kind, names):
+    @_says((kind, frozenset(names)))
     def policy(prim, *_, name=None, **__):
         """Decide by the name that checkpoint_name gave."""
-        of_name = getattr(prim, "name", prim) == "name"
+        of_name = _is_product(prim, "name")
         if kind == "only":
             return of_name and name in names
         if kind == "but":
             return of_name and name not in names
         return not (of_name and name in names)
-    policy.__name__ = f"names_{kind}"
+    policy.__name__ = f"{kind.replace(' ', '_')}({', '.join(sorted(map(str, names)))})"
     return policy
 
 
@@ -116,7 +127,10 @@ def _made_at_once(function):
 
 
 class _Policies:
-    """The policies of checkpoint."""
+    """The policies of checkpoint.
+
+    Those that offload keep the value where it is: the arrays of a program stay in the memory of its device.
+    """
     _xform_namespace = True
     everything_saveable = staticmethod(everything_saveable)
     nothing_saveable = staticmethod(nothing_saveable)
@@ -126,30 +140,34 @@ class _Policies:
     @_made_at_once
     def save_only_these_names(*names_which_can_be_saved):
         """Keep the values with these names."""
-        return _named("only", frozenset(names_which_can_be_saved))
+        return _named("only", names_which_can_be_saved)
 
     @_made_at_once
     def save_any_names_but_these(*names_not_to_save):
         """Keep the values with names other than these."""
-        return _named("but", frozenset(names_not_to_save))
+        return _named("but", names_not_to_save)
 
     @_made_at_once
     def save_anything_except_these_names(*names_not_to_save):
-        """Keep every value but those with these names."""
-        return _named("except", frozenset(names_not_to_save))
+        """Keep every value but those with these names. What a name was given to is a value without one."""
+        return _named("all but", names_not_to_save)
 
     @_made_at_once
     def save_from_both_policies(policy_1, policy_2):
         """Keep what either policy keeps."""
         def policy(*args, **params):
-            return policy_1(*args, **params) or policy_2(*args, **params)
+            return bool(_kept(policy_1(*args, **params)) or _kept(policy_2(*args, **params)))
+        both = [getattr(p, "saves", None) for p in (policy_1, policy_2)]
+        policy.saves = None if None in both else both[0] + both[1]
+        policy.__name__ = f"{policy_1.__name__}_or_{policy_2.__name__}"
         return policy
 
     @_made_at_once
     def save_and_offload_only_these_names(*, names_which_can_be_saved, names_which_can_be_offloaded, offload_src, offload_dst):
         """Keep the values with these names, some of them in another memory."""
+        @_says(("only", frozenset([*names_which_can_be_saved, *names_which_can_be_offloaded])))
         def policy(prim, *_, name=None, **__):
-            if getattr(prim, "name", prim) != "name":
+            if not _is_product(prim, "name"):
                 return Recompute
             if name in names_which_can_be_offloaded:
                 return Offloadable(offload_src, offload_dst)
@@ -159,9 +177,14 @@ class _Policies:
     @_made_at_once
     def offload_dot_with_no_batch_dims(offload_src, offload_dst):
         """Keep products of matrices without batch axes in another memory."""
+        @_says(("unbatched products", ()))
         def policy(prim, *args, **params):
             return Offloadable(offload_src, offload_dst) if dots_with_no_batch_dims_saveable(prim, *args, **params) else Recompute
         return policy
+
+
+def _kept(answer):
+    return answer is not Recompute and answer
 
 
 checkpoint_policies = _Policies()

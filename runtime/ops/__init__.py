@@ -13,6 +13,7 @@ from runtime.ops.implicit import custom_vmap, example_of, implicit, negated, spr
 from runtime.ops.incomplete import beta_density, betainc_slope_a, betainc_slope_b, gamma_density
 from runtime.ops.integrals import expn, spence_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
+from runtime.ops.naming import checkpoint_name, has_batch, if_kept, if_policy_keeps, policy_keeps, unless_batched
 from runtime.ops.permute import unroll, untranspose
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
 from runtime.ops.records import stack_records, unstack_records, whole_records
@@ -35,7 +36,7 @@ from runtime.ops.windows import ungather
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
-    "checkpoint", "fenced", "fenced_leaf",
+    "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",

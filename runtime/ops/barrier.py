@@ -34,6 +34,6 @@ def fenced(tree):
     return tree_map_1(fenced_leaf, tree)
 
 
-def checkpoint(fun=None, *, prevent_cse=True):
-    """Mark a generated function whose derivative computes its intermediate values again; calls run it as it is."""
+def checkpoint(fun=None, *, policy=None, prevent_cse=True):
+    """Mark a generated function whose derivative computes again what the policy does not keep; calls run it as it is."""
     return fun if fun is not None else lambda fun: fun

@@ -36,7 +36,7 @@ def _block(statements, facts, pure, changed):
             live = facts.after[id(statement)]
             copies_itself = isinstance(statement.value, gast.Name) and stored == [statement.value.id]
             if copies_itself or not (live & set(stored)):
-                if copies_itself or _droppable(statement.value, pure):
+                if copies_itself or droppable(statement.value, pure):
                     changed[0] = True
                     continue
         elif isinstance(statement, gast.FunctionDef):
@@ -46,7 +46,7 @@ def _block(statements, facts, pure, changed):
         elif isinstance(statement, gast.If) and not is_exit(statement):
             statement.body = _block(statement.body, facts, pure, changed)
             statement.orelse = _block(statement.orelse, facts, pure, changed)
-            if not statement.body and not statement.orelse and _droppable(statement.test, pure):
+            if not statement.body and not statement.orelse and droppable(statement.test, pure):
                 changed[0] = True
                 continue
             if not statement.body:
@@ -71,11 +71,11 @@ def _does_nothing(body, pure):
     """Whether statements only compute values: assignments, branches, exits and loops over sequences of such."""
     for statement in body:
         if isinstance(statement, gast.Assign):
-            if not _droppable(statement.value, pure):
+            if not droppable(statement.value, pure):
                 return False
         elif isinstance(statement, gast.If):
             if not is_exit(statement) and not _does_nothing(statement.body + statement.orelse, pure) \
-                    or not _droppable(statement.test, pure):
+                    or not droppable(statement.test, pure):
                 return False
         elif isinstance(statement, gast.For):
             if not _does_nothing(statement.body, pure):
@@ -85,7 +85,8 @@ def _does_nothing(body, pure):
     return True
 
 
-def _droppable(value, pure):
+def droppable(value, pure):
+    """Whether an expression can go when its value is not read."""
     for node in nodes_of(value):
         if isinstance(node, gast.Call):
             path = dotted(node.func.func if isinstance(node.func, gast.Call) else node.func)

@@ -34,7 +34,7 @@ def derive(unit, options, prefix):
     return wrapped(unit, "jit", tuple(sorted(given.items())))
 
 
-def _carry_static(boundary, count):
+def carry_static(boundary):
     """jit options for a derived function of the same leading parameters: its shardings follow those of the arguments."""
     options = dict(boundary.options)
     for key in ("donate_argnums", "in_shardings", "out_shardings"):
@@ -49,17 +49,17 @@ def halves(unit, flags):
     if any(flags[i] for i in boundary.option("static_argnums") or ()):
         raise TypeError(f"cannot differentiate {boundary.inner.name} with respect to a static argument of jit")
     inner = sealed(halves_of(boundary.inner, flags))
-    return Halves(wrapped(inner.fwd, "jit", _carry_static(boundary, len(flags))), wrapped(inner.bwd, "jit", ()))
+    return Halves(wrapped(inner.fwd, "jit", carry_static(boundary)), wrapped(inner.bwd, "jit", ()))
 
 
 def jvp(unit, flags):
     """The forward derivative, as one program."""
     from xform.pipeline import jvp_of
-    return wrapped(jvp_of(unit.boundary.inner, flags), "jit", _carry_static(unit.boundary, len(flags)))
+    return wrapped(jvp_of(unit.boundary.inner, flags), "jit", carry_static(unit.boundary))
 
 
 def vmap(unit, flags, axis_name):
     """The batched function, as one program."""
     from xform.pipeline import vmap_of
     inner, out = vmap_of(unit.boundary.inner, flags, axis_name)
-    return wrapped(inner, "jit", _carry_static(unit.boundary, len(flags))), out
+    return wrapped(inner, "jit", carry_static(unit.boundary)), out
