@@ -29,6 +29,8 @@ def in_a_loop(a):
 
 def add_to(values, x):
     values.append(x)
+    values = values[:1]
+    return values
 
 
 def written_by_a_callee(x):
@@ -41,7 +43,7 @@ def written_by_a_callee(x):
     (two_names, "'a' is read here after it was changed in place as 'b' in line 10"),
     (two_lists, "'xs' is read here after it was changed in place as 'ys' in line 17"),
     (in_a_loop, "'old' is read here after it was changed in place as 'a' in line 26"),
-    (written_by_a_callee, "'values' is read here after it was changed in place by a call in line 36"),
+    (written_by_a_callee, "'values' is read here after it was changed in place by a call in line 38"),
 ])
 def test_refused(program, line):
     with pytest.raises(jax.TransformError) as caught:

@@ -15,13 +15,10 @@ import types
 import gast
 
 from xform import parse
-from xform.errors import SourceError, TransformError, refuse
+from xform.errors import refuse
 from xform.syntax import dotted, reads, target_names
 
 WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update"})
-METHODS = frozenset({"append", "extend", "insert", "update"})
-
-_written: dict = {}
 
 
 def check(unit):
@@ -139,35 +136,13 @@ class _Walk:
 
 
 def written_params(callee):
-    """The positions of the parameters that a callee writes into and never binds anew."""
+    """The positions of the parameters that a callee changes in place."""
+    from xform.desugar.written import written_by
     special = getattr(callee, "special", None)
-    if special is not None:     # some of the function's parameters are known: the others are found by name
-        names, kept = list(parse.signature(special).parameters), callee.params
-        return tuple(kept.index(names[i]) for i in written_params(special) if names[i] in kept)
-    function = callee if isinstance(callee, types.FunctionType) else getattr(callee, "function", None)
-    if function is None or (function.__module__ or "").split(".")[0] == "runtime":
+    function = callee if isinstance(callee, types.FunctionType) else special or getattr(callee, "function", None)
+    found = written_by(function) if function is not None else {}
+    if not found:
         return ()
-    if function.__code__ not in _written:
-        try:
-            tree = parse.parse(function).tree
-        except (SourceError, TransformError):
-            tree = None
-        _written[function.__code__] = () if tree is None else _written_by(tree)
-    return _written[function.__code__]
-
-
-def _written_by(tree):
-    params = [a.id for a in tree.args.posonlyargs + tree.args.args]
-    bound = {n.id for s in (tree.body if isinstance(tree.body, list) else [tree.body]) for n in gast.walk(s)
-             if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store)}
-    written = set()
-    for node in gast.walk(tree):
-        base = None
-        if isinstance(node, gast.Subscript) and isinstance(node.ctx, gast.Store):
-            base = node.value
-        elif isinstance(node, gast.Expr) and isinstance(node.value, gast.Call) and isinstance(node.value.func, gast.Attribute) \
-                and node.value.func.attr in METHODS:
-            base = node.value.func.value
-        if isinstance(base, gast.Name) and base.id not in bound:
-            written.add(base.id)
-    return tuple(i for i, p in enumerate(params) if p in written)
+    names = list(parse.signature(function).parameters)
+    kept = names if special is None else callee.params      # some of the function's parameters are known: the others are found by name
+    return tuple(i for i, param in enumerate(kept) if param in found)

@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import parse, resolve
-from xform.desugar import rules
+from xform.desugar import rules, written
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
@@ -194,7 +194,7 @@ def call_known_with(lowering, callee, args, keywords, node):
     if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue):
         found = _specialised_closure(lowering, callee, args, keywords, node)
         if found is not None:
-            return bound(lowering, callee, found, node)
+            return found
     found = jit_of_functions(lowering, callee, args, keywords, node) if isinstance(callee, Derived) and callee.kind == "jit" else None
     if found is not None:
         (target, prefix, args, keywords), more = found, {}
@@ -211,8 +211,12 @@ def call_known_with(lowering, callee, args, keywords, node):
                 from xform.transform import boundary
                 target = boundary.with_defaults(target, target.params[:len(prefix)] + provided)
         own = args if generated else bind(lowering, target, args, keywords, node, callee)
+        given = []
+        if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue):
+            given = written.given_back(lowering, callee.nested.written(), list(target.signature.parameters), own)
+            target = callee.nested.giving(tuple(p for p, _ in given)) if given else target
         made = call(name(lowering.refer(target.name, target), node), prefix + own, node=node)
-        return made if generated or not isinstance(callee, Closure) else bound(lowering, callee, made, node)
+        return made if generated or not isinstance(callee, Closure) else bound(lowering, callee, made, node, [n for _, n in given])
     return call_object(lowering, target, prefix + args, keywords, node)
 
 
@@ -224,12 +228,15 @@ def _specialised_closure(lowering, callee, args, keywords, node):
             statics[place] = argument
     if not statics:
         return None
-    unit, passed = callee.nested.specialised(statics)
+    left = {p: a for p, a in [*zip(names, args), *keywords.items()] if p not in statics}
+    given = written.given_back(lowering, callee.nested.written(), left.keys(), left.values())
+    unit, passed = callee.nested.specialised(statics, tuple(p for p, _ in given))
     rest = [atom_of(lowering, a, node) for place, a in zip(names, args) if place not in statics]
     more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
     own = bind(lowering, unit, rest, more, node, callee)
     prefix = [name(n, node) for n in callee.env] + [name(n, node) for n in passed]
-    return call(name(lowering.refer(unit.name, unit), node), prefix + own, node=node)
+    made = call(name(lowering.refer(unit.name, unit), node), prefix + own, node=node)
+    return bound(lowering, callee, made, node, [n for _, n in given])
 
 
 def arguments(lowering, node):
@@ -339,11 +346,12 @@ def call_object(lowering, callee, args, keywords, node):
         plain = rule_of(value) is None and not is_runtime(value) and not kinds & {
             inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
         flags = constants(value, names, own) if plain else {}
-        if flags:
-            callee, _ = specialise(lowering, value, {p: Object(v) for p, v in flags.items()}, node)
+        given = written.given_back(lowering, written.written_by(value), names, own) if plain else []
+        if flags or given:
+            callee, _ = specialise(lowering, value, {p: Object(v) for p, v in flags.items()}, node, gives=tuple(p for p, _ in given))
             wanted, own = callee.name, [a for p, a in zip(names, own) if p not in flags]
-        key = lowering.refer(wanted, callee)
-        return call(name(key, node), own, node=node)
+        made = call(name(lowering.refer(wanted, callee), node), own, node=node)
+        return written.bound(lowering, made, [local for _, local in given], node) if given else made
     if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
         try:
             bound = inspect.signature(value).bind(*args, **keywords)

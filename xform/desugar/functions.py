@@ -27,6 +27,7 @@ import gast
 
 from xform import parse, resolve
 from xform.desugar.outer import declared, outer_writes, written
+from xform.desugar.written import in_tree
 from xform.errors import refuse
 from xform.resolve import Closure, Object, Partial
 from xform.names import Names
@@ -192,6 +193,17 @@ _open: list = []    # functions whose captured locals are being worked out, and 
 _met: set = set()
 
 
+class Outside:
+    """What a nested function's free names mean that is no data of the function around it."""
+
+    def __init__(self, parent):
+        self.parent = parent
+
+    def find(self, identifier, node):
+        known = self.parent.statics.get(identifier)
+        return known if known is not None or identifier in self.parent.counts else self.parent.scope.find(identifier, node)
+
+
 class Nested:
     """A nested function before it is read."""
 
@@ -201,6 +213,7 @@ class Nested:
         self._unit = None
         self._specialised = {}
         self._of_kinds = {}
+        self._giving = {}
 
     def captured(self):
         """The enclosing function's locals that the function depends on."""
@@ -244,10 +257,10 @@ class Nested:
     def signature(self):
         return signature_of(self.tree, self.defaults)
 
-    def specialised(self, statics):
+    def specialised(self, statics, gives=()):
         """(unit, captured locals) with some parameters bound to compile-time values: the unit takes this function's
-        captured locals, then those of the values, then the other parameters."""
-        key = tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items()))
+        captured locals, then those of the values, then the other parameters; it returns the parameters in ``gives``, too."""
+        key = tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), gives
         passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
         if key not in self._specialised:
             from xform.anf import Lowering
@@ -268,7 +281,7 @@ class Nested:
                     params.append(made)
                 inner[param] = resolve.renamed(known, renames)
             lowering = Lowering(self.tree, unit, NestedScope(parent, mapping), inner)
-            lowering.outer = tuple(mapping[n] for n in self.outer())
+            lowering.outer = (*[mapping[n] for n in self.outer()], *gives)
             for param in params:
                 lowering.counts[param] = 2
                 lowering.names.take(param)
@@ -296,19 +309,34 @@ class Nested:
             self._read({})
         return self._unit
 
-    def _read(self, takes):
+    def giving(self, gives):
+        """The unit that returns some parameters, which the function changes, with its result."""
+        if gives not in self._giving:
+            self._read({}, gives)
+        return self._giving[gives]
+
+    def written(self):
+        """The parameters that the function changes in place, as ``written_by`` says."""
+        if not hasattr(self, "_written"):
+            self._written = {}      # while this is worked out, a recursive mention adds nothing
+            self._written = in_tree(self.tree, Outside(self.parent))
+        return self._written
+
+    def _read(self, takes, gives=()):
         from xform.analyze import aliases
         from xform.anf import Lowering
         parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
         identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
         unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
         unit.takes = takes
-        if not takes:
+        if gives:
+            self._giving[gives] = unit
+        elif not takes:
             self._unit = unit       # it may call itself
         bound = set(binding_counts(self.tree))
         mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
         lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
-        lowering.outer = tuple(mapping[n] for n in self.outer())
+        lowering.outer = (*[mapping[n] for n in self.outer()], *gives)
         for param in mapping.values():
             lowering.counts[param] = 2
             lowering.names.take(param)
@@ -423,7 +451,7 @@ def of_kinds(function, takes):
     return found[1]
 
 
-def lower_source(source, statics, function, extra=(), takes=None):
+def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.grammar import check
@@ -434,9 +462,10 @@ def lower_source(source, statics, function, extra=(), takes=None):
     unit = Unit(identifier, None, {}, set(), source.file, function.__module__ or "", core=True, function=function)
     unit.signature = parse.signature(function)
     unit.takes = dict(takes or {})
-    if not statics and not extra and not takes:
+    if not statics and not extra and not takes and not gives:
         _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
+    lowering.outer = tuple(gives)
     for param in extra:
         lowering.counts[param] = 2
         lowering.names.take(param)
@@ -506,13 +535,13 @@ def spread_call(lowering, function, args, keywords, node):
 _specialised: dict = {}
 
 
-def specialise(lowering, function, statics, node, takes=None):
-    """The unit of ``function`` with some parameters bound to compile-time values.
+def specialise(lowering, function, statics, node, takes=None, gives=()):
+    """The unit of ``function`` with some parameters bound to compile-time values; it returns the parameters in ``gives``, too.
 
     Returns (unit, names of the locals that its leading parameters receive).
     """
     function = getattr(function, "reads_as", function)
-    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)))
+    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)), gives)
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
         del _specialised[key]
@@ -528,10 +557,10 @@ def specialise(lowering, function, statics, node, takes=None):
                 mapping[captured_name] = made
             params += [mapping[n] for n in dict.fromkeys(resolve.captured_names(known))]
             inner[param] = resolve.renamed(known, mapping)
-        unit = Unit("", None, {}, set())
+        unit = Unit(function.__name__, None, {}, set())
         _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
         try:
-            made = lower_source(source, inner, function, params, takes)
+            made = lower_source(source, inner, function, params, takes, gives)
         except BaseException:
             del _specialised[key]
             raise

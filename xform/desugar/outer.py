@@ -85,17 +85,17 @@ def written(nested):
     return tuple(found)
 
 
-def bound(lowering, callee, value, node):
-    """The result of a call of a nested function, after the outer variables that it wrote are bound."""
+def bound(lowering, callee, value, node, given=()):
+    """The result of a call of a nested function, after the outer variables that it wrote, and the arguments, are bound."""
     names = callee.nested.outer()
-    if not names:
+    if not names and not given:
         return value
-    if lowering is not callee.nested.parent:
+    if names and lowering is not callee.nested.parent:
         refuse(node, lowering.unit, f"a function that assigns {names[0]!r} of the function around it is called elsewhere than there",
                "Return the value and assign it where the function is called.")
     pair = lowering.store_temp(value, "results", node)
     out = lowering.temp("result")
-    mapped = [lowering.scope_name(n) for n in names]
+    mapped = [*[lowering.scope_name(n) for n in names], *given]
     lowering.out.append(assign([out, *mapped], pair, node))
     return name(out, node)
 
