@@ -17,7 +17,7 @@ from runtime.dispatch import STATIC, program_key, structure
 from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
-from runtime.stage import ShapeDtypeStruct, Staged, eval_shape, stage
+from runtime.stage import ArgInfo, ShapeDtypeStruct, Staged, eval_shape, stage
 from runtime.tree import BUFFERS, LEAVES
 from runtime.types import Aval, aval_of
 from runtime.xla import ArrayImpl, XlaError
@@ -463,8 +463,10 @@ class Lowered:
 
     @property
     def args_info(self):
-        """The arguments' types, as a pytree."""
-        return self._staged.in_tree.unflatten([_struct(of) for of in self._staged.in_avals])
+        """The arguments' types and whether each is donated, as a pytree of ArgInfo."""
+        donated = self._staged.module.argument_attributes
+        places = [value.name in donated for value in self._staged.module.main.args]
+        return self._staged.in_tree.unflatten([ArgInfo(of, gone) for of, gone in zip(self._staged.in_avals, places)])
 
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
         """Return the program's StableHLO text, or with ``dialect='hlo'`` XLA's unoptimised HLO."""

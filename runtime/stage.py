@@ -61,6 +61,23 @@ class ShapeDtypeStruct:
 
 
 @dataclass(frozen=True)
+class ArgInfo:
+    """The type of an argument of a staged function, and whether the argument is donated."""
+    _aval: Aval
+    donated: bool
+
+    @property
+    def shape(self) -> tuple:
+        """The sizes of the axes."""
+        return self._aval.shape
+
+    @property
+    def dtype(self):
+        """The type of the elements."""
+        return self._aval.dtype
+
+
+@dataclass(frozen=True)
 class Staged:
     """A staged function: its module, the types that go in and come out, and the buffers it captured.
 

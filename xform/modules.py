@@ -28,6 +28,7 @@ NAMES = {
                      "copy_to_host_async"), "runtime.contexts"),
     **dict.fromkeys(("eval_shape", "linear_transpose", "closure_convert", "typeof"), "xform.shapes"),
     "pure_callback": "runtime.callbacks", "live_arrays": "runtime.transfer", "clear_caches": "runtime.jit", "Device": "runtime.xla", "float0": "runtime.dtypes",
+    "make_jaxpr": "xform.listing", "fwd_and_bwd": "xform.passes",
     "explain": "xform.report", "op": "xform.custom", "backward_hook": "xform.custom",
     "checkpoint": "xform.rematerialize", "remat": "xform.rematerialize", "checkpoint_policies": "xform.rematerialize",
     "make_array_from_callback": "runtime.shards", "make_array_from_process_local_data": "runtime.shards",

@@ -317,12 +317,11 @@ def jvp(unit, options, prefix):
 
 def halves(unit, options, prefix):
     """(forward, backward) for vjp: the backward unit returns a tuple of instantiated cotangents."""
-    count = options["count"]
-    flags = tuple(prefix <= i < prefix + count for i in range(len(unit.params)))
-    made = halves_of(unit, flags)
+    places = options.get("argnums") or range(prefix, prefix + options["count"])
+    made = halves_of(unit, tuple(i in places for i in range(len(unit.params))))
     names = Names(set(unit.params))
     out, kept = names.fresh("out"), names.fresh("residuals")
-    wrt = unit.params[prefix:prefix + count]
+    wrt = [p for i, p in enumerate(unit.params) if i in places]
     body = [assign([out, kept], call(made.fwd.name, [name(p) for p in unit.params])),
             returns(pack([name(out), pack([name(kept), *(call("rt.like", [name(p)]) for p in wrt)])]))]
     forward = _shell("vjp_fwd", unit, unit.params, body, {made.fwd.name: made.fwd})

@@ -13,7 +13,7 @@ class Pullback(functools.partial):
 
     def __call__(self, cotangent):
         """Map a cotangent of the result to the cotangents of the primals."""
-        cotangent = _checked(self.result, cotangent)
+        cotangent = checked(self.result, cotangent)
         return self.run([self.args[-1], (cotangent, runtime.ZERO) if self.has_aux else cotangent])
 
 
@@ -28,7 +28,8 @@ def _without_aux(backward, residuals, cotangent):
     return backward(residuals, (cotangent, runtime.ZERO))
 
 
-def _checked(out, cotangent):
+def checked(out, cotangent):
+    """The cotangent of a result with its leaves as arrays; ValueError when it has another structure or shapes."""
     leaves, tree = tree_flatten(out)
     others, other = tree_flatten(cotangent)
     if tree != other:

@@ -1,7 +1,50 @@
-"""The stages of compilation ahead of time: ``jit(f).lower(*args)`` is Lowered, its ``compile()`` Compiled."""
+"""The stages of compilation ahead of time: ``jit(f).trace(*args)`` is Traced, its ``lower()`` Lowered, its ``compile()`` Compiled."""
 from __future__ import annotations
 
 from runtime.jit import Compiled, Lowered
+from runtime.stage import ArgInfo
+from xform.listing import Listing
 from xform.transformed import Transformed as Wrapped
 
-__all__ = ["Compiled", "Lowered", "Wrapped"]
+__all__ = ["ArgInfo", "Compiled", "CompilerOptions", "Lowered", "Traced", "Wrapped"]
+
+CompilerOptions = dict[str, str | bool]
+
+
+class Traced:
+    """A function staged for arguments of certain types: they, the types of its result and the generated code."""
+
+    def __init__(self, lowered: Lowered, name: str, text: str):
+        self._lowered, self.fun_name, self._text = lowered, name, text
+
+    @property
+    def jaxpr(self) -> Listing:
+        """The generated code with the types of what it takes and gives."""
+        return Listing(self._lowered, self.fun_name, self._text)
+
+    @property
+    def in_avals(self):
+        """The types of the arguments, as ``(args, kwargs)``."""
+        return self.in_tree.unflatten(self._lowered._staged.in_avals)
+
+    @property
+    def out_avals(self):
+        """The types of the result."""
+        return self.out_tree.unflatten(self._lowered._staged.out_avals)
+
+    @property
+    def donate_argnums(self) -> tuple:
+        """The positions, among the leaves of the arguments, of those that are donated."""
+        from runtime.tree import tree_leaves
+        return tuple(i for i, info in enumerate(tree_leaves(self.args_info)) if info.donated)
+
+    in_tree = property(lambda self: self._lowered.in_tree)
+    out_tree = property(lambda self: self._lowered.out_tree)
+    out_info = property(lambda self: self._lowered.out_info)
+    args_info = property(lambda self: self._lowered.args_info)
+
+    def lower(self, *, lowering_platforms=None) -> Lowered:
+        """Return the StableHLO program, ready to be compiled."""
+        if lowering_platforms is not None:
+            raise NotImplementedError("lower: lowering_platforms; a program is lowered for the platform that jit is given")
+        return self._lowered

@@ -225,6 +225,11 @@ class Transformed:
         inner, values = self._bound(args, kwargs)
         return self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
 
+    def trace(self, *args, **kwargs):
+        """Stage for the given arguments: the types of arguments and result, the generated code, and ``.lower()``."""
+        from xform.stages import Traced
+        return Traced(self.lower(*args, **kwargs), self.__name__, source(self))
+
     def eval_shape(self, *args, **kwargs):
         """Return the result for the given arguments as ShapeDtypeStructs, computing nothing."""
         return self.lower(*args, **kwargs).out_info
