@@ -142,6 +142,12 @@ def unzip(d, like):
     return builtins.tuple(unpairs(d, k, one) for k, one in builtins.enumerate(like))
 
 
+def zip_all(rows):
+    """Return ``zip(*rows)`` as a list, of a sequence of sequences whose number only the run knows."""
+    count = min([len(row) for row in rows]) if len(rows) else 0
+    return [tuple([row[i] for row in rows]) for i in range(count)]
+
+
 @op(jvp="rt.builtins.shell_of(d_dot, x)", vjp={"d": "d_out"}, batch=lambda d, x, over=(): shell_of(d, x))
 def shell_of(d, x):
     """A sequence of tangents, also where the tangent is ZERO or ``x`` has no derivative (a range)."""

@@ -76,3 +76,10 @@ def tree_map_4(f, tree, other, third, fourth):
     """Apply ``f`` to corresponding leaves of four trees."""
     return tree_build([f(x, y, z, w) for x, y, z, w in zip(leaves_of(tree), leaves_along(other, tree),
                                                            leaves_along(third, tree), leaves_along(fourth, tree))], tree)
+
+
+def tree_map_all(f, trees):
+    """Apply ``f`` to corresponding leaves of any number of trees, which a list or tuple holds."""
+    first = trees[0]
+    columns = [leaves_along(tree, first) for tree in trees]
+    return tree_build([f(*[column[i] for column in columns]) for i in range(len(columns[0]))], first)

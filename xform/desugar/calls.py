@@ -280,10 +280,14 @@ def call_object(lowering, callee, args, keywords, node):
     from xform.desugar.functions import specialise, spread_call, unit_of
     if rules.needs_units(value, args):
         return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)
+    if value is tree_map and not keywords and (len(args) > 5 or any(isinstance(a, gast.Starred) for a in args[1:])):
+        value, args = runtime.tree_map_all, [args[0], lowering.atom_value(at(gast.List(args[1:], gast.Load()), node))]
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     if value is functools.reduce and len(args) == 2:
         value = runtime.builtins.reduce_first
+    if value is zip and len(args) == 1 and isinstance(args[0], gast.Starred) and not keywords:
+        value, args = runtime.builtins.zip_all, [args[0].value]
     if value in (sorted, runtime.builtins.sorted) and "key" in keywords:
         by = keywords.pop("key")
         if not (isinstance(by, gast.Constant) and by.value is None):
@@ -424,7 +428,9 @@ def bind(lowering, unit, args, keywords, node, callee=None):
     made = []
     for param in unit.signature.parameters.values():
         if param.kind is param.VAR_POSITIONAL:
-            made.append(lowering.atom_value(at(gast.Tuple(list(bound.arguments.get(param.name, ())), gast.Load()), node)))
+            items = bound.arguments.get(param.name, ())
+            whole = len(items) == 1 and isinstance(items[0], gast.Starred)
+            made.append(items[0].value if whole else lowering.atom_value(at(gast.Tuple(list(items), gast.Load()), node)))
         elif param.kind is param.VAR_KEYWORD:
             items = bound.arguments.get(param.name, {})
             made.append(lowering.atom_value(at(gast.Dict([const(k, node) for k in items], list(items.values())), node)))
@@ -483,13 +489,18 @@ def _unstar(lowering, signature, args, keywords, node):
     positional = [p for p in signature.parameters.values()
                   if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in keywords]
     missing = positional[len(args):]
-    if any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()) or any(
-            p.default is not p.empty for p in missing) or not missing:
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    if any(p.default is not p.empty for p in missing) or variadic and len(args) > len(positional) or not missing and not variadic:
         refuse(node, lowering.unit, "how many values *args holds here is not known when the code is transformed",
                "Call a function with a fixed number of parameters, or spell the arguments out.")
     names = [lowering.temp(p.name) for p in missing]
-    if len(names) == 1:
-        lowering.emit(names[0], at(gast.Subscript(star.value, const(0), gast.Load()), node), node)
-    else:
-        lowering.out.append(assign(names, star.value, node))
+    if variadic:        # the parameters get the first values, and *args the others
+        for i, made in enumerate(names):
+            lowering.emit(made, at(gast.Subscript(star.value, const(i), gast.Load()), node), node)
+        rest = at(gast.Subscript(clone(star.value), gast.Slice(const(len(names)), None, None), gast.Load()), node) if names else star.value
+        rest = lowering.atom_value(call("rt.builtins.tuple", [lowering.atom(rest)], node=node))
+        return args + [name(n, node) for n in names] + [at(gast.Starred(rest, gast.Load()), node)]
+    if names:
+        lowering.statement(at(gast.Assign([at(gast.Tuple([at(gast.Name(n, gast.Store(), None, None), node) for n in names],
+                                                         gast.Store()), node)], star.value, None), node))
     return args + [name(n, node) for n in names]

@@ -1,0 +1,50 @@
+"""Starred arguments whose number only the run knows: maps over lists of trees, zip of rows, functions with *args."""
+import jax as oracle
+import jax.numpy as ojnp
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+
+
+def trees(lib):
+    return [{"w": lib.arange(3.0) * k, "b": (lib.ones(2) * k,)} for k in (1.0, 2.0, -1.0)]
+
+
+
+PROGRAMS = {
+    "stack": lambda jax, np: lambda s: jax.tree.map(lambda *xs: np.stack(xs), *s),
+    "first and others": lambda jax, np: lambda s: jax.tree.map(lambda x, *xs: x * sum(xs), *s),
+    "fixed": lambda jax, np: lambda s: jax.tree.map(lambda x, y, z: x * y + z, *s),
+    "mean": lambda jax, np: lambda s: jax.tree.map(lambda *xs: sum(xs) / len(xs), s[0], *s),
+    "six trees": lambda jax, np: lambda s: jax.tree.map(lambda *xs: np.stack(xs), s[0], s[1], s[2], s[0], s[1], s[2]),
+    "rows": lambda jax, np: lambda s: [np.stack(list(p)) for p in zip(*[jax.tree.leaves(t) for t in s])],
+    "part": lambda jax, np: lambda s: jax.tree.map(lambda *xs: np.array(xs).sum(0), *s[1:]),
+    "one": lambda jax, np: lambda s: jax.tree.map(lambda x: x * 2, *s[:1]),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_jax(name):
+    ours, theirs = PROGRAMS[name](xform, np), PROGRAMS[name](oracle, ojnp)
+
+    def alike(wanted, got):
+        for a, b in zip(oracle.tree.leaves(wanted), xform.tree.leaves(got), strict=True):
+            onp.testing.assert_allclose(a, b, rtol=1e-5)
+
+    def loss(jax, lib, program):
+        return lambda s: sum(lib.sum(lib.sin(x)) for x in jax.tree.leaves(program(s)))
+    alike(theirs(trees(ojnp)), xform.jit(ours)(trees(np)))
+    wanted = oracle.grad(loss(oracle, ojnp, theirs))(trees(ojnp))
+    alike(wanted, xform.grad(loss(xform, np, ours))(trees(np)))
+    alike(wanted, xform.jit(xform.grad(loss(xform, np, ours)))(trees(np)))
+    batch = oracle.tree.map(lambda x: ojnp.stack([x, x * 2]), trees(ojnp))
+    alike(oracle.vmap(theirs)(batch), xform.vmap(ours)(xform.tree.map(onp.asarray, batch)))
+    alike(oracle.jvp(loss(oracle, ojnp, theirs), (trees(ojnp),), (trees(ojnp),)),
+          xform.jvp(loss(xform, np, ours), (trees(np),), (trees(np),)))
+
+
+def test_too_many_values_for_the_parameters():
+    with pytest.raises((TypeError, ValueError)):
+        xform.grad(lambda s: np.sum(xform.tree.map(lambda x: x * 2, *s)["w"]))(trees(np))
