@@ -17,7 +17,9 @@ EXACT: set[str] = set()  # kernels whose last bits may not depend on their size:
 _CACHE_LIMIT = 8192
 _lock = threading.Lock()
 # Flags that more than halve the compile time of a small CPU program (a version of XLA that lacks one gets none of them).
-CHEAP: list[tuple[str, object]] = [("xla_backend_optimization_level", 0), ("xla_cpu_use_fusion_emitters", False)]
+CHEAP: list[tuple[str, object]] = [("xla_backend_optimization_level", 0)]
+if xla.parsed < (0, 11):
+    CHEAP.append(("xla_cpu_use_fusion_emitters", False))    # later versions have no such option
 
 
 def compile_options(small: bool = False, flags=()) -> xla.CompileOptions:

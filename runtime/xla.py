@@ -15,8 +15,8 @@ try:
 except ImportError as missing:
     raise ImportError("xform's runtime needs jaxlib (>=0.10,<0.12): pip install 'jaxlib>=0.10,<0.12'") from missing
 
-_parsed = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[:2])
-if not (0, 10) <= _parsed < (0, 12):
+parsed = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[:2])
+if not (0, 10) <= parsed < (0, 12):
     raise ImportError(f"xform's runtime supports jaxlib >=0.10,<0.12, but jaxlib {version} is installed at "
                       f"{os.path.dirname(jaxlib.__file__)}: pip install 'jaxlib>=0.10,<0.12'")
 
@@ -51,7 +51,7 @@ cpp_jit = _jax.pjit
 transfer_guards = _jax.guard_lib
 
 
-if _parsed < (0, 11):
+if parsed < (0, 11):
     def result_handler(aval, sharding, committed):
         """Return what makes an array of a program's output buffers."""
         return xc.array_result_handler(aval, sharding, committed, True)
@@ -113,9 +113,8 @@ def _words(aval):
 def put(aval, sharding, pieces, devices, alias=False):
     """Copy host arrays (one per device) to devices; ``alias`` lets XLA keep a memory that is never written again."""
     if aval.dtype.names is not None:
-        made = put(_words(aval), sharding, [np.ascontiguousarray(p).view(np.uint64) for p in pieces], devices, alias)
-        made.aval = aval
-        return made
+        words = put(_words(aval), sharding, [np.ascontiguousarray(p).view(np.uint64) for p in pieces], devices, alias)
+        return result_handler(aval, sharding, False)(words)
     semantics = HostBufferSemantics.ZERO_COPY if alias else HostBufferSemantics.IMMUTABLE_ONLY_DURING_CALL
     return xc.batched_device_put(aval, sharding, pieces, devices, False, False, semantics, True)
 
@@ -130,9 +129,8 @@ def assemble(aval, sharding, pieces, committed=True):
     """Join single-device buffers into one array under a sharding, without copying."""
     if aval.dtype.names is None:
         return ArrayImpl(aval, sharding, pieces, committed=committed, _skip_checks=True)
-    made = ArrayImpl(_words(aval), sharding, pieces, committed=committed, _skip_checks=True)
-    made.aval = aval
-    return made
+    words = ArrayImpl(_words(aval), sharding, pieces, committed=committed, _skip_checks=True)
+    return result_handler(aval, sharding, committed)(words)
 
 
 def parts(buffer) -> list:
