@@ -3,9 +3,12 @@ from __future__ import annotations
 
 import operator
 
+import numpy
+
 from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
 from runtime.join import UNDEFINED, is_symbolic
 from runtime.op import op
+from runtime.xla import PyTreeDef
 from runtime.zero import ZERO, Like, Static
 
 
@@ -499,7 +502,7 @@ def parts_given(parts):
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
     """Wrap the Python values among residuals, so that they pass through a compiled function as they are."""
-    if isinstance(residuals, (bool, int, float, complex, str)) or getattr(type(residuals), "_xform_constant", False):
+    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype)) or getattr(type(residuals), "_xform_constant", False):
         return Static(residuals)
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 

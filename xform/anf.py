@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, rules, sequences, targets, values
+from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, rules, sequences, spread, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -161,6 +161,7 @@ class Lowering:
         if parts is not None:
             return self.block(parts)
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
+            spread.note(self, node)
             self.emit(node.targets[0].id, self.value(node.value), node)
             return
         value = self.atom(node.value)

@@ -42,7 +42,8 @@ BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmo
             functools.reduce: "rt.builtins.reduce", float: "rt.builtins.float", int: "rt.builtins.int",
             range: "rt.builtins.range", map: "rt.builtins.map", filter: "rt.builtins.filter",
             sorted: "rt.builtins.sorted"}
-TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of"}
+TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of", "tree_flatten": "rt.leaves_and_structure", "tree_unflatten": "rt.tree_of_leaves",
+         "tree_structure": "rt.structure_of"}
 # Builtins whose result carries no derivative and that are called as they are.
 STATIC_BUILTINS = frozenset({"len", "isinstance", "issubclass", "type", "print", "repr", "str", "bool", "hasattr", "callable", "id",
                              "ord", "chr", "hash", "format", "slice", "range", "breakpoint", "ascii", "bin", "hex", "oct",

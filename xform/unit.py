@@ -56,7 +56,7 @@ class Unit:
 
 
 class Items:
-    """A list or tuple read as a dict is: by position, None past its end; its length under the key "length"."""
+    """A list, tuple or dict read as a dict is: None for what it does not have; its length under the key "length"."""
     __slots__ = ("container",)
 
     def __init__(self, container):
@@ -65,6 +65,8 @@ class Items:
     def get(self, key):
         if key == "length":
             return len(self.container)
+        if isinstance(self.container, dict):
+            return self.container.get(key)
         return self.container[key] if key < len(self.container) else None
 
 

@@ -23,9 +23,9 @@ import gast
 
 import runtime
 from runtime.op import rule_of
-from runtime.tree import tree_map
+from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import rules, written
+from xform.desugar import rules, spread, written
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
@@ -222,7 +222,10 @@ def call_known_with(lowering, callee, args, keywords, node):
 
 def _specialised_closure(lowering, callee, args, keywords, node):
     """A call of a nested function with functions among its arguments: specialised to them; else None."""
-    statics, names = {}, list(callee.nested.signature().parameters)
+    statics, args, keywords = spread.gathered(callee.nested.signature(), args, keywords)
+    if any(callee.nested.binds(p) for p in statics):
+        return None
+    names = list(callee.nested.signature().parameters)
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
             statics[place] = argument
@@ -245,13 +248,9 @@ def arguments(lowering, node):
     for argument in node.args:
         if isinstance(argument, gast.Starred):
             inner = argument.value
-            known = lowering.known(inner)
-            found = None if known is None else resolve.items_of(known)
-            if found is not None and found[1] is None:
-                args += [clone(v) if isinstance(v, gast.AST) else v for v in found[0]]
-                continue
-            if isinstance(inner, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in inner.elts):
-                args += [one_argument(lowering, e) for e in inner.elts]
+            found = spread.items(lowering, inner, lambda e: one_argument(lowering, e))
+            if found is not None:
+                args += found
                 continue
             args.append(at(gast.Starred(lowering.atom(inner), gast.Load()), argument))
         else:
@@ -259,16 +258,7 @@ def arguments(lowering, node):
     keywords = {}
     for keyword in node.keywords:
         if keyword.arg is None:
-            known = lowering.known(keyword.value)
-            found = None if known is None else resolve.items_of(known)
-            if found is not None and found[1] is not None:
-                keywords.update({k: clone(v) if isinstance(v, gast.AST) else v for v, k in zip(*found)})
-                continue
-            if not isinstance(keyword.value, gast.Dict):
-                refuse(node, lowering.unit, "a call with **kwargs is not supported in a transformed function yet",
-                       "Spell the keyword arguments out.")
-            for key, value in zip(keyword.value.keys, keyword.value.values):
-                keywords[key.value] = one_argument(lowering, value)
+            keywords.update(spread.keywords(lowering, node, keyword.value, lambda e: one_argument(lowering, e)))
         else:
             keywords[keyword.arg] = one_argument(lowering, keyword.value)
     return args, keywords
@@ -282,6 +272,11 @@ def call_object(lowering, callee, args, keywords, node):
         return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)
     if value is tree_map and not keywords and (len(args) > 5 or any(isinstance(a, gast.Starred) for a in args[1:])):
         value, args = runtime.tree_map_all, [args[0], lowering.atom_value(at(gast.List(args[1:], gast.Load()), node))]
+    if value is tree_map and "is_leaf" in keywords:
+        value, args = runtime.tree_map_where, [args[0], lowering.atom_value(at(gast.List(
+            [atom_of(lowering, a, node) for a in args[1:]], gast.Load()), node))]
+    if value is tree_leaves and len(args) + len(keywords) > 1:
+        value = runtime.leaves_where
     if value is tree_map and not keywords and 2 <= len(args) <= 5:
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     if value is functools.reduce and len(args) == 2:
@@ -326,6 +321,8 @@ def call_object(lowering, callee, args, keywords, node):
             return made
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, a, node) for k, a in keywords.items()}
+    if is_op and _takes_exactly(parse.signature(target), args, keywords):
+        args = _unstar(lowering, parse.signature(target), args, keywords, node)
     if path:
         if not is_op and isinstance(target, types.FunctionType):
             args = _pack_variadic(lowering, target, args, node)
@@ -475,6 +472,15 @@ def _provided(unit, args, keywords):
         return None     # bind reports it
     names = [p for p in unit.signature.parameters if p in bound.arguments]
     return names if len(names) < len(unit.signature.parameters) else None
+
+
+def _takes_exactly(signature, args, keywords):
+    """Whether ``*rest`` in last place has to hold one value for each parameter that is left."""
+    if not args or not isinstance(args[-1], gast.Starred):
+        return False
+    parameters = signature.parameters.values()
+    left = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in keywords][len(args) - 1:]
+    return bool(left) and all(p.default is p.empty for p in left) and not any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
 def _unstar(lowering, signature, args, keywords, node):

@@ -295,6 +295,10 @@ class Nested:
                 raise
         return self._specialised[key][0], passed
 
+    def binds(self, param):
+        """Whether the function assigns a parameter."""
+        return binding_counts(self.tree)[param] > 1
+
     def of_kinds(self, kinds):
         """The unit for arguments of some kinds."""
         names = list(self.signature().parameters)

@@ -30,6 +30,7 @@ MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert"
 # By the number of arguments; these give a value and the changed object.
 POPS = {"pop": ("rt.popped", "rt.popped_at", "rt.popped_or"), "setdefault": (None, "rt.set_default", "rt.set_default")}
 REFUSED_MUTATIONS = {"popitem": "Build a new dict.", "add": "Build a new set.", "discard": "Build a new set."}
+STRUCTURES = {"unflatten": "rt.tree_of_leaves", "flatten_up_to": "rt.leaves_up_to"}      # of a treedef
 AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
               "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
               "subtract": "rt.at_subtract", "power": "rt.at_power"}
@@ -62,6 +63,8 @@ def method(lowering, node):
     if attr == "_replace" and not args:
         fields = gast.Dict([gast.Constant(k, None) for k in keywords], list(keywords.values()))
         return call("rt.replace_fields", [base, lowering.atom_value(at(fields, node))], node=node)
+    if attr in STRUCTURES and len(args) == 1 and not keywords:
+        return call(STRUCTURES[attr], [base, args[0]], node=node)
     if attr in ("copy", "block_until_ready"):
         return call(f"rt.builtins.{attr}", [base], node=node)
     return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)

@@ -1,0 +1,166 @@
+"""Calls with *args and **kwargs of a known number, and pytrees taken apart and put together, under every transformation, as jax."""
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as onp
+import pytest
+
+import xform
+import xform.flatten_util
+import xform.numpy as np
+from xform.errors import TransformError
+
+X, XS = 1.3, [0.5, 1.5, 2.0]
+OPTIONS = {"power": 3, "scale": 2.0}
+REDUCTION = {"axis": 0, "keepdims": False}
+
+
+def scaled(x, power=2, scale=1.0):
+    return scale * x ** power
+
+
+def programs(jax, jnp):
+    """Functions of one number by name; ``jax`` and ``jnp`` are xform or jax itself."""
+    trees, ravel, made = jax.tree_util, jax.flatten_util.ravel_pytree, {}
+    made["options of a module"] = lambda x: scaled(x, **OPTIONS)
+    made["options of an operation"] = lambda x: jnp.sum(jnp.array([x, x * x]), **REDUCTION)
+    made["options merged"] = lambda x: scaled(x, **{**OPTIONS, "scale": x})
+
+    def local_options(x):
+        options = {"power": 3, "scale": x}
+        other = dict(power=2, scale=x * x)
+        return scaled(x, **options) + scaled(x, **other)
+    made["local options"] = local_options
+
+    def forwarded(x):
+        def inner(y, **more):
+            return scaled(y, **more)
+        return inner(x, power=3) + inner(x, scale=x)
+    made["options passed on"] = forwarded
+
+    def of_list(x):
+        xs = [x, x * x]
+        return jnp.stack([*xs]).sum() + jnp.maximum(*xs) + jnp.sin(*[x * 2])
+    made["a list"] = of_list
+
+    def of_tuple(x):
+        pair = (x, 2.0)
+        return jnp.power(*pair) * jnp.hypot(*(x, x)) + jnp.where(x > 0, *pair)
+    made["a tuple"] = of_tuple
+
+    def passed_on(x):
+        def inner(*a):
+            return jnp.arctan2(*a) * sum(a) + len(a)
+        return inner(x, x * 2)
+    made["arguments passed on"] = passed_on
+
+    def comprehension(x):
+        ys = [x * i for i in range(1, 3)]
+        return jnp.arctan2(*ys) * scaled(*ys[:1], 3)
+    made["a comprehension"] = comprehension
+
+    def unknown_number(x):
+        rest = [x * 2.0]
+        rest.append(x * x)
+        return jnp.arctan2(*rest)
+    made["a list that grows"] = unknown_number
+
+    def raveled(x):
+        flat, unravel = ravel({"w": jnp.ones((2, 3)) * x, "b": jnp.ones(2) * x * x})
+        q = unravel(flat * flat)
+        return jnp.sum(q["w"]) * 2 + jnp.sum(q["b"] ** 2)
+    made["ravel_pytree"] = raveled
+
+    def step(x):
+        p = {"w": jnp.ones(3) * x, "b": x}
+
+        def loss(p):
+            return jnp.sum(p["w"] ** 2) * p["b"]
+        gradient, unravel = ravel(jax.grad(loss)(p))
+        flat, _ = ravel(p)
+        return loss(unravel(flat - 0.1 * gradient))
+    made["a step on the raveled tree"] = step
+
+    def flattened(x):
+        leaves, treedef = trees.tree_flatten({"w": jnp.ones(3) * x, "b": [x, x * x]})
+        q = trees.tree_unflatten(treedef, [2.0 * leaf * leaf for leaf in leaves])
+        return q["w"].sum() + q["b"][1]
+    made["tree_flatten"] = flattened
+
+    def method(x):
+        leaves, treedef = trees.tree_flatten({"w": jnp.ones(3) * x, "b": x})
+        out = []
+        for leaf in leaves:
+            out.append(jnp.sin(leaf))
+        return jnp.sum(treedef.unflatten(out)["w"]) * leaves[0]
+    made["unflatten"] = method
+
+    def structure(x):
+        q = trees.tree_unflatten(trees.tree_structure({"w": 1, "b": [2, 3]}), (x, x * x, x * 3))
+        return q["b"][0] * q["w"] * q["b"][1]
+    made["tree_structure"] = structure
+
+    def reduced(x):
+        p = {"w": jnp.ones(3) * x, "b": [x, x * x]}
+        return trees.tree_reduce(lambda a, b: a + jnp.sum(b), p, 0.0)
+    made["tree_reduce"] = reduced
+
+    def pairs(x):
+        p = {"w": (x, 2.0), "b": (x * x, x)}
+        each = trees.tree_map(lambda t: t[0] * t[1], p, is_leaf=lambda t: isinstance(t, tuple))
+        return sum(a * b for a, b in trees.tree_leaves(p, is_leaf=lambda t: isinstance(t, tuple))) + each["w"] * each["b"]
+    made["leaves that are tuples"] = pairs
+
+    def stacked(x):
+        each = [{"a": x, "b": x}, {"a": x * x, "b": 1.0}]
+        one = trees.tree_map(lambda *leaves: jnp.stack(leaves), *each)
+        each.append(one)
+        return one["a"].sum() * one["b"].sum()
+    made["trees stacked"] = stacked
+
+    def summed(x):
+        each = [{"a": x * i, "b": x} for i in range(3)]
+        total = trees.tree_map(lambda *leaves: sum(leaves), *each)
+        both = trees.tree_map(jnp.multiply, *each[:2])
+        return total["a"] * total["b"] + both["a"] + both["b"]
+    made["trees summed"] = summed
+    return made
+
+
+RUNS = {
+    "value": lambda m, f, p: f(X), "grad": lambda m, f, p: m.grad(f)(X), "grad grad": lambda m, f, p: m.grad(m.grad(f))(X),
+    "jvp": lambda m, f, p: m.jvp(f, (X,), (1.0,)), "vmap": lambda m, f, p: m.vmap(f)(p.array(XS)), "jit": lambda m, f, p: m.jit(f)(X),
+    "vmap grad": lambda m, f, p: m.vmap(m.grad(f))(p.array(XS)), "jit grad": lambda m, f, p: m.jit(m.grad(f))(X),
+    "grad jit": lambda m, f, p: m.grad(m.jit(f))(X),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("name", list(programs(jax, jnp)))
+def test_as_jax(name, run):
+    mine, other = RUNS[run](xform, programs(xform, np)[name], np), RUNS[run](jax, programs(jax, jnp)[name], jnp)
+    for a, b in zip(xform.tree_util.tree_leaves(mine), jax.tree_util.tree_leaves(other), strict=True):
+        onp.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5)
+
+
+def test_changed_options_are_seen():
+    options = {"power": 3}
+
+    def f(x):
+        return scaled(x, **options)
+    gradient = xform.grad(f)
+    onp.testing.assert_allclose(gradient(2.0), 12.0)
+    options["power"] = 2
+    onp.testing.assert_allclose(gradient(2.0), 4.0)
+    options["scale"] = 5.0
+    onp.testing.assert_allclose(gradient(2.0), 20.0)
+
+
+def test_options_with_unknown_keys_are_refused():
+    def f(x, n):
+        options = {"power": 3}
+        for _ in range(n):
+            options["scale"] = x
+        return scaled(x, **options)
+    with pytest.raises(TransformError, match="keys of \\*\\*kwargs in this call are not known"):
+        xform.grad(f)(2.0, 1)

@@ -1,0 +1,175 @@
+"""Arguments that a call spreads: ``f(*xs)`` and ``f(**options)`` where the number of items or the keys can be read off the text.
+
+Before::
+
+    pair = (x, x * x)
+    options = {"axis": 0}
+    y = np.hypot(*pair) + np.sum(z, **options)
+
+After::
+
+    pair = x, product
+    item, item_1 = pair
+    y = np.hypot(item, item_1) + np.sum(z, axis=0)
+"""
+from __future__ import annotations
+
+import builtins
+
+import gast
+
+from xform import resolve
+from xform.errors import refuse
+from xform.resolve import Object
+from xform.syntax import assign, at, clone, const, name
+from xform.unit import Items
+
+_CHANGES = frozenset("append extend insert pop remove clear update setdefault popitem".split())
+_SAME_LENGTH = (builtins.list, builtins.tuple, builtins.reversed, builtins.sorted, builtins.enumerate)
+
+
+def note(lowering, node):
+    """Remember how long a list, or which keys a dict is that a local is bound to once and that nothing changes."""
+    target = node.targets[0]
+    if len(node.targets) > 1 or not isinstance(target, gast.Name) or lowering.counts.get(target.id, 2) != 1 \
+            or getattr(lowering.scope, "generated", False) or target.id in _changed(lowering):
+        return
+    extent = keys_of(lowering, node.value) if isinstance(node.value, (gast.Dict, gast.Call)) else None
+    extent = length(lowering, node.value) if extent is None else {
+        k: v if isinstance(v, gast.Constant) else None for k, v in extent.items()}
+    if extent is not None:
+        lowering.__dict__.setdefault("extents", {})[target.id] = extent
+
+
+def _changed(lowering):
+    """The locals on which the function calls a method that changes a container."""
+    if "changed_containers" not in lowering.__dict__:
+        lowering.changed_containers = {
+            n.func.value.id for n in gast.walk(lowering.tree) if isinstance(n, gast.Call) and isinstance(n.func, gast.Attribute)
+            and n.func.attr in _CHANGES and isinstance(n.func.value, gast.Name)}
+    return lowering.changed_containers
+
+
+def length(lowering, node):
+    """How many items an expression has, where the text says so; else None."""
+    from xform.desugar.sequences import constant, numbers
+    if isinstance(node, (gast.Tuple, gast.List)):
+        parts = [length(lowering, e.value) if isinstance(e, gast.Starred) else 1 for e in node.elts]
+        return None if None in parts else sum(parts)
+    if isinstance(node, gast.Name):
+        known = lowering.known(node)
+        if isinstance(known, Object) and isinstance(known.value, tuple):
+            return len(known.value)
+        extent = lowering.__dict__.get("extents", {}).get(node.id)
+        return extent if isinstance(extent, int) else None
+    if isinstance(node, (gast.ListComp, gast.GeneratorExp)):
+        if len(node.generators) != 1 or node.generators[0].ifs:
+            return None
+        found = numbers(lowering, node.generators[0].iter)
+        return length(lowering, node.generators[0].iter) if found is None else len(found)
+    if isinstance(node, gast.BinOp) and isinstance(node.op, gast.Add):
+        sides = length(lowering, node.left), length(lowering, node.right)
+        return None if None in sides or not isinstance(node.left, (gast.Tuple, gast.List)) and not isinstance(
+            node.right, (gast.Tuple, gast.List)) else sum(sides)
+    if isinstance(node, gast.Subscript) and isinstance(node.slice, gast.Slice):
+        whole = length(lowering, node.value)
+        given = [node.slice.lower, node.slice.upper, node.slice.step]
+        parts = [p and constant(lowering, p) for p in given]
+        if whole is None or any(p is not None and not isinstance(c, int) for p, c in zip(given, parts)):
+            return None
+        return len(range(whole)[slice(*parts)])
+    if isinstance(node, gast.Call) and not node.keywords and node.args and not any(isinstance(a, gast.Starred) for a in node.args):
+        callee = lowering.known(node.func)
+        value = callee.value if isinstance(callee, Object) else None
+        if any(value is one for one in _SAME_LENGTH) and len(node.args) == 1:
+            return length(lowering, node.args[0])
+        if value is builtins.zip or value is builtins.map:
+            parts = [length(lowering, a) for a in node.args[value is builtins.map:]]
+            return None if None in parts or not parts else min(parts)
+    return None
+
+
+def items(lowering, node, one):
+    """The arguments that ``*node`` stands for, ``one(expression)`` giving each; None where their number is not known."""
+    if isinstance(node, (gast.Tuple, gast.List)):
+        made = []
+        for element in node.elts:
+            inner = items(lowering, element.value, one) if isinstance(element, gast.Starred) else [one(element)]
+            if inner is None:
+                return None
+            made += inner
+        return made
+    known = lowering.known(node)
+    found = None if known is None else resolve.items_of(known)
+    if found is not None and found[1] is None:
+        return [clone(v) if isinstance(v, gast.AST) else v for v in found[0]]
+    count = length(lowering, node)
+    if count is None:
+        return None
+    value = lowering.atom(node)
+    names = [lowering.temp("item") for _ in range(count)]
+    if count == 1:
+        lowering.emit(names[0], at(gast.Subscript(value, const(0, node), gast.Load()), node), node)
+    elif count:
+        lowering.out.append(assign(names, value, node))
+    return [name(n, node) for n in names]
+
+
+def keys_of(lowering, node):
+    """The keyword arguments that ``**node`` stands for: expressions and compile-time values by key; None where these are not known."""
+    if isinstance(node, gast.Dict):
+        made = {}
+        for key, value in zip(node.keys, node.values):
+            inner = keys_of(lowering, value) if key is None else {key.value: value} if isinstance(
+                key, gast.Constant) and isinstance(key.value, str) else None
+            if inner is None:
+                return None
+            made.update(inner)
+        return made
+    known = lowering.known(node)
+    found = None if known is None else resolve.items_of(known)
+    if found is not None and found[1] is not None:
+        return {k: clone(v) if isinstance(v, gast.AST) else v for v, k in zip(*found)}
+    if isinstance(known, Object) and type(known.value) is dict and all(isinstance(k, str) for k in known.value):
+        view = Items(known.value)
+        for key in (*known.value, "length"):       # the code is made anew when the dict changes
+            lowering.env[f"held {id(known.value)} {key}"] = view.get(key)
+            lowering.unit.reads[f"held {id(known.value)} {key}"] = view, key
+        return {k: Object(v) for k, v in known.value.items()}
+    if isinstance(node, gast.Name) and known is None:
+        extent = lowering.__dict__.get("extents", {}).get(node.id)
+        if isinstance(extent, dict):
+            return {k: at(gast.Subscript(clone(node), const(k, node), gast.Load()), node) if v is None else clone(v)
+                    for k, v in extent.items()}
+    if isinstance(node, gast.Call) and not node.args:
+        callee = lowering.known(node.func)
+        if isinstance(callee, Object) and callee.value is dict:
+            return keys_of(lowering, at(gast.Dict([None if k.arg is None else const(k.arg, node) for k in node.keywords],
+                                                  [k.value for k in node.keywords]), node))
+    return None
+
+
+def keywords(lowering, node, spread, one):
+    """The arguments that ``**spread`` in a call stands for; refused where the keys are not known."""
+    found = keys_of(lowering, spread)
+    if found is None:
+        refuse(node, lowering.unit, "the keys of **kwargs in this call are not known when the code is transformed",
+               "Spell the keyword arguments out, or bind the dict once and change it nowhere.")
+    return {k: one(v) if isinstance(v, gast.AST) and not isinstance(v, gast.Constant) else v for k, v in found.items()}
+
+
+def gathered(signature, args, given):
+    """What *args and **kwargs of a nested function hold in a call, as displays by parameter, and the other arguments."""
+    kinds, held = {p.kind: p.name for p in signature.parameters.values()}, {}
+    fixed = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    some = next(iter(signature.parameters.values()), None)
+    if some is None or any(isinstance(a, gast.Starred) for a in args):
+        return {}, args, given
+    if some.VAR_POSITIONAL in kinds:
+        held[kinds[some.VAR_POSITIONAL]] = resolve.Display(tuple(args[len(fixed):]))
+        args = args[:len(fixed)]
+    if some.VAR_KEYWORD in kinds:
+        more = {k: v for k, v in given.items() if k not in signature.parameters}
+        held[kinds[some.VAR_KEYWORD]] = resolve.Display(tuple(more.values()), tuple(more), dict)
+        given = {k: v for k, v in given.items() if k not in more}
+    return held, args, given
