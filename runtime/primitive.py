@@ -218,7 +218,7 @@ def lift(block: hlo.Block, v) -> Value:
             raise LeakError(f"an array of type {v.aval} is used outside the staged function or branch that made it. "
                             "Return it from there instead.")
         return found
-    if v.aval.size <= INLINE:
+    if v.aval.size <= INLINE or "inline" in block.module.facts:
         from runtime.device import to_numpy
         return block.constant(to_numpy(v), v.aval.dtype, weak_type=v.aval.weak_type)
     found, inside = block.module.capture(v), block.module.facts.get("manual")

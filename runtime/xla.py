@@ -144,8 +144,8 @@ def unoptimised_hlo(text: str) -> str:
     return _jax.mlir.mlir_module_to_xla_computation(text.encode()).as_hlo_text()
 
 
-def compile_with_callbacks(client, text: str, devices, options, callbacks):
-    """Compile a StableHLO module that calls Python functions by their number; needs jaxlib's MLIR, which text alone does not."""
+def _dialects():
+    """Return a context of jaxlib's MLIR with the dialects of our programs; it takes a while, and text alone does not need it."""
     from jaxlib.mlir import ir
     from jaxlib.mlir._mlir_libs import _jax_mlir_ext
     from jaxlib.mlir.dialects import chlo, sdy, stablehlo
@@ -156,8 +156,34 @@ def compile_with_callbacks(client, text: str, devices, options, callbacks):
     context.load_all_available_dialects()
     for dialect in (stablehlo, chlo, sdy):
         dialect.register_dialect(context)
-    with context:
+    return context
+
+
+def compile_with_callbacks(client, text: str, devices, options, callbacks):
+    """Compile a StableHLO module that calls Python functions by their number."""
+    from jaxlib.mlir import ir
+    with _dialects():
         return client.compile_and_load(ir.Module.parse(text), devices, options, callbacks)
+
+
+def to_portable(text: str) -> bytes:
+    """Return a StableHLO module as an artifact that the releases of jaxlib of the weeks before and the years after can read."""
+    from jaxlib.mlir.dialects import stablehlo
+    version = stablehlo.get_version_from_compatibility_requirement(stablehlo.StablehloCompatibilityRequirement.WEEK_4)
+    return _jax.mlir.serialize_portable_artifact(text, version, True)
+
+
+def from_portable(artifact: bytes) -> tuple[str, dict]:
+    """Return the text of the module in an artifact, and that of its functions by their symbols. ValueError for other bytes."""
+    from jaxlib.mlir import ir
+    with _dialects() as context:
+        try:
+            found = _jax.mlir.deserialize_portable_artifact(artifact, context)
+        except (XlaError, ValueError, RuntimeError) as error:
+            raise ValueError(f"this is no StableHLO artifact that jaxlib {version} can read: {error}") from error
+        module = found if isinstance(found, ir.Module) else ir.Module.parse(found)
+        functions = {op.attributes["sym_name"].value: op.get_asm(enable_debug_info=False) for op in module.body.operations}
+        return module.operation.get_asm(enable_debug_info=False), functions
 
 
 _lapack_ready = False

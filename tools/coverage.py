@@ -32,7 +32,7 @@ REASONS = [
     (r"jax\.lax", r"scatter_apply", "`x.at[...].apply(f)` does it; repeated indices would have to apply the function repeatedly"),
     (r"jax\.nn", r"scaled_dot_general|get_scaled_dot_general_config", "not done: `scaled_matmul` and `lax.scaled_dot` take operands that are quantised already"),
     (r"jax\.experimental\.checkify", r".*", "not done: errors as values of staged programs; `debug_nans`, and callbacks that raise, stop a program"),
-    (r"jax\.export", r".*", "not done: `jit(f).lower(...).as_text()` gives the StableHLO program, without its calling convention"),
+    (r"jax\.export", r".*", "not done: shapes are known when a program is exported; export it once for each that is called"),
     (r"jax\.ref", r".*", "mutable arrays: arrays are values here, and `x[i] = v` in transformed code gives a new one"),
     (r"jax", r"Ref|ad|empty_ref|free_ref|freeze|new_ref", "mutable arrays: arrays are values here"),
     (r"jax", r"make_jaxpr", "there are no jaxprs: `xform.source` shows what a transformation makes"),

@@ -12,6 +12,7 @@ from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_ker
                                 triangular_kernel)
 from runtime.primitive import as_operand, cast
 from runtime.types import kind, promote_types
+from runtime.zero import ZERO
 
 
 EigResult = namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
@@ -69,6 +70,8 @@ def solve_triangular(a, b, lower=True, transposed=False, unit_diagonal=False):
 
     a: (..., n, n), b: (..., n, k); leading axes broadcast.
     """
+    if b is ZERO:
+        return ZERO
     a, b = as_matrices("solve_triangular", a, True), as_matrices("solve_triangular", b)
     a, b = alike("solve_triangular", a, b)
     return triangular_kernel(a, b, lower=bool(lower), transposed=bool(transposed), unit=bool(unit_diagonal))
@@ -108,7 +111,8 @@ def moved_triangle(a, a_dot, out, lower, transposed, unit_diagonal):
 def untriangle(a, d, out, lower, transposed, unit_diagonal):
     """Return the cotangent of a triangular system's matrix from that of its solution."""
     from runtime import numpy as np
-    back = solve_triangular(a, d, lower, not transposed, unit_diagonal)
+    from runtime.cotangent import instantiate
+    back = solve_triangular(a, instantiate(d, like=out), lower, not transposed, unit_diagonal)
     if transposed:
         return -triangle(out @ np.matrix_transpose(back), lower, unit_diagonal)
     return -triangle(back @ np.matrix_transpose(out), lower, unit_diagonal)
@@ -173,6 +177,8 @@ def solve_system_batched(a, b, over=()):
     batch=solve_system_batched)
 def solve_system(a, b):
     """Return x with a x = b; a: (..., n, n), b: (..., n, k); leading axes broadcast. Singular matrices give inf or NaN."""
+    if b is ZERO:
+        return ZERO
     a, b = alike("solve", as_matrices("solve", a, True), as_matrices("solve", b))
     return _substituted(a, b)
 
@@ -294,7 +300,8 @@ def moved_cholesky(a_dot, out):
 def uncholesky(d, out):
     """Return the cotangent of a matrix from that of its Cholesky factor (not made symmetric)."""
     from runtime import numpy as np
-    d = np.conjugate(d)
+    from runtime.cotangent import instantiate
+    d = np.conjugate(instantiate(d, like=out))
     inner = halved(adjoint(out) @ d)
     left = solve_triangular(np.conjugate(out), inner, True, True)
     return np.conjugate(adjoint(solve_triangular(np.conjugate(out), adjoint(left), True, True)))

@@ -175,3 +175,16 @@ def test_undefined_derivatives_are_refused():
         xform.grad(lambda a: np.sum(np.linalg.svd(a)[0]))(TALL)
     with pytest.raises(ValueError, match="rows"):
         xform.grad(lambda a: np.sum(np.linalg.qr(a)[0]))(WIDE)
+
+
+UNREAD = {"cholesky": lambda x: {"unread": np.linalg.cholesky(x), "read": x * 2},
+          "solve": lambda x: {"unread": np.linalg.solve(x, x), "read": x * 2},
+          "solve_triangular": lambda x: {"unread": xform.scipy.linalg.solve_triangular(x, x), "read": x * 2}}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_the_gradient_of_what_stands_beside_an_unread_decomposition(name):
+    pair, compiled = UNREAD[name], xform.jit(UNREAD[name])
+    x = numpy.eye(3, dtype="float32") + 0.1
+    numpy.testing.assert_allclose(xform.grad(lambda x: np.sum(pair(x)["read"] ** 2))(x), 8 * x, rtol=1e-6)
+    numpy.testing.assert_allclose(xform.grad(lambda x: np.sum(compiled(x)["read"] ** 2))(x), 8 * x, rtol=1e-6)

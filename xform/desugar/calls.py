@@ -297,7 +297,7 @@ def call_object(lowering, callee, args, keywords, node):
         args = [python_function(lowering, args[0], node), *args[1:]]
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
-    is_op = path and rule_of(target) is not None
+    is_op = rule_of(target) is not None and (path or hasattr(target, "takes_objects"))
     if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         args, keywords, variadic = _gathered(target, args, keywords)
         names = list(parse.signature(target).parameters)
