@@ -15,7 +15,7 @@ from xform.syntax import dotted
 from xform.unit import Unit
 
 _LIBRARY = runtime.__file__.removesuffix("__init__.py")
-CALLED_FOR_EFFECTS = frozenset({"print", "input", "breakpoint", "open"})
+CALLED_FOR_EFFECTS = frozenset({"rt.attempted", "print", "input", "breakpoint", "open"})
 _found: dict = {}
 
 
@@ -28,8 +28,11 @@ def pure_in(env):
     return pure
 
 
-def has_effects(target) -> bool:
-    """Whether a call of a unit or of a user's function has effects; what the library does to check its arguments is none."""
+def has_effects(target, raising=True) -> bool:
+    """Whether a call of a unit or of a user's function has effects; what the library does to check its arguments is none.
+
+    raising: whether to assert and to raise is one, and to compute what a ``try`` wants computed.
+    """
     if isinstance(target, types.FunctionType):
         if canonical(target) or target.__code__.co_filename.startswith(_LIBRARY):
             return False
@@ -41,19 +44,22 @@ def has_effects(target) -> bool:
     if not isinstance(target, Unit):
         return False
     if target.boundary is not None:
-        return has_effects(target.boundary.inner)
+        return has_effects(target.boundary.inner, raising)
     if target.tree is None or (target.file or "").startswith(_LIBRARY):
         return False
-    if target not in _found:
-        _found[target] = False      # while a function that calls itself is looked at
-        _found[target] = any(_effect(node, target) for statement in target.tree.body for node in gast.walk(statement))
-    return _found[target]
+    key = target, raising
+    if key not in _found:
+        _found[key] = False     # while a function that calls itself is looked at
+        _found[key] = any(_effect(node, target, raising) for statement in target.tree.body for node in gast.walk(statement))
+    return _found[key]
 
 
-def _effect(node, unit):
+def _effect(node, unit, raising):
     if isinstance(node, (gast.Assert, gast.Raise)):
-        return True
+        return raising
     if not isinstance(node, gast.Call):
         return False
     path = dotted(node.func)
+    if not raising and path is not None and (path == "rt.attempted" or path in unit.env):
+        return path in unit.env and has_effects(unit.env[path], raising)
     return path is not None and not pure_in(unit.env)(path)

@@ -25,10 +25,12 @@ import warnings
 import gast
 import numpy
 
+from xform.desugar import attempts
 from xform.errors import refuse
 from xform.resolve import Object
 from xform.syntax import assign, at, branch, call, clone, const, name, store
 
+TRIES = tuple([getattr(gast, kind) for kind in ("Try", "TryStar") if hasattr(gast, kind)])
 INERT = (numpy.errstate, warnings.catch_warnings, contextlib.nullcontext)
 
 
@@ -41,6 +43,8 @@ def expand(lowering, statements):
                 setattr(statement, field, expand(lowering, getattr(statement, field)))
         if isinstance(statement, gast.Match):
             made += _match(lowering, statement)
+        elif isinstance(statement, TRIES):
+            made += expand(lowering, attempts.expand_try(lowering, statement))
         elif isinstance(statement, gast.With):
             made += _with(lowering, statement)
         else:
@@ -50,6 +54,13 @@ def expand(lowering, statements):
 
 def _with(lowering, node):
     body = []
+    first = node.items[0].context_expr
+    known = lowering.known(first.func) if isinstance(first, gast.Call) else None
+    if isinstance(known, Object) and known.value is contextlib.suppress and node.items[0].optional_vars is None:
+        inner = node.body if len(node.items) == 1 else [at(gast.With(node.items[1:], node.body, None), node)]
+        kinds = first.args[0] if len(first.args) == 1 else at(gast.Tuple(first.args, gast.Load()), node)
+        handler = at(gast.ExceptHandler(kinds, None, [at(gast.Pass(), node)]), node)
+        return expand(lowering, [at(gast.Try(inner, [handler], [], []), node)])
     for item in node.items:
         context = item.context_expr
         known = lowering.known(context.func) if isinstance(context, gast.Call) else None

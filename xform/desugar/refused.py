@@ -10,8 +10,6 @@ REFUSED = {
     gast.AsyncFor: ("async code cannot be transformed", "Write a plain loop."),
     gast.AsyncWith: ("async code cannot be transformed", "Write a plain function."),
     gast.AsyncFunctionDef: ("async code cannot be transformed", "Write a plain function."),
-    gast.Try: ("try/except is not supported in a transformed function yet",
-               "Test the condition with if, or move the try around the transformed call."),
     gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
                     "Define the class at module level."),
     gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),

@@ -10,7 +10,8 @@ import importlib
 from xform.syntax import call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
-KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit", "custom_vmap": "batching"}
+KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit", "custom_vmap": "batching",
+         "attempt": "attempt"}
 
 
 def kind_of(unit):

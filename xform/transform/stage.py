@@ -84,7 +84,7 @@ def _stageable(operation):
     callee = operation.callee
     if isinstance(callee, types.FunctionType) and is_runtime(callee):
         return callee.__module__ == "runtime.builtins"
-    return not (isinstance(callee, Unit) and callee.boundary is not None and callee.boundary.kind not in ("checkpoint", "custom_vmap", "implicit"))
+    return not (isinstance(callee, Unit) and callee.boundary is not None and callee.boundary.kind not in ("checkpoint", "custom_vmap", "implicit", "attempt"))
 
 
 class _Stage:
