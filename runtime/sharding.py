@@ -191,6 +191,14 @@ def set_mesh(mesh: Mesh):
 use_mesh = set_mesh
 
 
+def make_single_device_sharding(device, *, memory_kind=None):
+    """Return the sharding of arrays on one device. ValueError for a ``memory_kind`` other than the device's default."""
+    default = device.default_memory().kind
+    if memory_kind not in (None, default):
+        raise ValueError(f"make_single_device_sharding: memory_kind={memory_kind!r}; arrays lie in the default memory, {default!r}")
+    return SingleDeviceSharding(device)
+
+
 def make_mesh(axis_shapes, axis_names, axis_types=None, *, devices=None) -> Mesh:
     """Return a mesh of the first devices in row-major order, or of ``devices``.
 
@@ -353,5 +361,5 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
 
 Sharding = xla.Sharding
 
-__all__ = ["GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding", "set_mesh",
-           "use_mesh"]
+__all__ = ["GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
+           "make_single_device_sharding", "set_mesh", "use_mesh"]

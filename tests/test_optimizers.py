@@ -11,7 +11,7 @@ import xform.numpy as np
 from xform.example_libraries import optimizers
 
 MAKERS = {"sgd": (0.1,), "momentum": (0.1, 0.9), "nesterov": (0.1, 0.9), "adagrad": (0.1,), "rmsprop": (0.01,),
-          "rmsprop_momentum": (0.01,), "adam": (0.05,), "adamax": (0.05,)}
+          "rmsprop_momentum": (0.01,), "adam": (0.05,), "adamax": (0.05,), "sm3": (0.05,)}
 PARAMS = {"w": numpy.linspace(-1, 1, 6, dtype="f").reshape(2, 3), "b": [numpy.ones(3, "f"), numpy.float32(0.5)]}
 
 
@@ -80,3 +80,18 @@ def test_wrong_arguments():
         optimizers.make_schedule([1.0, 2.0])
     with pytest.raises(ValueError, match="boundary"):
         optimizers.piecewise_constant([1], [1.0])
+
+
+def test_states_are_unpacked_and_packed():
+    init, update, get_params = optimizers.momentum(0.1, 0.9)
+    state = update(0, gradients(np, 0), init(jax.tree.map(np.asarray, PARAMS)))
+    marked = optimizers.unpack_optimizer_state(state)
+    assert isinstance(marked["b"][0], optimizers.JoinPoint)
+    numpy.testing.assert_allclose(marked["w"].subtree[1], PARAMS["w"] * -2)
+    again = optimizers.pack_optimizer_state(marked)
+    assert jax.tree.structure(again) == jax.tree.structure(state)
+    for one, other in zip(jax.tree.leaves(get_params(update(1, gradients(np, 1), again))),
+                          jax.tree.leaves(get_params(update(1, gradients(np, 1), state))), strict=True):
+        numpy.testing.assert_array_equal(one, other)
+    with pytest.raises(TypeError, match="JoinPoint"):
+        optimizers.pack_optimizer_state({"a": 1.0})

@@ -196,3 +196,13 @@ def test_callbacks_over_several_devices_are_refused():
 def test_errors(error, message, run):
     with pytest.raises(error, match=message):
         run()
+
+
+def test_a_sharding_on_one_device():
+    device = jax.devices()[1]
+    sharding = jax.sharding.make_single_device_sharding(device)
+    assert sharding == jax.sharding.SingleDeviceSharding(device)
+    assert jax.device_put(1.0, sharding).devices() == {device}
+    assert isinstance(jax.device_put(1.0, sharding).addressable_shards[0], jax.Shard)
+    with pytest.raises(ValueError, match="memory_kind"):
+        jax.sharding.make_single_device_sharding(device, memory_kind="attic")

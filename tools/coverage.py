@@ -25,13 +25,15 @@ REASONS = [
     (r".*", r"\w+_p", "primitives of JAX's tracing machinery, which has no counterpart: the compiler reads source"),
     (r"jax\.experimental\.jet", r".*", "JAX's tracers and rule tables of Taylor mode, and what that module imports; `jet` itself is there"),
     (r"jax\.experimental\.ode", r".*", "inner functions of JAX's solver, and what that module imports; `odeint` itself is there"),
-    (r"jax\.example_libraries\..*", r"sm3|JoinPoint|\w*pack_optimizer_state", "not done"),
     (r"jax\.example_libraries\..*", r".*", "names that these modules import, and inner types"),
     (r"jax\.lax", r"after_all|create_token|dce_sink", "values without content that order effects: effects here are ordered by their callbacks"),
-    (r"jax\.lax", r"psend|precv|ragged_all_to_all", "not done: `ppermute` and `all_to_all` are there"),
+    (r"jax\.lax", r"psend|precv", "halves of an exchange, of which each device would run its own: `ppermute` states it for all devices"),
+    (r"jax\.lax", r"ragged_all_to_all", "not done: `all_to_all` of parts padded to one size does it"),
     (r"jax\.lax", r"scatter_apply", "`x.at[...].apply(f)` does it; repeated indices would have to apply the function repeatedly"),
-    (r"jax\.nn", r"scaled_dot_general|get_scaled_dot_general_config", "not done: `scaled_matmul` and `lax.scaled_dot` take operands that are quantised already"),
-    (r"jax\.experimental\.checkify", r".*", "not done: errors as values of staged programs; `debug_nans`, and callbacks that raise, stop a program"),
+    (r"jax\.nn", r"scaled_dot_general|get_scaled_dot_general_config", "blockwise quantisation inside a derivative: `scaled_matmul` and `lax.scaled_dot` take "
+     "operands that are quantised already"),
+    (r"jax\.experimental\.checkify", r".*", "errors as values have to be threaded through every loop, branch and call by a pass of their own, "
+     "which is not written: meanwhile `debug_nans`, `assert`, and callbacks that raise stop a program"),
     (r"jax\.export", r".*", "not done: shapes are known when a program is exported; export it once for each that is called"),
     (r"jax\.ref", r".*", "mutable arrays: arrays are values here, and `x[i] = v` in transformed code gives a new one"),
     (r"jax", r"Ref|ad|empty_ref|free_ref|freeze|new_ref", "mutable arrays: arrays are values here"),
@@ -42,7 +44,14 @@ REASONS = [
     (r"jax\.sharding|jax", r"Abstract\w+|AxisType|ManualAxisType|auto_axes|explicit_axes|get_\w*mesh|use_abstract_mesh|reshard|smap",
      "shardings as parts of types: here they are properties of arrays"),
     (r"jax\.Array", r"device_buffers?", "deprecated; `addressable_shards` has them"),
-    (r".*", r".*", "not done"),
+    (r"jax", r"ds", "slices of references (`jax.ref`): `lax.dynamic_slice` takes such a part of an array"),
+    (r"jax", r"memory", "spaces as parts of types: arrays are kept in their device's default memory, programs choose no other"),
+    (r"jax\.debug", r"\w*Effect", "types of effects in jaxprs: effects are calls in the generated code"),
+    (r"jax\.debug", r"inspect_array_sharding", "XLA's partitioner chooses inside a program and its choice is not handed out: "
+     "`x.sharding` and `visualize_array_sharding` tell it of arguments and results"),
+    (r"jax\.profiler", r"register_subprocess", "profiles of one process at a time"),
+    (r"jax\.Array", r"byteswap|format|traceback", "bytes in another order, layouts chosen by hand, and tracebacks of tracers: arrays have none of them"),
+    (r".*", r".*", "not looked at yet"),
 ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from runtime import numpy as np
+from runtime.tree import tree_leaves, tree_map
 from runtime.trees import leaves_of, tree_map_1, tree_map_2, tree_map_3
 
 
@@ -235,6 +236,58 @@ def adamax(step_size, b1=0.9, b2=0.999, eps=1e-8):
         u = np.maximum(b2 * u, np.abs(g))
         return x - (schedule(i) / (1 - np.asarray(b1, m.dtype) ** (i + 1))) * m / (u + eps), m, u
     return init, update, _first
+
+
+@optimizer
+def sm3(step_size, momentum=0.9):
+    """Step by gradients scaled with sums of squares, of which each row of each axis keeps one (Anil et al., arXiv:1901.11150)."""
+    step_size = make_schedule(step_size)
+
+    def init(x0):
+        m = np.zeros_like(np.atleast_1d(x0))
+        return x0, m, [np.zeros(size, m.dtype) for size in m.shape]
+
+    def update(i, g, state):
+        x, m, sums = state
+        g = np.atleast_1d(g)
+        bound = _along(sums[0], 0, g.ndim)
+        for axis in range(1, g.ndim):
+            bound = np.minimum(bound, _along(sums[axis], axis, g.ndim))
+        total = bound + g * g
+        scale = np.where(total > 0, 1 / np.sqrt(np.where(total > 0, total, 1)), 0)
+        m = (1 - momentum) * (g * scale) + momentum * m
+        sums = [np.max(total, axis=tuple(other for other in range(g.ndim) if other != axis)) for axis in range(g.ndim)]
+        return x - step_size(i) * np.reshape(m, x.shape), m, sums
+    return init, update, _first
+
+
+def _along(values, axis, ndim):
+    return np.reshape(values, (1,) * axis + (-1,) + (1,) * (ndim - axis - 1))
+
+
+# -- states to be stored --------------------------------------------------------------------------------------------------
+
+class JoinPoint:
+    """A leaf of one pytree that holds another: the state of the optimizer for one array of the parameters."""
+
+    def __init__(self, subtree):
+        self.subtree = subtree
+
+    def __iter__(self):
+        yield self.subtree
+
+
+def unpack_optimizer_state(opt_state):
+    """Return a pytree like the parameters, with a JoinPoint that holds the state of each array in its place."""
+    return tree_map(lambda empty, state: JoinPoint(state), opt_state.like, opt_state.packed_state)
+
+
+def pack_optimizer_state(marked_pytree):
+    """Return the state of which ``unpack_optimizer_state`` made a pytree of JoinPoints. TypeError for other leaves."""
+    for leaf in tree_leaves(marked_pytree):
+        if not isinstance(leaf, JoinPoint):
+            raise TypeError(f"pack_optimizer_state: each leaf must be a JoinPoint, got {type(leaf).__name__}")
+    return OptimizerState(tree_map(lambda point: point.subtree, marked_pytree), tree_map(lambda point: np.zeros((0,)), marked_pytree))
 
 
 # -- gradients -----------------------------------------------------------------------------------------------------------
