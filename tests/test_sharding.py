@@ -199,10 +199,10 @@ def test_errors(error, message, run):
 
 
 def test_a_sharding_on_one_device():
-    device = jax.devices()[1]
-    sharding = jax.sharding.make_single_device_sharding(device)
-    assert sharding == jax.sharding.SingleDeviceSharding(device)
-    assert jax.device_put(1.0, sharding).devices() == {device}
-    assert isinstance(jax.device_put(1.0, sharding).addressable_shards[0], jax.Shard)
+    device = xform.devices()[1]
+    sharding = xform.sharding.make_single_device_sharding(device)
+    assert sharding == xform.sharding.SingleDeviceSharding(device)
+    assert xform.device_put(1.0, sharding).devices() == {device}
+    assert isinstance(xform.device_put(1.0, sharding).addressable_shards[0], xform.Shard)
     with pytest.raises(ValueError, match="memory_kind"):
-        jax.sharding.make_single_device_sharding(device, memory_kind="attic")
+        xform.sharding.make_single_device_sharding(device, memory_kind="attic")
