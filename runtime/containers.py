@@ -188,9 +188,18 @@ def construct(kind, items):
     return kind(*items)
 
 
+def _replace_fields_batched(x, fields, over=()):
+    from runtime.batch import batch_size, spread
+    if "x" not in over:
+        x = spread(x, batch_size(fields))
+    if "fields" not in over:
+        fields = spread(fields, batch_size(x))
+    return replace_fields(x, fields)
+
+
 @op(jvp="rt.replace_fields(rt.instantiate_shell(x_dot, x), rt.instantiate_shell(fields_dot, fields))",
     vjp={"x": "rt.without_fields(d_out, fields)", "fields": "rt.only_fields(d_out, fields)"},
-    batch=lambda x, fields, over=(): replace_fields(x, fields))
+    batch=_replace_fields_batched)
 def replace_fields(x, fields):
     """Return the named tuple with the given fields replaced."""
     return x._replace(**fields)

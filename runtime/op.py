@@ -72,11 +72,11 @@ RULES: dict[Callable, Rule] = {}
 
 def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
        nondifferentiable=None, refuses=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
-       name=None):
+       name=None, vanishes=None):
     """Register the decorated function as an op.
 
-    The function is returned unchanged, but for ops that are linear in one parameter or bilinear: those map the
-    symbolic zero to the symbolic zero.
+    The function is returned unchanged, but for ops that are linear in one parameter or bilinear, or said to vanish with one:
+    those map the symbolic zero to the symbolic zero.
     """
     linear = (linear,) if isinstance(linear, str) else linear
     bilinear = (bilinear,) if isinstance(bilinear, str) else bilinear
@@ -86,9 +86,10 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
 
     def register(function):
         batching = batch
-        if bilinear or linear and len(linear) == 1:
-            function = _zero_preserving(function, bilinear or linear)
-            batching = batch and _zero_preserving(batch, bilinear or linear)
+        zero_in = bilinear or (linear if linear and len(linear) == 1 else vanishes and (vanishes,))
+        if zero_in:
+            function = _zero_preserving(function, zero_in)
+            batching = batch and _zero_preserving(batch, zero_in)
         params, defaults, variadic = _parameters(function)
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, refuses or {}, elementwise or partials is not None,

@@ -130,3 +130,16 @@ def test_a_loop_over_a_pair_of_which_one_part_is_batched():
     assert time.shape == () and value.shape == (3,)
     slopes = jax.vmap(jax.jacfwd(lambda rate: integrated(rate)[1]))(rates)
     onp.testing.assert_allclose(slopes, -(1 - 0.125 * onp.array([0.0, 1.0, 2.0])) ** 7, rtol=1e-5)
+
+
+def test_a_named_tuple_of_which_one_field_is_batched():
+    from typing import NamedTuple
+
+    class Pair(NamedTuple):
+        a: object
+        b: object
+    shared = Pair(np.eye(2), np.ones(2))
+    moved = jax.vmap(lambda q: (lambda p: p.a @ p.b)(shared._replace(b=q * np.ones(2))))(np.array([1.0, 2.0]))
+    onp.testing.assert_allclose(moved, [[1.0, 1.0], [2.0, 2.0]])
+    rows = jax.vmap(lambda p: p._replace(b=np.arange(2.0)), in_axes=(Pair(0, None),))(Pair(np.ones((3, 2)), np.zeros(2)))
+    assert rows.a.shape == (3, 2) and rows.b.shape == (3, 2)

@@ -12,7 +12,6 @@ from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_ker
                                 triangular_kernel)
 from runtime.primitive import as_operand, cast
 from runtime.types import kind, promote_types
-from runtime.zero import ZERO
 
 
 EigResult = namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
@@ -64,14 +63,12 @@ def solve_triangular_batched(a, b, lower=True, transposed=False, unit_diagonal=F
          "b": "np.linalg.solve_triangular(a, b_dot, lower, transposed, unit_diagonal)"},
     vjp={"a": "rt.unbroadcast(np.linalg.untriangle(a, d_out, out, lower, transposed, unit_diagonal), like=a)",
          "b": "rt.unbroadcast(np.linalg.solve_triangular(a, d_out, lower, not transposed, unit_diagonal), like=b)"},
-    batch=solve_triangular_batched)
+    batch=solve_triangular_batched, vanishes="b")
 def solve_triangular(a, b, lower=True, transposed=False, unit_diagonal=False):
     """Return x with a x = b (``transposed``: a^T x = b) for triangular matrices; of ``a`` only one triangle is read.
 
     a: (..., n, n), b: (..., n, k); leading axes broadcast.
     """
-    if b is ZERO:
-        return ZERO
     a, b = as_matrices("solve_triangular", a, True), as_matrices("solve_triangular", b)
     a, b = alike("solve_triangular", a, b)
     return triangular_kernel(a, b, lower=bool(lower), transposed=bool(transposed), unit=bool(unit_diagonal))
@@ -174,11 +171,9 @@ def solve_system_batched(a, b, over=()):
 @op(jvp={"a": "-np.linalg.solve_system(a, a_dot @ out)", "b": "np.linalg.solve_system(a, b_dot)"},
     vjp={"a": "rt.unbroadcast(-np.linalg.solve_system(np.matrix_transpose(a), d_out) @ np.matrix_transpose(out), like=a)",
          "b": "rt.unbroadcast(np.linalg.solve_system(np.matrix_transpose(a), d_out), like=b)"},
-    batch=solve_system_batched)
+    batch=solve_system_batched, vanishes="b")
 def solve_system(a, b):
     """Return x with a x = b; a: (..., n, n), b: (..., n, k); leading axes broadcast. Singular matrices give inf or NaN."""
-    if b is ZERO:
-        return ZERO
     a, b = alike("solve", as_matrices("solve", a, True), as_matrices("solve", b))
     return _substituted(a, b)
 

@@ -188,3 +188,23 @@ def test_the_gradient_of_what_stands_beside_an_unread_decomposition(name):
     x = numpy.eye(3, dtype="float32") + 0.1
     numpy.testing.assert_allclose(xform.grad(lambda x: np.sum(pair(x)["read"] ** 2))(x), 8 * x, rtol=1e-6)
     numpy.testing.assert_allclose(xform.grad(lambda x: np.sum(compiled(x)["read"] ** 2))(x), 8 * x, rtol=1e-6)
+
+
+def test_gradients_of_systems_whose_solution_has_several_uses():
+    """A cotangent that is zero for one use passes through the solvers as the symbolic zero."""
+    def filtered(jax, jnp):
+        def loss(a):
+            def step(carry, y):
+                m, p = carry
+                p = a @ p @ a.T
+                gain = jnp.linalg.solve(p, a).T
+                r = y - m[:1]
+                return (m + gain[0] * r, p), r @ r + jnp.linalg.slogdet(p)[1]
+            return jax.lax.scan(step, (jnp.zeros(2), jnp.eye(2)), jnp.ones((4, 1)))[1].sum()
+        return jax.grad(loss)(jnp.array([[1.0, 0.1], [0.0, 1.0]]))
+
+    def posterior(jax, jnp):
+        k, y = jnp.array([[2.0, 0.5], [0.5, 1.0]]), jnp.array([1.0, -1.0])
+        return jax.hessian(lambda p: y @ jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(k * jnp.exp(p)), True), y))(0.3)
+    for program in (filtered, posterior):
+        numpy.testing.assert_allclose(program(xform, xform.numpy), program(jax, jnp), rtol=1e-4, atol=1e-5)
