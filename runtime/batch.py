@@ -1,6 +1,7 @@
 """Helpers of batched code: the batch axis is axis 0 of everything that carries one."""
 from __future__ import annotations
 
+from runtime.containers import restore
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
@@ -310,7 +311,7 @@ def _mapped(x, axes, size):
         return move_axis(x, axes, 0)
     if isinstance(axes, dict):
         return {k: _mapped(x[k], axes[k], size) for k in x}
-    return _rebuild(x, [_mapped(item, axis, size) for item, axis in zip(x, axes)])
+    return restore([_mapped(item, axis, size) for item, axis in zip(x, axes)], x)
 
 
 @op(constant=True, unbatched=True, batch=lambda x, axes, over=(): mapped_size(like(x, 1), axes))

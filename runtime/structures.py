@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 from runtime import tree as trees
+from runtime.batch import mapped_size, move_axis, spread
 from runtime.op import op
-from runtime.trees import _up_to
+from runtime.trees import _up_to, leaves_of, tree_build
 from runtime.zero import ZERO
 
 
@@ -47,4 +48,11 @@ def tree_map_where(f, each, is_leaf=None):
     return tree_of_leaves(treedef, [f(*[part[i] for part in parts]) for i in range(treedef.num_leaves)])
 
 
-__all__ = ["leaves_and_structure", "leaves_up_to", "leaves_where", "structure_of", "tree_map_where", "tree_of_leaves"]
+def map_leaves(x, axes):
+    """Move mapped axes to the front, one given for each leaf, and give the leaves that are not mapped the batch axis of those that are."""
+    leaves = leaves_of(x)
+    size = mapped_size(leaves, axes)
+    return tree_build([spread(leaf, size) if axis is None else move_axis(leaf, axis, 0) for leaf, axis in zip(leaves, axes)], x)
+
+
+__all__ = ["leaves_and_structure", "leaves_up_to", "leaves_where", "map_leaves", "structure_of", "tree_map_where", "tree_of_leaves"]

@@ -407,8 +407,9 @@ def arguments_to_differentiate(self, inner, check, values):
 
 def vmap_arguments(self, inner, values, count, named):
     """(specialisation, values) of a vmapped call; ValueError when sizes of mapped axes differ."""
-    from xform.transform.vmap import axes_of
+    from xform.transform.vmap import axes_of, by_leaf
     axes = axes_of(inner.unit, self.options, len(inner.values), count, len(values), named)
+    axes = tuple([by_leaf(axis, value) for axis, value in zip(axes, values)])
     mapped = {}
     for param, value, axis in zip(inner.unit.params, values, axes):
         _mapped_leaves(mapped, param, value, axis)
@@ -422,12 +423,17 @@ def vmap_arguments(self, inner, values, count, named):
 
 
 def _mapped_leaves(mapped, name, value, axis):
+    from xform.transform.vmap import LeafAxes
     if axis is None:
         return
     if isinstance(axis, int):
         leaves = tree_leaves(value)
         for position, leaf in enumerate(leaves):
             mapped[name if len(leaves) == 1 else f"{name} (leaf {position})"] = (leaf, axis)
+        return
+    if isinstance(axis, LeafAxes):
+        for position, (leaf, own) in enumerate(zip(tree_leaves(value), axis)):
+            _mapped_leaves(mapped, f"{name} (leaf {position})", leaf, own)
         return
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:

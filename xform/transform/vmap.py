@@ -24,6 +24,8 @@ from collections import Counter
 
 import gast
 
+from runtime.node import Node
+from runtime.tree import tree_flatten, tree_leaves
 from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, lacking, literal, uniform
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
@@ -150,9 +152,30 @@ def vmap_inner(unit, flags, axis_name, ranks, final):
     return vmap(unit, flags, axis_name, ranks, final)
 
 
+class LeafAxes(tuple):
+    """The mapped axes of an argument whose in_axes hold objects: one for each of its leaves."""
+
+
+def by_leaf(axis, value):
+    """An entry of in_axes for a value: where it holds objects of registered classes, as one axis for each leaf."""
+    if axis is None or isinstance(axis, int) or not any(isinstance(a, Node) for a in _parts(axis)):
+        return axis
+    leaves, structure = tree_flatten(axis, is_leaf=lambda a: a is None)
+    parts = structure.flatten_up_to(value)
+    return LeafAxes([a for a, part in zip(leaves, parts) for _ in tree_leaves(part)])
+
+
+def _parts(axis):
+    """A tree of axes and the trees within."""
+    inner = axis.values() if isinstance(axis, dict) else axis if isinstance(axis, (tuple, list)) else ()
+    return [axis, *(a for item in inner for a in _parts(item))]
+
+
 def _flag(axis):
     if axis is None:
         return False
+    if isinstance(axis, LeafAxes):
+        return any(a is not None for a in axis)
     if isinstance(axis, int):
         return True
     if isinstance(axis, dict):
@@ -163,8 +186,12 @@ def _flag(axis):
 
 
 def _moved(param, axis):
-    if axis in (None, 0):
+    if axis is None or axis == 0:
         return []
+    if isinstance(axis, LeafAxes):
+        if set(axis) <= {0} or set(axis) == {None}:
+            return []
+        return [assign(param, call("rt.map_leaves", [name(param), expression_of(tuple(axis))]))]
     if _mixed(axis):
         return [assign(param, call("rt.map_entries", [name(param), expression_of(axis)]))]
     if isinstance(axis, int):
@@ -197,6 +224,10 @@ def _placed(value, flag, out_axes, size):
         parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), f, a, size)
                  for i, (f, a) in enumerate(zip(flag, out_axes))]
         return pack(parts)
+    if isinstance(out_axes, dict):
+        value, flag = (value, flag) if isinstance(flag, bool) else (call("rt.spread", [value, size, expression_of(literal(flag))]), True)
+        parts = [_placed(at(gast.Subscript(clone(value), const(k), gast.Load()), None), flag, a, size) for k, a in out_axes.items()]
+        return gast.Dict([const(k) for k in out_axes], parts)
     if isinstance(out_axes, tuple):
         parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), flag, a, size)
                  for i, a in enumerate(out_axes)]
@@ -205,6 +236,8 @@ def _placed(value, flag, out_axes, size):
         if is_batched(flag):
             raise ValueError("vmap has mapped output but out_axes is None")
         return value
+    if not isinstance(out_axes, int):
+        raise TransformError(f"vmap: out_axes that hold a {type(out_axes).__name__} are not supported", hint="Give an int for the whole object.")
     spread = value if flag is True else call("rt.spread", [value, size, expression_of(literal(flag))])
     return call("rt.move_axis", [spread, const(0), const(out_axes)])
 
