@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+from types import CellType, FunctionType
 
 import numpy as np
 
@@ -82,6 +83,24 @@ def variable_names(fn, skip: int, count: int) -> list[str]:
     except (TypeError, ValueError):
         found = []
     return found if len(found) == count else [f"loop variable {i}" for i in range(count)]
+
+
+def frozen(function, seen=()):
+    """Return a loop's body with the values that its outer variables have now: it may run again after they are assigned anew."""
+    if type(function) is not FunctionType or not function.__closure__:
+        return function
+    cells = []
+    for cell in function.__closure__:
+        try:
+            value = cell.cell_contents
+        except ValueError:      # not assigned yet, so it is not read before it is
+            cells.append(cell)
+            continue
+        known = value is function or value in seen if type(value) is FunctionType else True
+        cells.append(CellType(value if known else frozen(value, (*seen, function))))
+    made = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells))
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def as_tuple(out, count: int, what: str) -> tuple:
@@ -205,6 +224,8 @@ def while_loop(test, body, *init, collect: int = 0):
     carry, count = tuple(init), len(init)
     records: list[list] = [[] for _ in range(collect)]
     staging = tracing.block is not None
+    if staging and collect:
+        body = frozen(body)
     turns = 0
     while True:
         if staging:
@@ -267,6 +288,8 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
     before each turn, ends the loop when true. Inside a trace a long loop becomes one loop of the compiled program, unless
     its body needs the items as Python values; the records are then ``Stacked``.
     """
+    if collect and tracing.block is not None:
+        body, stop = frozen(body), frozen(stop)
     loop = _For(body, stop, len(init), collect)
     if isinstance(xs, Chain):
         return loop.chain(xs.parts, init)

@@ -418,3 +418,20 @@ def test_assertions_hold_in_eager_code():
 def test_assertions_on_staged_values_are_refused():
     with pytest.raises(TypeError, match="being staged for compilation"):
         jit(asserted)(3.0)
+
+
+def test_a_replayed_loop_sees_the_variables_of_its_own_time():
+    """The loop's turns are run again for the gradient, after a later loop has assigned a variable that they read."""
+    def later_assignment(x, y):
+        y = y * 1.0
+        n = 0
+        while n < 3 and y > -0.86:
+            n = n + 1
+            x = np.sin(y + y) * y
+        for item in reversed([-0.75, x]):
+            y = -(item / (1.5 + item * item))
+        return np.tanh(x + y)
+    gradient = xform.grad(later_assignment, argnums=(0, 1))
+    for x, y in ((0.5, 0.3), (0.2, 0.9), (-0.4, -0.3), (0.4, -1.0)):
+        expected = [float(d) for d in gradient(x, y)]
+        numpy.testing.assert_allclose([float(d) for d in xform.jit(gradient)(x, y)], expected, rtol=1e-5)

@@ -77,6 +77,8 @@ def test_linalg(name):
     numpy.testing.assert_allclose(f(S), g(S), rtol=1e-4, atol=1e-4 * scale)
     made = xform.grad(lambda a: np.sum(np.sin(f(a))))(S)
     wanted = jax.grad(lambda a: jnp.sum(jnp.sin(g(a))))(S)
+    if name.startswith("cho"):  # of a symmetric matrix; jax 0.10 and 0.11 share the derivative out differently over its two halves
+        made, wanted = made + made.T, wanted + wanted.T
     if name != "det":  # the sine of a large number: values are compared, not this derivative
         numpy.testing.assert_allclose(made, wanted, rtol=5e-3, atol=2e-3 * (1 + numpy.abs(wanted).max()))
 
