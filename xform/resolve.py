@@ -119,7 +119,26 @@ def bound(found, instance, cls, value):
         return Partial(Object(found.__func__), (Object(cls),), ())
     if isinstance(found, types.FunctionType):
         return Partial(Object(found), (instance,), ())
+    if is_marked(found):
+        return Derived(found.kind, Partial(Object(found.fun), (instance,), ()), past_self(found.options))
     return Object(value)
+
+
+def is_marked(found) -> bool:
+    """Whether a class attribute is a method decorated with ``jit`` or ``checkpoint``."""
+    return hasattr(type(found), "_xform_known") and found.kind in ("jit", "checkpoint") and isinstance(found.fun, types.FunctionType)
+
+
+def past_self(options):
+    """The options of such a method once it is bound: the positions count from the argument behind ``self``."""
+    made = dict(options)
+    for key in ("static_argnums", "donate_argnums"):
+        numbers = made.pop(key, None)
+        numbers = () if numbers is None else (numbers,) if isinstance(numbers, int) else numbers
+        kept = tuple(n - 1 if n > 0 else n for n in numbers if n != 0)
+        if kept:
+            made[key] = kept
+    return tuple(sorted(made.items()))
 
 
 def is_user_class(value) -> bool:
@@ -245,7 +264,7 @@ def shape_of(known, numbers=None):
 def normal(known):
     """Unfold objects that stand for something simpler: partials, bound methods, transformed functions."""
     if isinstance(known, Instance):
-        return Partial(Object(known.cls.__call__), (known,), ()) if hasattr(known.cls, "__call__") else known
+        return bound(known.cls.__call__, known, known.cls, known.cls.__call__) if hasattr(known.cls, "__call__") else known
     if not isinstance(known, Object):
         return known
     value = known.value
@@ -261,8 +280,8 @@ def normal(known):
     if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) and not hasattr(
             type(value), "_xform_custom"):
         method = getattr(type(value), "__call__", None)
-        if isinstance(method, types.FunctionType):
-            return Partial(Object(method), (known,), ())
+        if isinstance(method, types.FunctionType) or is_marked(method):
+            return bound(method, known, type(value), method)
     return known
 
 
@@ -318,6 +337,8 @@ def attribute(known, attr):
             return Object(types.MethodType(on_type, value))
         if hasattr(type(on_type), "_xform_custom"):
             return Object(functools.partial(on_type, value))
+        if is_marked(on_type):
+            return Derived(on_type.kind, normal(Object(types.MethodType(on_type.fun, value))), past_self(on_type.options))
     if attr in getattr(value, "__dict__", ()) and is_static(Object(value.__dict__[attr])):
         return Object(value.__dict__[attr])
     return None
