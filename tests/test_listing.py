@@ -105,3 +105,15 @@ def test_passes_with_more_results():
         bwd(residuals, W)
     with pytest.raises(ValueError, match="argnums"):
         jax.fwd_and_bwd(lambda x: x, 2)[0](W)
+
+
+def test_modules_that_programs_import_by_name():
+    from xform.custom_derivatives import closure_convert, custom_gradient, custom_jvp, custom_vjp
+    assert (closure_convert, custom_gradient, custom_jvp, custom_vjp) == (
+        jax.closure_convert, jax.custom_gradient, jax.custom_jvp, jax.custom_vjp)
+
+    @custom_vjp
+    def f(x):
+        return x * 2
+    f.defvjp(lambda x: (x * 2, None), lambda _, d: (d * 5,))
+    assert float(jax.grad(f)(1.0)) == 5
