@@ -13,6 +13,8 @@ from xform.operations import Copy, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.pipeline import core
 
 BOTTOM = "bottom"
+VIEWS = {"getitem": lambda x, index: x[index], "transpose": numpy.transpose, "swapaxes": numpy.swapaxes,
+         "expand_dims": numpy.expand_dims, "squeeze": numpy.squeeze}
 _running: set = set()
 
 
@@ -120,9 +122,27 @@ def _of_rule(operation, known):
         return shapes[0]
     if rule.name in REDUCTIONS:
         return _reduced(shapes[0], args.get("axis"), args.get("keepdims"))
-    if rule.name == "matmul" and all(isinstance(s, tuple) for s in shapes[:2]):
-        return _product(*shapes[:2])
+    if rule.name in ("matmul", "dot") and all(isinstance(s, tuple) for s in shapes[:2]):
+        return (_product if rule.name == "matmul" or max(map(len, shapes[:2])) <= 2 else _no_product)(*shapes[:2])
+    if rule.name in VIEWS and isinstance(shapes[0], tuple):
+        return _view(rule.name, shapes[0], list(args.values())[1:])
     return None
+
+
+def _no_product(a, b):
+    return None
+
+
+def _view(kind, shape, rest):
+    """The shape of an index or a permutation of axes with literal operands, as NumPy finds it on a view of a single number."""
+    try:
+        literals = [eval(compile(gast.unparse(a) if not isinstance(a, list) else "()", "<index>", "eval"), {"slice": slice}) for a in rest]
+    except (NameError, AttributeError, SyntaxError):
+        return None     # an index that is known when it runs
+    try:
+        return VIEWS[kind](numpy.broadcast_to(numpy.float32(0), shape), *literals).shape
+    except (IndexError, TypeError, ValueError):
+        return None
 
 
 def _integer(atom):

@@ -258,6 +258,14 @@ def test_the_gradient_of_an_array_is_refused_before_anything_runs(shape, capsys)
         grad(grad(lambda x: np.sum(x ** 3)))(np.ones(3))
 
 
+@pytest.mark.parametrize("function, shape", [(lambda x: x[:2], (2, 3)), (lambda x: x.T, (3, 4)), (lambda x: x[0, 1:] * 2, (2,)),
+                                             (lambda x: np.dot(x, x[0]), (4,)), (lambda x: np.mean(x, axis=0), (3,))])
+def test_the_shape_of_a_result_is_found_without_running(function, shape):
+    with pytest.raises(TypeError, match="scalar-output functions. Output had shape: " + re.escape(str(shape))) as caught:
+        grad(function)(np.ones((4, 3)))
+    assert "test_refusals.py" in str(caught.value)      # the user's line: it was refused by the compiler
+
+
 def test_one_function_may_be_a_scalar_or_not():
     transformed = grad(double)
     assert transformed(1.0) == 2.0
