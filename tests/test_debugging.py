@@ -1,4 +1,5 @@
 """Looking into a derivative: explain, hooks, rules as templates, NaNs, breakpoints and reasons to stage again."""
+import dataclasses
 import io
 import logging
 import subprocess
@@ -55,6 +56,24 @@ def test_explain_sees_through_jit_and_vmap():
         assert [one.name for one in xform.explain(transformed).functions] == ["loss", "layer"]
     assert "nothing is recorded" in str(xform.explain(jit(layer)))
     assert [one.recorded for one in xform.explain(grad(lambda x: x * 3.0)).functions] == [()]
+
+
+@xform.tree_util.register_dataclass
+@dataclasses.dataclass
+class Scale:
+    factor: xform.Array
+
+    def __call__(self, x):
+        return np.tanh(x * self.factor)
+
+
+def test_explain_knows_the_classes_of_a_call():
+    gradient = grad(lambda scale, x: np.sum(scale(x)))
+    given = Scale(np.ones(3)), np.ones(3)
+    expected = str(xform.explain(gradient, *given))
+    assert "return np.tanh(x * self.factor)" in expected
+    gradient(*given)
+    assert str(xform.explain(gradient)) == expected
 
 
 # -- hooks ----------------------------------------------------------------------------------------------------------------

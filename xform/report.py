@@ -87,19 +87,30 @@ class Explanation:
     __repr__ = __str__
 
 
-def explain(fun) -> Explanation:
+def explain(fun, *args, **kwargs) -> Explanation:
     """Report what a reverse-mode derivative records, which line reads each value, and what is inactive.
 
     fun: a function transformed by grad, value_and_grad, jacrev or hessian, or any transformation of one (jit, vmap ...).
+    args, kwargs: those of a call, for a function whose code depends on the classes of its arguments and that was not called yet.
     """
     found = []
     while not found and isinstance(fun, Transformed):   # vmap(grad(f)) batches the halves of grad(f)
-        derived = target_of(fun).unit
+        derived = _derived(fun, args, kwargs)
         known = {id(halves.fwd): (unit, flags, halves) for (unit, flags), halves in vjp.halves_made().items()}
         units = collect(derived if derived.boundary is None else derived.boundary.inner)
         found = [_report(*known[id(unit)]) for unit in units if id(unit) in known]
         fun = fun.fun
     return Explanation(tuple(found))
+
+
+def _derived(fun, args, kwargs):
+    """The unit of a transformed function: for these arguments, as it was called first, or for arrays."""
+    if args or kwargs:
+        inner, _ = fun._bound(args, kwargs)
+        return fun.derived(inner, options=fun.with_held(inner))
+    for unit, *_ in fun._entries.values():
+        return unit
+    return target_of(fun).unit
 
 
 def _report(unit, flags, halves):
