@@ -60,12 +60,17 @@ _MATH = {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "exp": "np.exp", "lo
          "ceil": "np.ceil", "erf": "lax.erf"}
 
 
+@functools.lru_cache(maxsize=None)
+def _module(alias):
+    return importlib.import_module(ALIASES[alias])
+
+
 def lookup(reference: str):
     """The runtime object that a canonical reference such as 'np.sin' names, or None."""
     head, *rest = reference.split(".")
     if head not in ALIASES:
         return None
-    found = importlib.import_module(ALIASES[head])
+    found = _module(head)
     for part in rest:
         found = getattr(found, part, None)
     return found
