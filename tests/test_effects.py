@@ -73,3 +73,27 @@ def test_a_helper_without_effects_goes():
     gradient = xform.grad(quiet)
     assert float(gradient(3.0)) == 6.0
     assert "silent" not in xform.source(gradient)
+
+
+def test_a_loop_of_effects_runs_as_often_as_only_the_program_knows(capfd):
+    @xform.jit
+    def counted(n):
+        for i in range(n):
+            xform.debug.print("turn {}", i)
+        return n * 2
+    assert counted(3) == 6 and counted(0) == 0
+    xform.effects_barrier()
+    assert capfd.readouterr().out == "turn 0\nturn 1\nturn 2\n"
+
+
+def test_two_functions_named_print(capfd):
+    @xform.jit
+    def both(x):
+        for i in range(2):
+            print("staged", i)
+        for v in x:
+            xform.debug.print("item {}", v)
+        return x
+    both(np.arange(2.0))
+    xform.effects_barrier()
+    assert capfd.readouterr().out == "staged 0\nstaged 1\nitem 0.0\nitem 1.0\n"

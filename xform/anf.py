@@ -445,7 +445,8 @@ class Lowering:
             if bound is value and key.isidentifier() and not isinstance(value, (int, float, complex)):
                 return key
         key = wanted
-        if key in self.env or key in self.counts or key in self.names.used and key in self.temps:
+        hides = getattr(builtins, key, value) is not value     # the builtin may be called, too
+        if hides or key in self.env or key in self.counts or key in self.names.used and key in self.temps:
             same = key in self.env and self.env[key] is value
             key = key if same else self.names.fresh(wanted)
         self.names.take(key)

@@ -296,10 +296,6 @@ class _Stage:
                                [clone(exit_test)], statement)
         self.empty -= set(carried)
         body = self.turn(statement, statement.body[split:], carried, collected, [target, *carried], defined)
-        if not carried and not collected:
-            made.append(at(gast.For(statement.target, statement.iter, self.block(statement.body, set(defined)), [], None),
-                           statement))
-            return
         made.extend([body] if stop is None else [stop, body])
         keywords = {} if stop is None else {"stop": name(stop.name)}
         self.enter("rt.for_loop", [name(body.name), statement.iter], carried, collected, keywords, statement, defined, made)
