@@ -95,6 +95,7 @@ class Instance:
     def __init__(self, cls, fields):
         self.cls, self.fields = cls, fields
         self.written = set()    # attributes assigned since the function got the object
+        self.mutated = set()    # attributes whose objects were changed in place
         self.copied = False     # whether another name has a copy of the attributes
         self.birth = 0          # how deep in branches and loops the object was made
         self.whole = None       # the local that holds the object as a value, while its attributes are as they were read
@@ -221,7 +222,7 @@ def renamed(known, mapping):
         return Custom(known.kind, known.nondiff_argnums, {k: one(v) for k, v in known.parts.items()}, known.symbolic_zeros, known.from_closure)
     if isinstance(known, Instance):
         made = Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
-        made.outer = known.outer
+        made.outer, made.mutated = known.outer, known.mutated
         return made
     if isinstance(known, Partial):
         return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),

@@ -39,6 +39,9 @@ class Unit:
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to
     gives: Any = None           # the kind of what the unit returns, where that is an object or holds one
 
+    in_place: set = field(default_factory=set)      # ids of statements that stand for a change of what their target holds
+    same: dict = field(default_factory=dict)        # id of a statement -> {its target: the argument of a call that it is, too}
+
     @property
     def params(self):
         return params_of(self.tree)

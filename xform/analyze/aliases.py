@@ -115,6 +115,8 @@ class _Walk:
     def assignment(self, node, state):
         self.read(node.value, state, node)
         value, targets = node.value, target_names(node.targets[0])
+        if id(node) in self.unit.in_place:
+            return state.write(targets[0], node)
         if isinstance(value, gast.Name) and isinstance(node.targets[0], gast.Name):
             if value.id != targets[0]:
                 state.alias(targets[0], value.id)
@@ -126,6 +128,8 @@ class _Walk:
             self.call(value, state)
         for identifier in targets:
             state.rebind(identifier)
+        for identifier, argument in self.unit.same.get(id(node), {}).items():
+            state.alias(identifier, argument)
 
     def call(self, node, state):
         """A call of a function that writes into its arguments."""

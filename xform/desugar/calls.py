@@ -287,6 +287,8 @@ def call_object(lowering, callee, args, keywords, node):
         by = keywords.pop("key")
         if not (isinstance(by, gast.Constant) and by.value is None):
             value, args = runtime.builtins.sorted_by, [*args, by]
+    if value is iter and len(args) == 1 and getattr(lowering.tree, "name", None) == "__iter__":     # what a loop over the object runs over
+        value = list
     if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
         args = [*args, keywords.pop("operand")]
     path = canonical(value)

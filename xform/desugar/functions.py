@@ -26,6 +26,7 @@ import weakref
 import gast
 
 from xform import parse, resolve
+from xform.desugar.titles import title_of
 from xform.desugar.outer import declared, outer_writes, written
 from xform.desugar.written import in_tree
 from xform.errors import refuse
@@ -459,7 +460,7 @@ def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.grammar import check
-    identifier = getattr(source.tree, "name", "lambda_")
+    identifier = title_of(function, getattr(source.tree, "name", "lambda_"))
     if isinstance(source.tree, gast.AsyncFunctionDef):
         refuse(source.tree, Unit(identifier, None, {}, file=source.file), "an async function cannot be transformed",
                "Write a plain function.")

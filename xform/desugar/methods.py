@@ -20,7 +20,7 @@ from xform.desugar import calls, mutations
 from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
-from xform.resolve import Object
+from xform.resolve import Instance, Object
 from xform.syntax import assign, at, call, name
 
 CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
@@ -99,6 +99,17 @@ def mutation(lowering, value, node):
             args = [lowering.atom(a) for a in value.args]
             new = lowering.store_temp(call(MUTATIONS[function.attr], [old, *args], node=node), "items", node)
             store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
+            return True
+        held = lowering.known(base.value) if isinstance(base, gast.Attribute) else None
+        if isinstance(held, Instance) and not held.outer:
+            from xform.desugar.objects import store
+            args, keywords = arguments(lowering, value)
+            if not isinstance(held.fields.get(base.attr), gast.Name):
+                store(lowering, held, base.attr, lowering.value(base), node, base.attr)
+            own = held.fields[base.attr]        # the local itself, so that other names of the list are known to be out of date
+            made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(own.id, node), *args], keywords, node)
+            store(lowering, held, base.attr, made, node, base.attr)
+            held.mutated.add(base.attr)
             return True
         refuse(node, lowering.unit, f".{function.attr}() on an attribute is not supported in a transformed function",
                "Take the list into a local variable first.")

@@ -270,11 +270,14 @@ def write_back(lowering, given, changed, node):
         elif isinstance(held, gast.Name):
             if held.id != getattr(value, "id", None):
                 lowering.emit(held.id, clone(value), node)
+                if attr in changed.mutated:
+                    lowering.unit.in_place.add(id(lowering.out[-1]))
         else:
             given.fields[attr] = value
             if isinstance(value, gast.Name):
                 lowering.counts[value.id] = 2
     given.whole = None
+    given.mutated |= changed.mutated
     given.written |= changed.written | set(changed.fields)
 
 

@@ -305,6 +305,8 @@ def numbers(lowering, node):
 
 def indexes(lowering, node):
     """The turns of ``for i in range(n)`` where the body takes function i of a sequence."""
+    if isinstance(node.target, gast.Name) and _names_attributes(lowering, node):
+        return [Object(e.value) for e in node.iter.elts]
     found = numbers(lowering, node.iter) if isinstance(node.target, gast.Name) else None
     if found is None or not any(
             isinstance(n, gast.Subscript) and isinstance(n.slice, gast.Name) and n.slice.id == node.target.id
@@ -315,8 +317,29 @@ def indexes(lowering, node):
     return [Object(i.value) for i in found]
 
 
+def _names_attributes(lowering, node):
+    """Whether a loop runs over strings that its body takes for names of attributes of objects that are known here."""
+    if not isinstance(node.iter, (gast.Tuple, gast.List)) or not node.iter.elts or not all(
+            isinstance(e, gast.Constant) and isinstance(e.value, str) for e in node.iter.elts):
+        return False
+    asked = [n for s in node.body for n in gast.walk(s) if isinstance(n, gast.Call) and isinstance(n.func, gast.Name) and n.func.id in (
+        "getattr", "setattr", "hasattr") and len(n.args) > 1 and isinstance(n.args[1], gast.Name) and n.args[1].id == node.target.id]
+    return any(isinstance(n.args[0], (gast.Name, gast.Attribute)) and isinstance(lowering.known(n.args[0]), resolve.Instance)
+               for n in asked)
+
+
+def _iterated(lowering, node):
+    """What a loop runs over: for an object with ``__iter__`` what that returns."""
+    known = lowering.known(node)
+    if not isinstance(known, resolve.Instance) or hasattr(known.cls, "_fields") or not isinstance(
+            getattr(known.cls, "__iter__", None), types.FunctionType):
+        return node
+    return at(gast.Call(at(gast.Attribute(node, "__iter__", gast.Load()), node), [], []), node)
+
+
 def unroll(lowering, node):
     """Lower a loop over a sequence that holds functions, turn by turn; returns whether ``node`` was such a loop."""
+    node.iter = _iterated(lowering, node.iter)
     found = turns(lowering, node.iter)
     if found is not None and not any(_holds_function(value) for value in found):
         found = None

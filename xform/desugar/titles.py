@@ -33,3 +33,9 @@ def _callee(value):
     if isinstance(value, gast.Call) and isinstance(value.func, gast.Attribute):
         return dotted(value.func)
     return None
+
+
+def title_of(function, own):
+    """The name of a function in generated code: ``Layer_call`` for the method ``Layer.__call__``."""
+    cls = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
+    return f"{cls}_{own.strip('_')}" if own.startswith("__") and own.endswith("__") and own.strip("_") and cls.isidentifier() else own

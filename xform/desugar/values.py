@@ -202,11 +202,15 @@ def result_of_call(lowering, value, node, before=()):
         return value
     known, captured = target.result
     held = {c: lowering.temp(c) for c in captured}
+    given = {p: a.id for p, a in zip(target.params, value.args) if isinstance(a, gast.Name)}
     if len(captured) == 1:
         lowering.emit(held[captured[0]], value, node)
     elif captured:
         made = lowering.store_temp(value, "captured", node)
         lowering.out.append(assign(list(held.values()), made, node))
+    same = {held[c]: given[p] for c, p in zip(captured, map(_copied_from(target), captured)) if p in given}
+    if same:
+        lowering.unit.same[id(lowering.out[-1])] = same
     known = resolve.renamed(known, held)
     if not target.writes:
         return known
@@ -214,6 +218,20 @@ def result_of_call(lowering, value, node, before=()):
     for given, changed in zip(lowering.passed.pop(id(value)), known.items[1:]):
         write_back(lowering, given, changed, node)
     return known.items[0]
+
+
+def _copied_from(unit):
+    """A function from a name to the one that it was copied from, where nothing else is assigned to it, in a unit's own statements."""
+    copies = {s.targets[0].id: s.value for s in unit.tree.body if isinstance(s, gast.Assign) and isinstance(s.targets[0], gast.Name)} \
+        if unit.tree is not None else {}
+
+    def source(identifier):
+        seen = set()
+        while isinstance(copies.get(identifier), gast.Name) and identifier not in seen:
+            seen.add(identifier)
+            identifier = copies[identifier].id
+        return identifier
+    return source
 
 
 def derive(lowering, callee, function, extra, keywords, node):
