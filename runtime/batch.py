@@ -157,8 +157,10 @@ def pad_axes(x, rank, lead):
     """Insert axes of length one after the ``lead`` batch axes until one example has ``rank`` axes."""
     shape = shape_of(x)
     missing = rank - (len(shape) - lead)
-    if missing <= 0 or not lead:
+    if missing <= 0:
         return x
+    if isinstance(x, Like):
+        return Like(shape[:lead] + (1,) * missing + shape[lead:], x.dtype, x.weak_type)
     from runtime import numpy as np
     return np.reshape(x, shape[:lead] + (1,) * missing + shape[lead:])
 
@@ -192,8 +194,15 @@ def align_like(xs, like, lead, own=None):
     if xs is ZERO:
         return (ZERO,) * len(like)
     rank = max([len(shape_of(x)) - _count(n) for x, n in zip(like, lead if own is None else own)])
-    return tuple([x if x is ZERO else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
-                  for x, n in zip(xs, lead)])
+    deepest = max([n if isinstance(n, int) else len(n) for n in lead])
+    return tuple([_aligned(x, n, rank, deepest) for x, n in zip(xs, lead)])
+
+
+def _aligned(x, n, rank, deepest):
+    """One operand of ``align``; what has no batch gets the number of axes that the others have, for ranks agree then."""
+    if n == 0:
+        return pad_axes(x, rank + deepest, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
+    return x if x is ZERO else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
 
 
 def _count(n):

@@ -143,3 +143,18 @@ def test_a_named_tuple_of_which_one_field_is_batched():
     onp.testing.assert_allclose(moved, [[1.0, 1.0], [2.0, 2.0]])
     rows = jax.vmap(lambda p: p._replace(b=np.arange(2.0)), in_axes=(Pair(0, None),))(Pair(np.ones((3, 2)), np.zeros(2)))
     assert rows.a.shape == (3, 2) and rows.b.shape == (3, 2)
+
+
+def test_hessians_through_masks_of_matrices():
+    """Under a second batch the first is an axis like others: what is shared has the rank of what carries it."""
+    k = onp.array([[2.0, 0.5], [0.5, 1.0]], "float32")
+
+    def loss(p):
+        return np.log(np.diag(np.linalg.cholesky(k * np.exp(p["a"]) + np.exp(p["b"]) * np.eye(2)))).sum()
+    found = jax.hessian(loss)({"a": 0.3, "b": 0.1})
+    kernel = k * onp.exp(0.3) + onp.exp(0.1) * onp.eye(2)
+    one, two = onp.linalg.solve(kernel, k * onp.exp(0.3)), onp.linalg.solve(kernel, onp.exp(0.1) * onp.eye(2))
+    for i, (name, first) in enumerate((("a", one), ("b", two))):
+        for j, (other, second) in enumerate((("a", one), ("b", two))):
+            wanted = 0.5 * (onp.trace(first) * (i == j) - onp.trace(first @ second))
+            onp.testing.assert_allclose(found[name][other], wanted, rtol=1e-3, atol=1e-5)
