@@ -208,3 +208,16 @@ def test_gradients_of_systems_whose_solution_has_several_uses():
         return jax.hessian(lambda p: y @ jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(k * jnp.exp(p)), True), y))(0.3)
     for program in (filtered, posterior):
         numpy.testing.assert_allclose(program(xform, xform.numpy), program(jax, jnp), rtol=1e-4, atol=1e-5)
+
+
+def test_a_chain_of_matrices_is_multiplied_in_the_cheapest_order():
+    sizes = (40, 2, 30, 3, 50)
+    chain = [draw(size=pair).astype("f") for pair in zip(sizes, sizes[1:])]
+    numpy.testing.assert_allclose(np.linalg.multi_dot(chain), numpy.linalg.multi_dot(chain), rtol=1e-4, atol=1e-3)
+    program = xform.jit(np.linalg.multi_dot).lower(chain).as_text()
+    ends = [line.rpartition("->")[2] for line in program.splitlines() if "dot_general" in line]
+    assert len(ends) == 3 and not any("40x30" in end or "30x50" in end for end in ends)
+    slopes = xform.grad(lambda chain: np.sum(np.linalg.multi_dot(chain) ** 2))(chain)
+    wanted = jax.grad(lambda chain: jnp.sum(jnp.linalg.multi_dot(chain) ** 2))(chain)
+    for one, other in zip(slopes, wanted, strict=True):
+        numpy.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-1)
