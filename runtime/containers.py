@@ -535,16 +535,9 @@ def _unpairs_batched(d, which, like, over):
     return pack_batched(_unpaired(d, which, like), like, over)
 
 
-def _unpaired(d, which, like):
-    """One part of every pair; items that a shorter sequence beside theirs left out have none."""
-    parts = [ZERO if item is ZERO else item[which] for item in d]
-    length = shape_of(like)[0] if _is_array(like) else len(like)
-    return parts + [ZERO] * (length - len(parts))
-
-
 def _repair_batched(d, which, like, over):
     width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in items_batched(d)]
+    return [tuple(x if k == which else ZERO for k in range(width)) for x in items_batched(d)[:len(like)]]
 
 
 def lanes_filled(items):

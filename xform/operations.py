@@ -174,7 +174,6 @@ def _star_among_named(unit, args):
 
 def _bind(unit, node, keywords):
     """Arguments in parameter order, for calls of library functions that use keywords or defaults."""
-    import inspect
     bound = unit.signature.bind(*node.args, **keywords)
     made = []
     for param in unit.signature.parameters.values():

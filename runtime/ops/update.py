@@ -90,14 +90,6 @@ def picked(x, index):
 
 
 @op(constant=True, unbatched=True)
-def may_repeat(index):
-    """Tell whether an index may name an element twice: whether an array of several integers takes part."""
-    items = index if isinstance(index, tuple) else (index,)
-    return any([math.prod(getattr(item, "shape", ())) > 1 and kind(item.dtype) in "iu" for item in items
-                if not isinstance(item, (int, builtins.slice))] + [isinstance(item, list) and len(item) > 1 for item in items])
-
-
-@op(constant=True, unbatched=True)
 def numbered(found):
     """Return the numbers from 1 up in the shape of an array."""
     from runtime import numpy as np
