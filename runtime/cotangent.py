@@ -6,8 +6,10 @@ import math
 
 import numpy
 
+from runtime import xla
 from runtime.array import Array
 from runtime.config import config
+from runtime.hlo import Value
 from runtime.join import UNDEFINED
 from runtime.node import Node, children_of, with_children
 from runtime.op import op
@@ -151,7 +153,7 @@ config.on_change(lambda option: _one.cache_clear())
 def instantiate(d, like, sizes=()):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
     if type(d) is Array and not isinstance(like, CONTAINERS):
-        return d
+        return _weakened(d) if type(like) is Array and like._v.aval.weak_type else d
     from runtime import numpy as np
     if isinstance(like, CONTAINERS):
         inner = _items(like)
@@ -167,6 +169,19 @@ def instantiate(d, like, sizes=()):
             dtype = numpy.float32
         return np.zeros(sizes + shape, dtype)
     return d
+
+
+def _weakened(d):
+    """The derivative in a Python number, whose dtype gives way to any array's as the number's does: the same data, by another name."""
+    v = d._v
+    if v.aval.weak_type or v.aval.dtype.kind not in "fc":
+        return d
+    of = v.aval.with_dtype(v.aval.dtype, True)
+    if type(v) is Value:
+        return Array(Value(v.name, of, v.block))
+    if len(v._sharding._device_assignment) > 1:
+        return d
+    return Array(xla.assemble(of, v._sharding, [v], committed=v._committed))
 
 
 def _same_length(d, like):

@@ -83,3 +83,20 @@ def test_as_jax_does(case):
     for one, other in zip(xform.tree_util.tree_leaves(ours), reference.tree_util.tree_leaves(theirs), strict=True):
         assert onp.asarray(one).dtype == other.dtype
         onp.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_derivatives_in_python_numbers_are_weak_as_the_numbers_are():
+    def shown(lib, numpy):
+        return [repr(r) for r in (lib.grad(numpy.sin)(0.1), lib.jit(lib.grad(numpy.sin))(0.1), lib.grad(lambda d: d["a"] ** 2)({"a": 3.0}),
+                                  lib.grad(lambda x, y: numpy.sum(x * y))(2.0, numpy.ones(3)), lib.vmap(lib.grad(numpy.sin))(numpy.ones(2)))]
+    ours = shown(xform, np)
+    assert ours == shown(reference, jnp) and ours[0].endswith("weak_type=True)")
+
+
+def test_integers_hold_no_nan_and_have_fractions():
+    for x in (2, True, [1, 2], 2.5, [1.5, float("inf")]):
+        for name in ("nan_to_num", "modf"):
+            ours, theirs = getattr(np, name)(np.asarray(x)), getattr(jnp, name)(jnp.asarray(x))
+            for a, b in zip(ours if name == "modf" else [ours], theirs if name == "modf" else [theirs]):
+                assert a.dtype == b.dtype
+                onp.testing.assert_array_equal(a, b)

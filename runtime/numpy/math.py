@@ -75,6 +75,8 @@ def piecewise(x, condlist, funclist, *args):
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """Return the array with NaN and infinities replaced by numbers (the largest ones by default)."""
     from runtime import numpy as np
+    if counts(x):
+        return np.asarray(x)
     if np.iscomplexobj(x):
         return make_complex(real_nan_to_num(np.real(x), nan, posinf, neginf), real_nan_to_num(np.imag(x), nan, posinf, neginf))
     return real_nan_to_num(x, nan, posinf, neginf)
@@ -87,6 +89,12 @@ def real_nan_to_num(x, nan, posinf, neginf):
     x = np.where(np.isnan(x), nan, x)
     x = np.where(np.isposinf(x), limits[1] if posinf is None else posinf, x)
     return np.where(np.isneginf(x), limits[0] if neginf is None else neginf, x)
+
+
+@about_types
+def counts(x):
+    """Tell whether a dtype is of integers or bools, which hold neither NaN nor infinity."""
+    return kind(aval_of(x).dtype) in "biu"
 
 
 @about_types
@@ -221,6 +229,7 @@ def sinc_near_zero(x):
 def modf(x, /, out=None):
     """Return the fractional and the integral part, both with the sign of x."""
     from runtime import numpy as np
+    x = np.true_divide(x, 1) if counts(x) else x
     whole = np.trunc(x)
     return x - whole, whole
 
