@@ -1,4 +1,5 @@
 """Eight virtual CPU devices for the tests, ours and jax's: set before either has started."""
+import itertools
 import os
 import sys
 import zlib
@@ -30,6 +31,26 @@ def pytest_pyfunc_call(pyfuncitem):
         outcome.force_result(True)
     else:
         outcome.force_exception(AssertionError(f"{pyfuncitem.name} works now: take it out of tests/known_gaps.py"))
+
+
+_turn = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def released_executables():
+    """Drop what has been compiled, jax's programs too, before the process runs out of memory maps (Linux allows 65530)."""
+    yield
+    maps = Path("/proc/self/maps")
+    if next(_turn) % 25 or not maps.exists() or maps.read_bytes().count(b"\n") < 20_000:
+        return
+    import gc
+
+    import jax
+    from runtime import cache
+    jax.clear_caches()
+    for release in cache.releases:
+        release()
+    gc.collect()
 
 
 def pytest_configure(config):
