@@ -301,11 +301,20 @@ def run(entry, values):
     try:
         return function(*values)
     except Exception as error:
-        place = user_frame(error.__traceback__)
+        place = user_frame(error.__traceback__) or _returned(entry[0])
         if place is not None and not any(n.startswith("In the code of") for n in getattr(error, "__notes__", ())):
             from xform.errors import excerpt
             error.add_note(f"In the code of {module.entry}, made from:\n{excerpt(*place)}")
         raise
+
+
+def _returned(unit):
+    """The user's line of the result that a derivative starts from: for errors in the lines around its halves."""
+    for inner in unit.env.values():
+        line = getattr(inner.tree.body[-1], "lineno", None) if isinstance(inner, Unit) and inner.file == unit.file else None
+        if line is not None and inner.file:
+            return inner.file, line
+    return None
 
 
 def _refresh(namespace, key, where, name):

@@ -266,6 +266,13 @@ def test_the_shape_of_a_result_is_found_without_running(function, shape):
     assert "test_refusals.py" in str(caught.value)      # the user's line: it was refused by the compiler
 
 
+def test_a_result_whose_shape_only_the_run_knows_is_refused_with_its_line():
+    outer = np.ones((2, 3))
+    with pytest.raises(TypeError, match=r"Output had shape: \(2,\)") as caught:
+        grad(lambda x: np.dot(outer, x))(np.ones(3))
+    assert "grad(lambda x: np.dot(outer, x))" in "".join(caught.value.__notes__)
+
+
 def test_one_function_may_be_a_scalar_or_not():
     transformed = grad(double)
     assert transformed(1.0) == 2.0
