@@ -5,12 +5,15 @@ operation that the table below does not know has an unknown result. ``grad`` use
 """
 from __future__ import annotations
 
+import types
+
 import gast
 import numpy
 
 from xform.analyze.ranks import FLATTENING, LIKE_FIRST, REDUCTIONS
 from xform.operations import Copy, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.pipeline import core
+from xform.syntax import reads
 
 BOTTOM = "bottom"
 VIEWS = {"getitem": lambda x, index: x[index], "transpose": numpy.transpose, "swapaxes": numpy.swapaxes,
@@ -48,6 +51,8 @@ def _settle(unit, params):
             wanted += [node.id for node in gast.walk(value) if isinstance(node, gast.Name)]
     known = {found: BOTTOM for found in definitions}
     known.update(dict.fromkeys(opaque))
+    for free in {n for found in needed for value in definitions[found] for n in reads(value)} - set(known):
+        known[free] = _outer_shape(unit, free)
     for param, shape in params.items():
         known[param] = shape
     operations = {found: [classify(value, unit) for value in definitions[found]] for found in needed}
@@ -61,6 +66,19 @@ def _settle(unit, params):
             result = _of_atom(returned, known)
             return None if result is BOTTOM else result
     return None
+
+
+def _outer_shape(unit, free):
+    """The shape of an array or number outside the function, as it is now."""
+    value, (where, key) = unit.env.get(free), unit.reads.get(free, (None, None))
+    if isinstance(where, dict):
+        value = where.get(key, value)
+    elif isinstance(where, types.FunctionType) and key in where.__code__.co_freevars:
+        value = where.__closure__[where.__code__.co_freevars.index(key)].cell_contents
+    if isinstance(value, (bool, int, float, complex)):
+        return ()
+    shape = getattr(value, "shape", None)
+    return shape if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape) else None
 
 
 def _definitions(statements):

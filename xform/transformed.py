@@ -389,6 +389,8 @@ def scalar_check(self, inner, values):
         if shapes not in refused:
             refused[shapes] = result(shapes)
         if isinstance(refused[shapes], tuple) and refused[shapes]:
+            refused[shapes] = result(shapes)    # an array outside the function may have another shape by now
+        if isinstance(refused[shapes], tuple) and refused[shapes]:
             refuse(unit.tree.body[-1], unit, f"Gradient only defined for scalar-output functions. Output had shape: "
                    f"{refused[shapes]}", "Reduce it (np.sum, np.mean), or use jacrev or vjp.")
     return check
