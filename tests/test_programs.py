@@ -46,7 +46,7 @@ for _file in FILES:
 
 NAMES = list(ZOO)
 # The gradient of a recursive function keeps a record of every call, one inside the other: batching that is refused.
-RECURSIVE = {"recursion", "partials", "adaptive", "determinant"}
+RECURSIVE = {"recursion", "mutual_recursion", "partials", "adaptive", "determinant"}
 
 
 def weigh(out):

@@ -14,9 +14,10 @@ from xform.transform.vmap_values import is_ragged, iterated
 
 
 def by_lane(run, subject):
-    """Whether the truth of a test differs from lane to lane: that of a container is that it has items, the same for all."""
+    """Whether the truth of a test differs from lane to lane: that of a list is that it has items, the same for all."""
     flag = run.flags.of(subject)
-    return is_batched(flag) and (flag is True or is_ragged(flag))
+    listed = isinstance(flag, tuple) and flag[:1] == (LIST,)
+    return is_batched(flag) and (not listed or is_ragged(flag))
 
 
 def conditional(run, statement, made):
