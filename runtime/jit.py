@@ -88,15 +88,15 @@ class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
     const_args: Any
 
 
-def _fast_path(program: Program, count: int) -> _FastPath | None:
+def _fast_path(program: Program, buffers: list) -> _FastPath | None:
     """Return what the C++ dispatcher needs to run a program by itself, or None if it cannot."""
-    runner = program.runner
-    if runner is not None and getattr(runner, "direct", False) and not value_checks():
+    runner, count = program.runner, len(buffers)
+    if hasattr(runner, "dispatchable") and runner.dispatchable(buffers) and not value_checks():
         n = len(program.staged.out_avals)
         out = program.out_tree.unflatten([Array(...)] * n)
         return _FastPath(runner.executable, BUFFERS.flatten(out)[1], runner.inputs, runner.outputs, list(program.staged.out_avals),
                          [True] * n, [True] * count, [None] * count, [])
-    if program.runner is not None or value_checks() or "callbacks" in program.staged.module.facts:
+    if runner is not None or value_checks() or "callbacks" in program.staged.module.facts:
         return None
     n, sharding = len(program.staged.out_avals), program.place.sharding
     out = program.out_tree.unflatten([Array(...)] * n)
@@ -315,8 +315,7 @@ class _Function:
         except FloatingPointError as error:
             self.locate(error, args, kwargs)
             raise
-        fast = fast and (program.runner is None or getattr(program.runner, "as_given", bool)(buffers))
-        fast_path = _fast_path(program, len(buffers)) if fast else None
+        fast_path = _fast_path(program, buffers) if fast else None
         if not kwargs and program.runner is None and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False

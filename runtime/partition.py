@@ -127,14 +127,10 @@ class Partitioned:
         self.flight = flight_of(client)
         self.collective = several and any(word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES)
 
-    @property
-    def direct(self) -> bool:
-        """Whether jaxlib's dispatcher may run the program by itself: nothing is captured, no collective waits for others."""
-        return len(self.devices) > 1 and not self.collective and not self.captured
-
-    def as_given(self, buffers: list) -> bool:
-        """Whether the program takes arguments that lie like these without moving them."""
-        return all(b._sharding is s or (i, id(b._sharding)) in self.known for i, (b, s) in enumerate(zip(buffers, self.inputs)))
+    def dispatchable(self, buffers: list) -> bool:
+        """Whether jaxlib's dispatcher may run the program by itself on arguments that lie like these: none has to move, nothing is
+        captured, no collective waits for others."""
+        return len(self.devices) > 1 and not self.collective and not self.captured and all(b._sharding is s or (i, id(b._sharding)) in self.known for i, (b, s) in enumerate(zip(buffers, self.inputs)))
 
     def __call__(self, buffers: list) -> list:
         known = self.known

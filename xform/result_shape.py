@@ -141,26 +141,33 @@ def _of_rule(operation, known):
     if rule.name in REDUCTIONS:
         return _reduced(shapes[0], args.get("axis"), args.get("keepdims"))
     if rule.name in ("matmul", "dot") and all(isinstance(s, tuple) for s in shapes[:2]):
-        return (_product if rule.name == "matmul" or max(map(len, shapes[:2])) <= 2 else _no_product)(*shapes[:2])
+        alike = rule.name == "matmul" or max(map(len, shapes[:2])) <= 2     # dot pairs the axes of larger operands otherwise
+        return _product(*shapes[:2]) if alike else None
     if rule.name in VIEWS and isinstance(shapes[0], tuple):
         return _view(rule.name, shapes[0], list(args.values())[1:])
-    return None
-
-
-def _no_product(a, b):
     return None
 
 
 def _view(kind, shape, rest):
     """The shape of an index or a permutation of axes with literal operands, as NumPy finds it on a view of a single number."""
     try:
-        literals = [eval(compile(gast.unparse(a) if not isinstance(a, list) else "()", "<index>", "eval"), {"slice": slice}) for a in rest]
-    except (NameError, AttributeError, SyntaxError):
-        return None     # an index that is known when it runs
-    try:
+        literals = [_literal(a) for a in rest]
         return VIEWS[kind](numpy.broadcast_to(numpy.float32(0), shape), *literals).shape
-    except (IndexError, TypeError, ValueError):
+    except (IndexError, TypeError, ValueError):     # known only when it runs, or wrong: then running it says so
         return None
+
+
+def _literal(node):
+    """The value of a literal index: numbers, None, slices and tuples of these; ValueError for anything else."""
+    if isinstance(node, gast.Constant):
+        return node.value
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.USub):
+        return -_literal(node.operand)
+    if isinstance(node, gast.Tuple):
+        return tuple(map(_literal, node.elts))
+    if isinstance(node, gast.Call) and getattr(node.func, "id", None) == "slice":
+        return slice(*map(_literal, node.args))
+    raise ValueError("not a literal")
 
 
 def _integer(atom):

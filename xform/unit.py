@@ -76,7 +76,7 @@ class Items:
 @dataclass(frozen=True)
 class Boundary:
     """A runtime entry around a unit: the inner unit as it was before staging, and the entry's options."""
-    kind: str                   # 'jit', 'pmap' or 'shard_map'
+    kind: str                   # a key of transform/boundary.py's KINDS: 'jit', 'pmap', 'checkpoint' ...
     inner: Unit
     options: tuple              # sorted (key, value) pairs, as keyword arguments of rt.jit / rt.pmap
 

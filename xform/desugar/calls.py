@@ -33,7 +33,7 @@ from xform.desugar.partials import jit_of_functions, keywords_first, options_of_
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
 from xform.resolve import Closure, Custom, Derived, Display, Object, Partial
-from xform.syntax import assign, at, call, clone, const, name, reference
+from xform.syntax import at, call, clone, const, name, reference
 from xform.unit import Unit
 
 def transformation(known):

@@ -402,14 +402,12 @@ def _rule(rules, active):
     first = [rules.names[i] for i in rules.live.nondiff_argnums]
     if rules.part("rule") is not None:
         known = rules.part("rule")
-        names = _parameters(known)
         statics = {**rules.held, "primals__": Display(tuple(map(name, places)))}
         dots = tuple([_zero(p) if active and not flag else name(tangents[p])
                       for p, flag in zip(places, active or (True,) * len(places))])
         statics["tangents__"] = Display(dots)
         lowering, unit = _lowering(rules, own, params, {"rule__": known, **statics})
         text = f"rule__({', '.join([*first, 'primals__', 'tangents__'])})"
-        del names
         value = lowering.value(gast.parse(text, mode="eval").body)
         pair = lowering.store_temp(value, "pair", value)
     else:

@@ -23,7 +23,6 @@ from xform import parse
 from xform.desugar.outer import CHANGES
 from xform.errors import SourceError, TransformError
 from xform.library import ALIASES
-from xform.resolve import Object
 from xform.syntax import assign, name
 
 FUNCTIONS = (gast.FunctionDef, gast.Lambda, gast.AsyncFunctionDef)

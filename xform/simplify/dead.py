@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gast
 
+from xform.analyze.effects import pure_in
 from xform.flow import liveness
 from xform.syntax import assigned, dotted, is_exit, nodes_of, target_names
 
@@ -17,13 +18,9 @@ def remove_dead(body, live_out=frozenset(), pure=None):
     while True:
         facts = liveness(body, live_out)
         changed = [False]
-        body = _block(body, facts, pure or _pure, changed)
+        body = _block(body, facts, pure or pure_in({}), changed)
         if not changed[0]:
             return body
-
-
-def _pure(path):
-    return not path.rpartition(".")[2].startswith(("io_callback", "effectful_call"))
 
 
 def _block(statements, facts, pure, changed):

@@ -19,7 +19,6 @@ from xform.unit import Unit
 
 def backward(run, operation, variable, cotangent, nonzero, made, statement):
     """Contribute the cotangents of a call of a function with a rule."""
-    from xform.pipeline import unit_of_callable
     custom, args = operation.custom, operation.args
     if custom.kind == "hook":
         return _hooked(run, operation, variable, cotangent, nonzero, made, statement)
