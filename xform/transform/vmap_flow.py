@@ -4,6 +4,8 @@ Before: ``if x > 0: y = a`` ``else: y = b`` with a batched x.   After: ``y = rt.
 """
 from __future__ import annotations
 
+from collections import Counter
+
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, is_batched
@@ -126,7 +128,8 @@ def while_loop(run, statement, made):
             run.made.temps.discard(live)
             run.flags.names[live] = True
             outer, run.mask = run.mask, live
-            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing)
+            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing,
+                          _read_by_test(run, statement, split))
             run.mask = outer
         if run.flags.same(flags_before):
             break
@@ -226,15 +229,26 @@ def reads_in(statement):
     return [n.id for n in nodes_of(statement) if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Load)]
 
 
-def masked(run, body, live, statement, missing):
-    """Lanes that are done keep what they carry: the copies to the loop's head names become choices."""
+def _read_by_test(run, statement, split):
+    """Names that nothing but a while loop's test reads: a lane that is done stays so, whatever they are in it."""
+    head, body = statement.body[:split - 1], statement.body[split:]
+    inside = Counter(n for s in statement.body for n in reads_in(s))
+    below = {n for s in body for n in reads_in(s)}
+    outside = {n for n in inside if run.reads[n] > inside[n]}
+    if set(assigned(head)) & (below | outside):
+        return set()
+    return set(inside) - below - outside
+
+
+def masked(run, body, live, statement, missing, free=()):
+    """Lanes that are done keep what they carry: the copies to the loop's head names become choices, but for those in ``free``."""
     tails = []
     while body and isinstance(body[-1], gast.Assign) and isinstance(body[-1].targets[0], gast.Name) and isinstance(
             _copied(body[-1].value), gast.Name):
         tails.insert(0, body.pop())
     for tail in tails:
         head = tail.targets[0].id
-        if head not in run.heads and head not in missing:
+        if head in free or head not in run.heads and head not in missing:
             continue
         flag = _merged(run.flags.names.get(head, BOTTOM))
         if isinstance(flag, tuple) and flag[:1] == (LIST,):
