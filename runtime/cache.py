@@ -118,12 +118,14 @@ def _count() -> None:
             release()
 
 
-def compile_or_load(client, text: str, devices, options, where: str):
-    """Compile a module for devices (``where`` names them), or load what an earlier process compiled from the same text."""
+def compile_or_load(client, text: str, devices, options, where: str, callbacks=None):
+    """Compile a module for devices (``where`` names them), or load what an earlier process compiled from the same text.
+
+    ``callbacks``: the Python functions that the module calls by number; such a module is not kept on disk.
+    """
     _count()
-    if "xla_ffi_python_cpu_callback" in text:   # XLA would crash: the functions are given only where one device compiles
-        raise NotImplementedError("a callback (debug.print, pure_callback ...) in a program over several devices is not available; "
-                                  "call it outside")
+    if callbacks:
+        return xla.compile_with_callbacks(client, text, devices, options, callbacks)
     place = folder()
     # a callback is a Python object of this process; a program of several processes belongs to them
     if place is None or "callback" in text or client.device_count() != len(client.local_devices()):

@@ -11,6 +11,7 @@ import numpy as np
 from runtime.array import Array
 from runtime.device import default_backend
 from runtime.hlo import tracing
+from runtime.mesh import bound
 from runtime.op import op
 from runtime.primitive import as_operand, lift_array, user_location
 from runtime.stage import ShapeDtypeStruct
@@ -18,13 +19,18 @@ from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from runtime.types import KEY, Aval, aval, aval_of, dtype_name
 
 TARGETS = {"cpu": '"xla_ffi_python_cpu_callback"'}
+PARTITIONED = {"cpu": '"xla_ffi_partitioned_python_cpu_callback"'}  # called by every device with its part of the operands
 _TOKEN = aval((), np.int32)
+_REPLICA = aval((), np.uint32)
 
 
-def call_python(name: str, function, operands: list, out_avals: list[Aval], effects: bool, ordered: bool = False) -> list[Array]:
+def call_python(name: str, function, operands: list, out_avals: list[Aval], effects: bool, ordered: bool = False,
+                sharding=None, partitioned: bool = False) -> list[Array]:
     """Call ``function(*numpy arrays) -> sequence of values``, now or, while staging, whenever the program runs.
 
     effects: the call happens even if nothing reads its results. ordered: not before the previous ordered one has returned.
+    In a program over several devices, pmap and shard_map call from every device with what it has; elsewhere the first device
+    (or that of ``sharding``) calls with the whole values, or (``partitioned``) every device with its parts of them.
     ValueError where a value has not the type that ``out_avals`` promises.
     """
     arrays = [as_operand(x, name) for x in operands]
@@ -33,7 +39,7 @@ def call_python(name: str, function, operands: list, out_avals: list[Aval], effe
     if tracing.block is None:
         values = checked(name, function(*[np.asarray(a) for a in arrays]), out_avals)
         return [as_operand(value, name) for value in values]
-    return _stage(name, function, arrays, out_avals, effects, ordered)
+    return _stage(name, function, arrays, out_avals, effects, ordered, sharding, partitioned)
 
 
 def checked(name: str, values, out_avals) -> list[np.ndarray]:
@@ -50,32 +56,68 @@ def checked(name: str, values, out_avals) -> list[np.ndarray]:
     return made
 
 
-def _stage(name, function, arrays, out_avals, effects, ordered):
+def _stage(name, function, arrays, out_avals, effects, ordered, sharding, partitioned):
     block = tracing.block
     module = block.module
     platform = default_backend()
     if platform not in TARGETS:
         raise NotImplementedError(f"{name} in a staged program is available on CPU only, not on {platform}; call it outside jit")
+    if ordered and bound.active:
+        raise ValueError(f"{name}: ordered=True inside pmap or shard_map is not available: devices have no order among each "
+                         "other; leave ordered out")
     values = [lift_array(block, a) for a in arrays]
-    outs = list(out_avals)
+    count, outs, once = len(values), list(out_avals), not bound.active
+    if once and effects:
+        if out_avals:
+            module.facts["once"] = name     # see runtime.parallel: replicas cannot share what one of them was told
+        else:
+            values.append(block.op("replica_id", [], _REPLICA))
     if ordered:
         values.append(_after(block, name))
         outs.append(_TOKEN)
 
     def called(*args):
-        given = args[:len(arrays)]
-        made = checked(name, function(*[np.array(a) for a in given]), out_avals)    # XLA takes the memory back
+        given = args[:count]
+        silent = once and effects and not out_avals and args[count] != 0    # replicas of a program around a pmap
+        made = [] if silent else checked(name, function(*[np.array(a) for a in given]), out_avals)  # XLA takes the memory back
         return (*made, np.int32(0)) if ordered else tuple(made)
+    called.blank = lambda: tuple([np.zeros(of.shape, of.dtype) for of in outs])
     callbacks = module.facts.setdefault("callbacks", [])
     callbacks.append(called)
     block.location = user_location()
     results = block.op("custom_call", values, outs, {
-        "call_target_name": TARGETS[platform], "has_side_effect": effects, "api_version": "4 : i32",
-        "backend_config": f"{{index = {len(callbacks) - 1} : ui64}}",
+        "call_target_name": (PARTITIONED if partitioned else TARGETS)[platform], "has_side_effect": effects,
+        "api_version": "4 : i32", "backend_config": f"{{index = {len(callbacks) - 1} : ui64}}", **_devices(name, module, sharding),
         "operand_layouts": _layouts([v.aval for v in values]), "result_layouts": _layouts(outs)})
     if ordered:
         module.facts["ordered"] = results.pop()
+    if not bound.active:    # what one device was told all shall have
+        results = [block.op("custom_call", [r], r.aval, {"call_target_name": '"Sharding"', "mhlo.sharding": '"{replicated}"'})
+                   for r in results]
     return [Array(r) for r in results]
+
+
+def _devices(name: str, module, sharding) -> dict:
+    """Return the attributes that say which devices of the program call."""
+    if bound.active:
+        if not bound.active[0].mesh.partitioned:
+            return {}   # each replica, with its own
+        if bound.automatic:
+            raise NotImplementedError(f"{name} inside a shard_map over some axes of a mesh, beside {', '.join(bound.automatic)}, "
+                                      "is not available: name all axes of the mesh in axis_names")
+        return {"mhlo.sharding": '"{manual}"'}
+    if sharding is not None and len(sharding._device_assignment) != 1:
+        raise NotImplementedError(f"{name}: sharding={sharding} must be a SingleDeviceSharding, of the device that calls")
+
+    def fill():
+        if sharding is None:
+            return "0"
+        device, devices = sharding._device_assignment[0], module.facts.get("assignment", sharding._device_assignment)
+        if device not in devices:
+            raise ValueError(f"{name}: the device of sharding={sharding} is not among those of the program, "
+                             f"{[d.id for d in devices]}")
+        return str(devices.index(device))
+    return {"mhlo.sharding": f'"{{maximal device={module.marker(fill)}}}"'}
 
 
 def _layouts(avals) -> str:
@@ -99,40 +141,6 @@ def _after(block, name):
     return found
 
 
-class Failures:
-    """The Python functions of a program, and what the last of them raised: XLA passes on no more than the text."""
-
-    def __init__(self, functions):
-        self.error = None
-        self.functions = [self._kept(function) for function in functions]
-
-    def _kept(self, function):
-        @functools.wraps(function)
-        def called(*args):
-            try:
-                return function(*args)
-            except Exception as error:
-                self.error = error
-                raise
-        return called
-
-    def running(self, execute):
-        """Return ``execute`` such that it waits for the callbacks, and raises what they raise."""
-        from runtime.xla import XlaError
-
-        def waiting(buffers):
-            self.error = None
-            try:
-                results = execute(buffers, with_tokens=True)
-                results.consume_token().block_until_ready()
-            except XlaError as failure:
-                if self.error is not None:
-                    raise self.error from failure
-                raise
-            return results
-        return waiting
-
-
 # -- what users call -----------------------------------------------------------------------------------------------------
 
 _NO_DERIVATIVE = "A callback is not differentiated. Give the function that calls it a custom_vjp or custom_jvp."
@@ -143,7 +151,7 @@ def _types(result_shape_dtypes):
     return [aval(of.shape, of.dtype) for of in map(aval_of, leaves)], tree
 
 
-def _call(name, callback, result_shape_dtypes, args, kwargs, effects, ordered=False):
+def _call(name, callback, result_shape_dtypes, args, kwargs, effects, ordered=False, sharding=None):
     leaves, tree = tree_flatten((args, kwargs))
     out_avals, out_tree = _types(result_shape_dtypes)
 
@@ -154,7 +162,7 @@ def _call(name, callback, result_shape_dtypes, args, kwargs, effects, ordered=Fa
         if made != out_tree:
             raise ValueError(f"{name}: the callback returned the structure {made}, result_shape_dtypes has {out_tree}")
         return parts
-    return tree_unflatten(out_tree, call_python(name, flat, leaves, out_avals, effects, ordered))
+    return tree_unflatten(out_tree, call_python(name, flat, leaves, out_avals, effects, ordered, sharding))
 
 
 def _examples(over, args, kwargs):
@@ -172,7 +180,7 @@ def _of_example(over, types):
 
 
 @op(nondifferentiable=_NO_DERIVATIVE)
-def pure_examples(callback, result_shape_dtypes, args, kwargs, vmap_method, over=()):
+def pure_examples(callback, result_shape_dtypes, args, kwargs, vmap_method, sharding=None, over=()):
     """Call back for a batch, as vmap_method says."""
     from runtime import numpy as np
     size, example = _examples(over, args, kwargs)
@@ -181,20 +189,20 @@ def pure_examples(callback, result_shape_dtypes, args, kwargs, vmap_method, over
         raise NotImplementedError("vmap of pure_callback needs a vmap_method: 'sequential', 'expand_dims', 'broadcast_all' or "
                                   "'legacy_vectorized'")
     if vmap_method == "sequential":
-        results = [pure_call(callback, result_shape_dtypes, *example(i), vmap_method) for i in range(size)]
+        results = [pure_call(callback, result_shape_dtypes, *example(i), vmap_method, sharding) for i in range(size)]
         return tree_map(lambda *parts: np.stack(parts), *results)
     rows = {"expand_dims": 1, "broadcast_all": size}.get(vmap_method)
     if rows is not None:
         args, kwargs = (v if p in over else tree_map(lambda leaf: np.broadcast_to(leaf, (rows, *np.shape(leaf))), v)
                         for p, v in (("args", args), ("kwargs", kwargs)))
     shapes = tree_map(lambda of: ShapeDtypeStruct((size, *of.shape), of.dtype), result_shape_dtypes)
-    return pure_call(callback, shapes, args, kwargs, vmap_method)
+    return pure_call(callback, shapes, args, kwargs, vmap_method, sharding)
 
 
 @op(nondifferentiable=_NO_DERIVATIVE, batch=pure_examples)
-def pure_call(callback, result_shape_dtypes, args, kwargs, vmap_method):
+def pure_call(callback, result_shape_dtypes, args, kwargs, vmap_method, sharding=None):
     """Call a function without effects on NumPy arrays: what ``pure_callback`` does, with its arguments packed."""
-    return _call("pure_callback", callback, result_shape_dtypes, args, kwargs, False)
+    return _call("pure_callback", callback, result_shape_dtypes, args, kwargs, False, False, sharding)
 
 
 METHODS = (None, "sequential", "sequential_unrolled", "expand_dims", "broadcast_all", "legacy_vectorized")
@@ -207,25 +215,25 @@ def pure_callback(callback, result_shape_dtypes, *args, sharding=None, vmap_meth
     vmap_method: how a batch is handled: "sequential" (a call for each example), "expand_dims" or "broadcast_all" (one call;
     arguments without the batch axis get it, of length 1 or, beside arguments that carry it, of the batch's). Not differentiable.
     """
-    return pure_call(callback, result_shape_dtypes, args, kwargs, vmap_method)
+    return pure_call(callback, result_shape_dtypes, args, kwargs, vmap_method, sharding)
 
 
 @op(nondifferentiable=_NO_DERIVATIVE)
-def effectful_call_examples(callback, result_shape_dtypes, args, kwargs, ordered, over=()):
+def effectful_call_examples(callback, result_shape_dtypes, args, kwargs, ordered, sharding=None, over=()):
     """Call back for each example of a batch."""
     from runtime import numpy as np
     if ordered:
         raise ValueError("Cannot `vmap` ordered IO callback.")
     size, example = _examples(over, args, kwargs)
     result_shape_dtypes = _of_example(over, result_shape_dtypes)
-    results = [effectful_call(callback, result_shape_dtypes, *example(i), ordered) for i in range(size)]
+    results = [effectful_call(callback, result_shape_dtypes, *example(i), ordered, sharding) for i in range(size)]
     return tree_map(lambda *parts: np.stack(parts), *results)
 
 
 @op(nondifferentiable=_NO_DERIVATIVE, batch=effectful_call_examples)
-def effectful_call(callback, result_shape_dtypes, args, kwargs, ordered):
+def effectful_call(callback, result_shape_dtypes, args, kwargs, ordered, sharding=None):
     """Call a function with effects on NumPy arrays: what ``io_callback`` does, with its arguments packed."""
-    return _call("io_callback", callback, result_shape_dtypes, args, kwargs, True, ordered)
+    return _call("io_callback", callback, result_shape_dtypes, args, kwargs, True, ordered, sharding)
 
 
 def io_callback(callback, result_shape_dtypes, *args, sharding=None, ordered=False, **kwargs):
@@ -234,21 +242,21 @@ def io_callback(callback, result_shape_dtypes, *args, sharding=None, ordered=Fal
     result_shape_dtypes: pytree of arrays or ShapeDtypeStructs: the types of the result. ``ordered``: after the ordered callbacks
     before it. Under vmap there is a call for each example. Not differentiable.
     """
-    return effectful_call(callback, result_shape_dtypes, args, kwargs, ordered)
+    return effectful_call(callback, result_shape_dtypes, args, kwargs, ordered, sharding)
 
 
 @op(constant=True, unbatched=True)
-def watch_examples(callback, args, kwargs, ordered, over=()):
+def watch_examples(callback, args, kwargs, ordered, partitioned=False, over=()):
     """Show each example of a batch."""
     if ordered:
         raise ValueError("Cannot `vmap` ordered debug callback.")
     size, example = _examples(over, args, kwargs)
     for i in range(size):
-        watch(callback, *example(i), ordered)
+        watch(callback, *example(i), ordered, partitioned)
 
 
 @op(constant=True, unbatched=True, batch=watch_examples)
-def watch(callback, args, kwargs, ordered):
+def watch(callback, args, kwargs, ordered, partitioned=False):
     """Show values to a Python function that returns nothing: what ``debug.callback`` does, with its arguments packed."""
     leaves, tree = tree_flatten((args, kwargs))
     shown = [isinstance(leaf, (Array, np.ndarray, np.generic, int, float, complex)) for leaf in leaves]
@@ -259,8 +267,10 @@ def watch(callback, args, kwargs, ordered):
         inner_args, inner_kwargs = tree_unflatten(tree, [next(feed) if array else next(others) for array in shown])
         callback(*inner_args, **inner_kwargs)
         return ()
-    call_python("debug.callback", flat, [leaf for leaf, array in zip(leaves, shown) if array], [], True, ordered)
+    call_python("debug.callback", flat, [leaf for leaf, array in zip(leaves, shown) if array], [], True, ordered,
+                partitioned=partitioned)
 
 
 for _op in (watch, watch_examples, pure_call, pure_examples, effectful_call, effectful_call_examples):
     _op.takes_python = True     # the compiler leaves their first argument the Python function that it is
+    _op.takes_objects = True    # ... and a sharding the object that it is

@@ -510,8 +510,11 @@ def parts_given(parts):
 
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
-    """Wrap the Python values among residuals, so that they pass through a compiled function as they are."""
-    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype)) or getattr(type(residuals), "_xform_constant", False):
+    """Wrap the Python values among residuals, so that they pass through a compiled function as they are.
+
+    What is wrapped for a function inside another is wrapped once more.
+    """
+    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static)) or getattr(type(residuals), "_xform_constant", False):
         return Static(residuals)
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 

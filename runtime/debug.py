@@ -29,9 +29,10 @@ def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
     """Call a Python function that returns nothing with NumPy arrays, at each run of a staged program too.
 
     Under vmap there is a call for each example; under grad the call is made by the forward pass. ``ordered``: after the ordered
-    callbacks before it.
+    callbacks before it. Inside pmap and shard_map every device calls. In another program over several devices the first one
+    calls, with whole arrays, or (``partitioned``) each with its own parts.
     """
-    watch(callback, args, kwargs, ordered)
+    watch(callback, args, kwargs, ordered, partitioned)
 
 
 def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
@@ -39,12 +40,12 @@ def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False,
 
     ValueError when the string does not use every argument. Under vmap there is a line for each example.
     """
-    watch(_Line(fmt, skip_format_check), args, kwargs, ordered)
+    watch(_Line(fmt, skip_format_check), args, kwargs, ordered, partitioned)
 
 
 def log(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
     """Log values as ``debug.print`` prints them, at level INFO of the logger "runtime.debug"."""
-    watch(_Line(fmt, skip_format_check, True), args, kwargs, ordered)
+    watch(_Line(fmt, skip_format_check, True), args, kwargs, ordered, partitioned)
 
 
 @op(constant=True, unbatched=True)

@@ -57,9 +57,7 @@ def _compile(text: str, place: Placement, options, callbacks=None):
     if place.device.id != place.client.local_devices()[0].id:  # XLA assumes the first device otherwise
         assignment = xla.DeviceAssignment.create(np.array([[place.device.id]]))
         options.device_assignment = options.executable_build_options.device_assignment = assignment
-    if callbacks:
-        return xla.compile_with_callbacks(place.client, text, place.devices, options, callbacks)
-    return cache.compile_or_load(place.client, text, place.devices, options, str(place.device.id))
+    return cache.compile_or_load(place.client, text, place.devices, options, str(place.device.id), callbacks)
 
 
 def kernel_module(name: str, emit, avals, out_avals, params) -> Module:

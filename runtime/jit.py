@@ -15,6 +15,7 @@ from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, program_key, structure
 from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
+from runtime.failures import compiled
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
 from runtime.stage import ArgInfo, ShapeDtypeStruct, Staged, eval_shape, stage
@@ -47,12 +48,7 @@ class Program:
         flags = list((options or {}).items())
         if place.platform == "cpu" and staged.module.largest <= TINY and not flags:
             flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size
-        failures = None
-        if callbacks:
-            from runtime.callbacks import Failures
-            failures = Failures(callbacks)
-        self.executable = compile_text(staged.module.text(), place, compile_options(flags=flags), failures and failures.functions)
-        self.execute = failures.running(self.executable.execute_sharded) if failures else self.executable.execute_sharded
+        self.executable, self.execute = compiled(callbacks, False, compile_text, staged.module.text(), place, compile_options(flags=flags))
         self.captured = move(staged.captured, place)
         away = place is not default_placement()
         self.handlers = [xla.result_handler(of, place.sharding, away) for of in staged.out_avals]

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from runtime import cache, xla
+from runtime import cache, failures as callbacks, xla
 from runtime.device import check_usable, placement, put, to_numpy
 from runtime.execute import compile_options, explain
 from runtime.tiling import answers
@@ -118,7 +118,17 @@ class _InFlight:
     """What was launched last on the devices of a client."""
 
     def __init__(self):
-        self.lock, self.buffer = threading.Lock(), None
+        self._lock, self.buffer = threading.Lock(), None
+
+    def __enter__(self):
+        """Let no other thread launch. RuntimeError in a callback: the program that called it has yet to end."""
+        if callbacks.here.active and self._lock.locked():
+            raise RuntimeError("a callback (pure_callback, debug.callback ...) of a program over several devices cannot run another "
+                               "program over several devices: compute with NumPy, or with arrays on one device")
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
 
     def settle(self) -> None:
         """Wait until what was launched last has ended."""
@@ -138,17 +148,19 @@ class Replicas:
     """A compiled program that runs as one replica on each of some devices.
 
     ``run(buffers)`` takes buffers in the input layouts (after ``captured``) and returns buffers in the output layouts.
+    ``functions`` are the Python functions that the program calls by number.
     """
-    __slots__ = ("devices", "executable", "captured", "handlers", "flight")
+    __slots__ = ("devices", "executable", "execute", "captured", "handlers", "flight")
 
-    def __init__(self, text: str, devices: tuple, captured: list, outputs: list):
+    def __init__(self, text: str, devices: tuple, captured: list, outputs: list, functions=None):
         check_usable()
         self.devices = devices
         client = devices[0].client
         if "lapack_" in text and devices[0].platform == "cpu":
             xla.use_lapack()
-        self.executable = cache.compile_or_load(client, text, xla.DeviceList(devices), _options(devices),
-                                                "replicas on " + ",".join(str(d.id) for d in devices))
+        self.executable, self.execute = callbacks.compiled(
+            functions, len(devices) > 1, cache.compile_or_load, client, text, xla.DeviceList(devices), _options(devices),
+            "replicas on " + ",".join(str(d.id) for d in devices))
         self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
         self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1) for of, where in outputs]
         self.flight = flight_of(client)
@@ -160,9 +172,9 @@ class Replicas:
         """
         flight = self.flight
         try:
-            with flight.lock:
+            with flight:
                 flight.settle()
-                results = self.executable.execute_sharded(self.captured + buffers).consume_with_handlers(self.handlers)
+                results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
                 if len(self.devices) > 1 and results:
                     flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
         except (XlaError, ValueError) as error:

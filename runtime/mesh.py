@@ -63,6 +63,7 @@ class _Bound(threading.local):
         self.names: dict[object, Axis] = {}
         self.active: tuple[Axis, ...] = ()
         self.manual: tuple = ()  # the axis names of the running shard_map
+        self.automatic: tuple = ()  # the names of the mesh's other axes, along which XLA cuts the function up
 
 
 bound = _Bound()

@@ -125,7 +125,8 @@ class Compiled:
         self.places = lowered.inputs
         self.shared = len(mine(lowered.devices)) != len(lowered.devices)  # among processes, each with its own slices
         self.out_tree = lowered.staged.out_tree
-        self.replicas = Replicas(lowered.as_text(), lowered.devices, lowered.staged.captured, lowered.outputs)
+        self.replicas = Replicas(lowered.as_text(), lowered.devices, lowered.staged.captured, lowered.outputs,
+                                 lowered.staged.module.facts.get("callbacks"))
 
     def as_text(self) -> str:
         """Return XLA's optimised HLO."""
@@ -340,7 +341,10 @@ class _Replicated:
             if value.name in gathered and len(mesh.axes) == 1 and len(devices) > 1:
                 part, axis, dimension = gathered[value.name]
                 results[i], outputs[i], self.home[i] = part, (of, layout(devices, of.ndim, dimension, axis.size)), None
-        self.replicas = Replicas(staged.module.text(), devices, staged.captured, outputs)
+        if "once" in staged.module.facts and len(devices) > 1:
+            raise NotImplementedError(f"{staged.module.facts['once']} beside a pmap in one program is not available where it returns "
+                                      "values: every replica would call it; call it outside jit, or inside the pmapped function")
+        self.replicas = Replicas(staged.module.text(), devices, staged.captured, outputs, staged.module.facts.get("callbacks"))
         self.executable = self.replicas.executable
 
     def __call__(self, buffers: list) -> list:

@@ -7,6 +7,7 @@ import numpy as np
 
 from runtime import cache, xla
 from runtime.device import check_usable
+from runtime.failures import compiled
 from runtime.execute import compile_options, explain, kernel_module, params_key, store
 from runtime.hlo import Module
 from runtime.layout import Tiled, flight_of
@@ -88,12 +89,12 @@ class Partitioned:
 
     ``inputs`` and ``outputs`` are the shardings of arguments and results (an output None is XLA's choice until compiled).
     """
-    __slots__ = ("devices", "executable", "inputs", "outputs", "captured", "handlers", "flight", "collective", "known")
+    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "known")
 
     def __init__(self, module: Module, devices: tuple, mesh: Mesh | None, in_avals, inputs: list, out_avals, outputs: list,
                  small: bool = False, options: dict | None = None):
         check_usable()
-        self.devices = devices
+        self.devices = module.facts["assignment"] = devices
         self.known: dict = {}  # (input, id of a sharding) -> that sharding, which lays the input as the program wants it
         everywhere = whole(devices, mesh)
         self.inputs = [aligned(s, of.ndim, devices) or everywhere for s, of in zip(inputs, in_avals)]
@@ -115,8 +116,10 @@ class Partitioned:
         client = devices[0].client
         if "lapack_" in text and devices[0].platform == "cpu":
             xla.use_lapack()
-        self.executable = cache.compile_or_load(client, text, xla.DeviceList(devices), _options(devices, outputs, small, options),
-                                                "partitions on " + ",".join(str(d.id) for d in devices))
+        functions = module.facts.get("callbacks")
+        self.executable, self.execute = compiled(
+            functions, len(devices) > 1, cache.compile_or_load, client, text, xla.DeviceList(devices), _options(devices, outputs, small, options),
+            "partitions on " + ",".join(str(d.id) for d in devices))
         chosen = self.executable.get_output_shardings() if several else None
         self.outputs = []
         for i, (sharding, of) in enumerate(zip(outputs, out_avals)):
@@ -125,7 +128,8 @@ class Partitioned:
             self.outputs.append(sharding)
         self.handlers = [xla.result_handler(of, s, True) for of, s in zip(out_avals, self.outputs)]
         self.flight = flight_of(client)
-        self.collective = several and any(word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES)
+        self.collective = several and (functions is not None or any(
+            word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES))
 
     def dispatchable(self, buffers: list) -> bool:
         """Whether jaxlib's dispatcher may run the program by itself on arguments that lie like these: none has to move, nothing is
@@ -138,10 +142,10 @@ class Partitioned:
                   for i, (b, s) in enumerate(zip(buffers, self.inputs))]
         try:
             if not self.collective:
-                return self.executable.execute_sharded(self.captured + placed).consume_with_handlers(self.handlers)
-            with self.flight.lock:  # two programs with collectives in flight starve each other of threads on a CPU
+                return self.execute(self.captured + placed).consume_with_handlers(self.handlers)
+            with self.flight:  # two programs with collectives in flight starve each other of threads on a CPU
                 self.flight.settle()
-                results = self.executable.execute_sharded(self.captured + placed).consume_with_handlers(self.handlers)
+                results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
                 if results:
                     self.flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
         except (XlaError, ValueError) as error:
@@ -253,9 +257,6 @@ def spread_of(name: str, args: tuple, kwargs: dict, buffers: list, in_shardings,
 def of_staged(staged: Staged, spread: Spread | None = None, out_shardings=None, options: dict | None = None) -> Partitioned:
     """Compile a staged function for the devices of its arguments, or of the mesh that its code names."""
     module, wanted = staged.module, staged.module.facts.get("devices")
-    if module.facts.get("callbacks"):
-        raise NotImplementedError(f"{module.name} calls back to Python (debug.print, pure_callback ...), which a program over "
-                                  "several devices cannot; call it outside, or gather its arguments on one device first")
     if spread is None:
         devices, mesh, inputs = wanted, None, [None] * len(staged.in_avals)
     else:

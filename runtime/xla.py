@@ -62,6 +62,7 @@ else:
 @answers
 class SingleDevice(xc.SingleDeviceSharding):
     """The placement of a whole array on one device (members are called back from C++)."""
+    _xform_constant = True
     memory_kind = property(lambda self: self._memory_kind)
     _device_assignment = property(lambda self: (self._device,))
 

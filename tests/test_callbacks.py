@@ -214,8 +214,3 @@ def test_breakpoint_is_refused_under_jit():
         return x
     with pytest.raises(NotImplementedError, match="disable_jit"):
         jax.jit(stops)(X)
-
-
-def test_callbacks_over_devices_are_refused():
-    with pytest.raises(NotImplementedError, match="several devices"):
-        jax.pmap(lambda x: jax.debug.print("{}", x))(np.ones((2, 3)))

@@ -84,6 +84,55 @@ def outer(x):
     return np.sum(xform.pmap(inner, axis_name="j")(x)) / xform.lax.psum(1.0, "i")
 
 
+def test_a_map_of_a_map():
+    def both_axes(x):
+        return x + xform.lax.psum(x, ("i", "j")) + 10 * xform.lax.axis_index("i") + xform.lax.axis_index("j")
+    mapped = xform.pmap(xform.pmap(both_axes, axis_name="j"), axis_name="i")
+    expected = X + X.sum() + 10 * numpy.arange(4)[:, None] + numpy.arange(2)
+    close(mapped(X), expected)
+    close(xform.jit(mapped)(X), expected)
+    close(xform.pmap(xform.pmap(both_axes, axis_name="i"), axis_name="j", in_axes=1, out_axes=1)(X), expected)
+    close(xform.grad(lambda x: np.sum(mapped(x) ** 2))(X), 2 * expected + 2 * expected.sum())
+    thrice = xform.pmap(xform.pmap(xform.pmap(lambda x: x - xform.lax.pmean(x, ("a", "c")), axis_name="c"), axis_name="b"),
+                        axis_name="a")
+    cube = X.reshape(2, 2, 2)
+    close(thrice(cube), cube - cube.mean((0, 2), keepdims=True))
+    with pytest.raises(ValueError, match="requires 16 devices"):
+        xform.pmap(xform.pmap(lambda x: x))(numpy.ones((4, 4)))
+
+
+@pytest.mark.parametrize("build, argument", [
+    (lambda lib, np: lib.vmap(lib.pmap(lambda x, y: (lib.lax.psum(x, "i") * y, x), axis_name="i", out_axes=(0, 1))), 0),
+    (lambda lib, np: lib.vmap(lib.pmap(lambda x, y: {"s": lib.lax.psum(x, "i"), "y": y}, axis_name="i"), in_axes=(0, None)), 1),
+    (lambda lib, np: lambda x, y: lib.hessian(lambda x: np.sum(lib.pmap(
+        lambda v: lib.lax.psum(np.sin(v), "i") ** 2, axis_name="i")(x)))(x[0]), 0),
+    (lambda lib, np: lambda x, y: lib.vmap(lib.grad(lambda w: lib.pmap(
+        lambda w, v: lib.lax.pmean(np.sum(w * v) ** 2, "i"), axis_name="i", in_axes=(None, 0))(w, x[0])[0]))(y[0]), 0),
+], ids=["tuple", "dict", "hessian", "vmap-grad"])
+def test_batches_of_some_results(build, argument):
+    cube = numpy.arange(12, dtype=numpy.float32).reshape(2, 2, 3) / 10
+    arguments = (cube, cube + 1) if not argument else (cube, cube[0])
+    close(build(xform, np)(*arguments), build(jax, jax.numpy)(*arguments), rtol=1e-4)
+
+
+def test_a_batch_of_a_map_over_the_last_axis():
+    cube = numpy.arange(24, dtype=numpy.float32).reshape(2, 3, 4)
+    mapped = xform.pmap(lambda v: v - xform.lax.psum(v, "i"), axis_name="i", in_axes=-1, out_axes=-1)
+    close(xform.vmap(mapped)(cube), cube - cube.sum(-1, keepdims=True))
+
+
+def test_options_of_an_outer_jit_hold():
+    x = np.asarray(X) + 0
+    made = xform.jit(xform.jit(lambda x: x + 1), donate_argnums=0)(x)
+    assert x.is_deleted()
+    close(made, X + 1)
+
+
+def test_too_many_axes():
+    with pytest.raises(ValueError, match="one entry for each of the 2 positional arguments"):
+        xform.pmap(lambda x, y: x, in_axes=(0, 0, 0))(X, X)
+
+
 def test_nested_maps_and_their_gradient():
     close(xform.pmap(outer, axis_name="i")(X), ((X ** 2).sum(1) + 2 * numpy.arange(4)) / 4)
     close(xform.pmap(xform.grad(outer), axis_name="i")(X), X / 2)

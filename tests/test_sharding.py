@@ -171,14 +171,6 @@ def test_drawing(capsys):
         xform.debug.visualize_sharding((1, 2, 3), NamedSharding(MESH, P()))
 
 
-def test_callbacks_over_several_devices_are_refused():
-    def shown(a):
-        xform.debug.print("{}", a.sum())
-        return a + 1
-    with pytest.raises(NotImplementedError, match="calls back to Python"):
-        xform.jit(shown)(put("x"))
-
-
 @pytest.mark.parametrize("error, message, run", [
     (ValueError, "not divisible by 4", lambda: put("y", x=X[:6])),
     (ValueError, "not found in mesh", lambda: put("z")),

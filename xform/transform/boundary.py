@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 
-from xform.syntax import call, function, name, pack, returns
+from xform.syntax import assign, call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
 KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit", "custom_vmap": "batching",
@@ -27,11 +27,22 @@ def kind(found):
 def wrapped(unit, kind, options, inner=None):
     """A unit entered through rt.jit or rt.pmap: its body is the staged form of ``unit``."""
     from xform.transform.stage import stage
-    if unit.boundary is not None and unit.boundary.kind == kind == "jit":
-        return unit
+    if unit.boundary is not None:
+        if unit.boundary.kind == kind == "jit" and not options:
+            return unit
+        unit = calling(unit)
     staged = stage(unit)
     made = Unit(f"{unit.name}_{'jit' if kind == 'jit' else 'spmd'}", staged.tree, staged.env, staged.temps, unit.file,
                 unit.origin, Boundary(kind, unit, options), list(staged.notes), dict(staged.reads))
+    made.signature = unit.signature
+    return made
+
+
+def calling(unit):
+    """A unit that does no more than to call ``unit``, through its runtime entry."""
+    made = Unit(unit.name, function(unit.name, unit.params, [assign("out", call(unit.name, [name(p) for p in unit.params])),
+                                                             returns(name("out"))]),
+                {unit.name: unit}, {"out"}, unit.file, unit.origin)
     made.signature = unit.signature
     return made
 
@@ -57,7 +68,6 @@ def with_defaults(unit, provided):
 def sealed(made):
     """Python values among the residuals cross the boundary as what they are, not as arrays."""
     from xform.names import Names
-    from xform.syntax import assign
     from xform.transform.vjp import Halves
     fwd, bwd = made.fwd, made.bwd
     names = Names(set(fwd.params))

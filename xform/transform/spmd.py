@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 
+from xform.analyze.batched import LIST, is_batched
 from xform.errors import TransformError
 from xform.syntax import assign, call, function, name, pack, returns
 from xform.names import Names
@@ -24,6 +25,9 @@ def derive(unit, options, prefix):
     static = (static,) if isinstance(static, int) else tuple(static)
     axes = given.pop("in_axes", 0)
     axes = list(axes) if isinstance(axes, (tuple, list)) else [axes] * (count - prefix)
+    if len(axes) > count - prefix:
+        raise ValueError(f"pmap in_axes must have one entry for each of the {count - prefix} positional arguments of {unit.name}, got "
+                         f"{tuple(axes)}")
     axes = [None] * prefix + axes + [0] * (count - prefix - len(axes))
     static = tuple(prefix + n for n in static)
     for n in static:
@@ -99,10 +103,27 @@ def vmap(unit, flags, axis_name):
     from xform.pipeline import vmap_of
     boundary = unit.boundary
     inner, out = vmap_of(boundary.inner, flags, axis_name)
-    if any(flag not in (True, False) for flag in flags) or out is not True:
-        raise TransformError("vmap of a pmapped function with partly batched containers is not supported",
-                             hint="Batch every array of the container.")
     options = dict(boundary.options)
-    options["in_axes"] = tuple([a if a is None or not flag else a + 1 for a, flag in zip(_axes(boundary, len(flags)), flags)])
-    options["out_axes"] = boundary.option("out_axes", 0) + 1
+    options["in_axes"] = tuple([_axis_behind(a, flag) for a, flag in zip(_axes(boundary, len(flags)), flags)])
+    options["out_axes"] = _axis_behind(boundary.option("out_axes", 0), out)
     return wrapped(inner, "pmap", tuple(sorted(options.items()))), out
+
+
+def _axis_behind(axis, flag):
+    """The mapped axis (or a tree of them) of a value that has a batch in front where a flag says so."""
+    if not is_batched(flag):
+        return axis
+    if isinstance(flag, tuple) and flag[:1] in ((LIST,), ("ragged",)):
+        if flag[0] == LIST and (flag[1] is True or not isinstance(flag[1], tuple)):
+            return _axis_behind(axis, True)
+        raise TransformError("vmap of a pmapped function with partly batched lists is not supported",
+                             hint="Batch every array of the list.")
+    if isinstance(flag, tuple):
+        parts = axis if isinstance(axis, (tuple, list)) else (axis,) * len(flag)
+        found = tuple(_axis_behind(a, f) for a, f in zip(parts, flag))
+        return found[0] if all(isinstance(a, int) and a == found[0] for a in found) else found
+    if isinstance(axis, dict):
+        return {k: _axis_behind(v, flag) for k, v in axis.items()}
+    if isinstance(axis, (tuple, list)):
+        return type(axis)(_axis_behind(a, flag) for a in axis)
+    return axis if axis is None or axis < 0 else axis + 1     # a negative one counts from the end, where nothing changes
