@@ -9,9 +9,9 @@ import inspect
 import gast
 
 from xform import parse
-from xform.desugar.functions import spread as spread_source
 from xform.desugar.functions import unit_of
 from xform.desugar.kinds import given_back, with_data
+from xform.desugar.variadic import spread as spread_source
 from xform.errors import TransformError, refuse
 from xform.grammar import check
 from xform.names import Names
@@ -337,11 +337,25 @@ def halves(unit, options, prefix):
     return forward, back
 
 
+def without_aux(backward):
+    """The backward half of a function with auxiliary data, for cotangents of its value alone."""
+    key = "without aux", backward
+    if key not in _derived:
+        saved, d_out = backward.params
+        body = [returns(call(backward.name, [name(saved), pack([name(d_out), reference("rt.ZERO")])]))]
+        made = _shell("value", backward, backward.params, body, {backward.name: backward})
+        _derived[key] = made
+    return _derived[key]
+
+
 def pushforward(unit, options, prefix):
     """The linear map of ``linearize``: the tangent result of a jvp unit."""
     names = Names(set(unit.params))
     out, out_dot = names.fresh("out"), names.fresh("out_dot")
-    body = [assign([out, out_dot], call(unit.name, [name(p) for p in unit.params])), returns(name(out_dot))]
+    result = call("rt.instantiate", [name(out_dot)], {"like": name(out)})
+    if options.get("has_aux"):
+        result = gast.Subscript(result, gast.Constant(0, None), gast.Load())
+    body = [assign([out, out_dot], call(unit.name, [name(p) for p in unit.params])), returns(result)]
     made = _shell("push", unit, unit.params, body, {unit.name: unit}, signature=False)
     made.signature = inspect.Signature([inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY) for p in unit.params])
     return made

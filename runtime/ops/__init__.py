@@ -6,7 +6,7 @@ from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, 
 from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
-from runtime.ops.elementwise import absolute_dot, direction, make_complex, unimag, unreal
+from runtime.ops.elementwise import absolute_dot, direction, direction_dot, make_complex, unimag, unreal
 from runtime.ops.gamma import gamma_slope
 from runtime.ops.hypergeometric import hyp1f1, hyp1f1_slope, hyp2f1, hyp2f1_slope
 from runtime.ops.implicit import custom_vmap, example_of, implicit, negated, spread_where
@@ -40,7 +40,7 @@ __all__ = (
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
-    "direction", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
+    "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",

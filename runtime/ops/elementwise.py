@@ -6,9 +6,9 @@ import math
 import numpy
 
 from runtime.op import op
-from runtime.ops.kernel import elementwise, named, real_dtype
+from runtime.ops.kernel import about_types, elementwise, named, real_dtype
 from runtime.primitive import cast
-from runtime.types import aval, kind
+from runtime.types import aval, aval_of, kind
 from runtime.zero import ZERO
 
 
@@ -210,7 +210,7 @@ def fabs(x, /):
     return absolute(x * 1.0)
 
 
-@op(constant=True, elementwise=True)
+@op(elementwise=True, jvp={"x": "rt.direction_dot(x_dot, x)"}, vjp={"x": "rt.direction_dot(d_out, x)"})
 def direction(x):
     """Return the slope of the absolute value: the sign, 1 at zero, and conjugated for complex x."""
     if kind(x.dtype) == "c":
@@ -223,6 +223,20 @@ def absolute_dot(x_dot, x):
     if x_dot is ZERO:
         return ZERO
     return real(x_dot * direction(x))
+
+
+def direction_dot(d, x):
+    """Return the tangent of the slope of the absolute value, or its cotangent: the map is its own transpose."""
+    if d is ZERO or not has_complex(x):
+        return ZERO
+    slope, size = direction(x), absolute(x)
+    return (conjugate(d) - slope * real(d * slope)) / (size + (size == 0))
+
+
+@about_types
+def has_complex(x):
+    """Return whether the elements are complex numbers."""
+    return kind(aval_of(x).dtype) == "c"
 
 
 def _part(name):

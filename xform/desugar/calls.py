@@ -70,15 +70,21 @@ class UnitValue(Closure):
 
 # -- callees --------------------------------------------------------------------------------------------------------
 
-def direct(lowering, known, node, kinds=None, called=False):
+def direct(lowering, known, node, kinds=None, called=False, given=None):
     """Reduce a compile-time function to (unit or object, leading atoms, keyword atoms).
 
     kinds: (kinds of the positional arguments, of the keywords) of the call of a transformed function, where objects are among them.
+    given: (number of positional arguments, names of keywords) of such a call, for functions with *args or **kwargs.
     """
     known = resolve.normal(known)
     if isinstance(known, Closure):
         if not called:
             refuse_as_value(lowering, known, node)
+        if given is not None and kinds is None and not isinstance(known.nested, UnitValue) and _variadic(known.nested.signature()):
+            from xform.desugar.variadic import spread_nested
+            unit = spread_nested(known.nested, *given)
+            if unit is not None:
+                return unit, [name(n, node) for n in known.env], {}
         unit = known.unit() if kinds is None or isinstance(known.nested, UnitValue) else known.nested.of_kinds(kinds)
         return unit, [name(n, node) for n in known.env], {}
     if isinstance(known, Custom):
@@ -86,7 +92,7 @@ def direct(lowering, known, node, kinds=None, called=False):
         return made.unit, [name(n, node) for n in captured], {}
     if isinstance(known, Derived):
         from xform import pipeline
-        target, prefix, keywords = direct(lowering, known.fn, node, kinds)
+        target, prefix, keywords = direct(lowering, known.fn, node, kinds, given=given)
         if not isinstance(target, Unit):
             target = pipeline.unit_of_callable(target.value, lowering, node)
         if keywords or isinstance(resolve.normal(known.fn), Partial):
@@ -100,11 +106,13 @@ def direct(lowering, known, node, kinds=None, called=False):
         inner = known.fn
         if kinds is not None:
             kinds = (*map(kind_of_argument, args), *kinds[0]), kinds[1]
+        if given is not None:
+            given = len(args) + given[0], tuple(dict.fromkeys([*dict(known.keywords), *given[1]]))
         if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and any(
                 not isinstance(a, gast.AST) and resolve.is_static(a) for a in args):
             target, prefix, keywords = _bind_statics(lowering, inner, args, kinds, node)
         else:
-            target, prefix, keywords = direct(lowering, inner, node, kinds)
+            target, prefix, keywords = direct(lowering, inner, node, kinds, given=given)
             prefix = prefix + [atom_of(lowering, a, node) for a in args]
         for key, value in known.keywords:
             keywords[key] = atom_of(lowering, value, node)
@@ -114,7 +122,15 @@ def direct(lowering, known, node, kinds=None, called=False):
         from xform.desugar.functions import of_kinds
         names = list(parse.signature(known.value).parameters)
         return of_kinds(known.value, {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}), [], {}
+    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) \
+            and rule_of(known.value) is None and _variadic(parse.signature(known.value)):
+        from xform import pipeline
+        return pipeline.spread(known.value, *given), [], {}
     return known, [], {}
+
+
+def _variadic(signature):
+    return any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in signature.parameters.values())
 
 
 def kind_of_argument(value):
@@ -199,7 +215,9 @@ def call_known_with(lowering, callee, args, keywords, node):
     if found is not None:
         (target, prefix, args, keywords), more = found, {}
     else:
-        target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True)
+        spelled = isinstance(callee, Derived) and not any(isinstance(a, gast.Starred) for a in args)
+        target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True,
+                                      given=(len(args), tuple(keywords)) if spelled else None)
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
     if isinstance(target, Unit):
@@ -267,7 +285,8 @@ def arguments(lowering, node):
 def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
-    from xform.desugar.functions import specialise, spread_call, unit_of
+    from xform.desugar.functions import specialise, unit_of
+    from xform.desugar.variadic import spread_call
     if rules.needs_units(value, args):
         return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)
     if value is tree_map and not keywords and (len(args) > 5 or any(isinstance(a, gast.Starred) for a in args[1:])):
@@ -324,7 +343,7 @@ def call_object(lowering, callee, args, keywords, node):
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, a, node) for k, a in keywords.items()}
     if is_op and _takes_exactly(parse.signature(target), args, keywords):
-        args = _unstar(lowering, parse.signature(target), args, keywords, node)
+        args = unstarred(lowering, parse.signature(target), args, keywords, node)
     if path:
         if not is_op and isinstance(target, types.FunctionType):
             args = _pack_variadic(lowering, target, args, node)
@@ -419,7 +438,7 @@ class _Signature:
 
 def bind(lowering, unit, args, keywords, node, callee=None):
     """Bind call arguments to the parameters of a unit: one atom a parameter, defaults filled in."""
-    args = _unstar(lowering, unit.signature, args, keywords, node)
+    args = unstarred(lowering, unit.signature, args, keywords, node)
     try:
         bound = unit.signature.bind(*args, **keywords)
     except TypeError as error:
@@ -485,7 +504,7 @@ def _takes_exactly(signature, args, keywords):
     return bool(left) and all(p.default is p.empty for p in left) and not any(p.kind is p.VAR_POSITIONAL for p in parameters)
 
 
-def _unstar(lowering, signature, args, keywords, node):
+def unstarred(lowering, signature, args, keywords, node):
     """Spread ``*rest`` over the parameters that are still unbound."""
     stars = [i for i, a in enumerate(args) if isinstance(a, gast.Starred)]
     if not stars:

@@ -478,65 +478,6 @@ def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     return aliases.check(check(unit, "anf"))
 
 
-def spread(function, count, keywords, kinds=None):
-    """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords.
-
-    Returns (unit, parameters in the unit's order: ("positional", i) or ("keyword", k)); None where the function rebinds
-    its *args or **kwargs.
-    """
-    key = (function, "spread", count, tuple(keywords), kinds)
-    if key not in _specialised:
-        source = parse.parse(function)
-        tree = source.tree
-        counts, own = binding_counts(tree), set(binding_counts(tree)) | names_in(tree)
-        args = tree.args
-        fixed = [a.id for a in args.posonlyargs + args.args]
-        named = set(fixed) | {a.id for a in args.kwonlyargs}
-        statics, extra, places = {}, [], []
-        if args.vararg:
-            made = [_other(f"{args.vararg.id}_{i}", own, "") for i in range(max(0, count - len(fixed)))]
-            statics[args.vararg.id] = resolve.Display(tuple(map(name, made)))
-            extra += made
-            places += [("positional", len(fixed) + i) for i in range(len(made))]
-        if args.kwarg:
-            rest = [k for k in keywords if k not in named]
-            made = [_other(k, own, "") for k in rest]
-            statics[args.kwarg.id] = resolve.Display(tuple(map(name, made)), tuple(rest), dict)
-            extra += made
-            places += [("keyword", k) for k in rest]
-        if any(counts[p] > 1 for p in statics):
-            _specialised[key] = None
-        else:
-            takes = {} if kinds is None else {**dict(zip([*fixed, *extra], kinds[0])), **dict(kinds[1])}
-            takes = {p: k for p, k in takes.items() if k is not None}
-            unit = lower_source(source, statics, function, extra, takes)
-            unit.function = None
-            P = inspect.Parameter
-            kept = [p.replace(kind=P.POSITIONAL_OR_KEYWORD) for p in unit.signature.parameters.values() if p.name not in statics]
-            kept.sort(key=lambda p: p.default is not p.empty)
-            order = [p.name for p in kept]
-            unit.tree.args.args.sort(key=lambda a: order.index(a.id) if a.id in order else -1)     # a stable sort
-            unit.signature = inspect.Signature([P(e, P.POSITIONAL_OR_KEYWORD) for e in extra] + kept)
-            _specialised[key] = unit, places
-    return _specialised[key]
-
-
-def spread_call(lowering, function, args, keywords, node):
-    """A call of a function with *args or **kwargs, specialised to what the call gives; None where that is not possible."""
-    from xform.desugar.calls import bind
-    if any(isinstance(a, gast.Starred) for a in args):
-        return None
-    found = spread(function, len(args), tuple(keywords))
-    if found is None:
-        return None
-    unit, places = found
-    taken = {key for kind, key in places if kind == "keyword"}
-    fixed = len(args) - sum(kind == "positional" for kind, _ in places)
-    first = [args[key] if kind == "positional" else keywords[key] for kind, key in places]
-    own = bind(lowering, unit, first + args[:fixed], {k: v for k, v in keywords.items() if k not in taken}, node)
-    return call(name(lowering.refer(unit.name, unit), node), own, node=node)
-
-
 _specialised: dict = {}
 
 

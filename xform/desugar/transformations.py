@@ -13,84 +13,141 @@ After::
 """
 from __future__ import annotations
 
+import inspect
+
 import gast
 
-from xform import resolve
-from xform.desugar.calls import UnitValue, arguments, atom_of, direct
+from xform import parse, resolve
+from xform.desugar import spread
+from xform.desugar.calls import UnitValue, arguments, atom_of, bind, direct, one_argument, unstarred
 from xform.desugar.partials import keywords_first
 from xform.errors import refuse
 from xform.resolve import Display, Partial
 from xform.syntax import assign, at, call, clone, const, name
 from xform.unit import Unit
 
+
 def call_direct(lowering, kind, node):
-    """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot)."""
-    known = lowering.known(node.args[0])
-    if known is None:
-        refuse(node, lowering.unit, "jvp of a function that is not known when the code is transformed",
-               "Apply it to a function defined or imported by name, a lambda or a partial of one.")
+    """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot), and of the auxiliary data."""
     from xform import pipeline
-    target, prefix, keywords = direct(lowering, resolve.normal(known), node)
-    if not isinstance(target, Unit):
-        target = pipeline.unit_of_callable(target.value, lowering, node)
-    if keywords:
-        target, prefix = keywords_first(lowering, target, prefix, keywords, node)
-    primals = _spread(lowering, node.args[1], target, node)
-    tangents = _spread(lowering, node.args[2], target, node)
+    given = _given(lowering, _api(kind), node)
+    primals, tangents = _spread(lowering, given, "primals", node), _spread(lowering, given, "tangents", node)
+    if len(primals) != len(tangents):
+        refuse(node, lowering.unit, f"jvp needs a tangent for each primal; this call gives {len(primals)} primals and "
+               f"{len(tangents)} tangents", "Give as many tangents as primals.")
+    target, prefix, filled = _target(lowering, kind, given, primals, node)
     unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
-    result = call(name(lowering.refer(unit.name, unit), node), prefix + primals + tangents, node=node)
-    pair = lowering.store_temp(result, "pair", node)
+    pair = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled + tangents, node=node), "pair", node)
     names = [lowering.temp("out"), lowering.temp("out_dot")]
     lowering.out.append(assign(names, pair, node))
-    return [name(n, node) for n in names]
+    dot = lowering.store_temp(call("rt.instantiate", [name(names[1], node)], {"like": name(names[0], node)}, node), "out_dot", node)
+    if not _has_aux(lowering, given):
+        return [name(names[0], node), dot]
+    out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)
+    return [out, _parts(lowering, dot, ["out_dot"], node)[0], aux]
 
 
-def _spread(lowering, node, unit, place):
-    if isinstance(node, (gast.Tuple, gast.List)):
-        return [lowering.atom(e) for e in node.elts]
-    known = lowering.known(node)
-    items = resolve.items_of(known) if isinstance(known, resolve.Display) else None
-    if items is not None and items[1] is None:
-        return [atom_of(lowering, clone(v) if isinstance(v, gast.AST) else v, place) for v in items[0]]
-    value = lowering.atom(node)
-    count = len([p for p in unit.signature.parameters.values() if p.default is p.empty])
-    names = [lowering.temp("primal") for _ in range(count)]
-    if count == 1:
-        lowering.emit(names[0], at(gast.Subscript(value, const(0), gast.Load()), place), place)
-    else:
-            lowering.out.append(assign(names, value, place))
-    return [name(n, place) for n in names]
+def _api(kind):
+    """The function that users call for a kind of transformation."""
+    return next(api for api, own in resolve.TRANSFORMATIONS.items() if own == kind)
 
 
-def pair_of(lowering, kind, node):
-    """``vjp(f, *primals)`` and ``linearize``: the output and, as a compile-time function over the residuals, the linear map."""
+def _given(lowering, api, node):
+    """What the call of a transformation gives for each of its parameters: expressions; those for *primals in a list."""
+    signature = inspect.signature(api)
+    if any(k.arg is None for k in node.keywords):
+        refuse(node, lowering.unit, f"{api.__name__} with **kwargs is not supported inside a transformed function",
+               "Spell the keyword arguments out.")
+    try:
+        return dict(signature.bind(*node.args, **{k.arg: k.value for k in node.keywords}).arguments)
+    except TypeError as error:
+        refuse(node, lowering.unit, f"{api.__name__}() {error}")
+
+
+def _has_aux(lowering, given):
+    return "has_aux" in given and bool(resolve.literal(given["has_aux"], lowering, "has_aux"))
+
+
+def _target(lowering, kind, given, primals, node):
+    """(unit, leading atoms, atoms of its other parameters) of the function that is differentiated at some primals."""
     from xform import pipeline
-    known = lowering.known(node.args[0])
+    known = lowering.known(given["fun"])
     if known is None:
         refuse(node, lowering.unit, f"{kind} of a function that is not known when the code is transformed",
                "Apply it to a function defined or imported by name, a lambda or a partial of one.")
-    if node.keywords:
-        refuse(node, lowering.unit, f"{kind} with options is not supported inside a transformed function", "Leave them out.")
-    unit, prefix, keywords = direct(lowering, resolve.normal(known), node)
+    known = resolve.normal(known)
+    unit, prefix, keywords = direct(lowering, known, node, given=(len(primals), ()))
     if not isinstance(unit, Unit):
         unit = pipeline.unit_of_callable(unit.value, lowering, node)
-    if keywords:
+    if keywords or isinstance(known, Partial):
         unit, prefix = keywords_first(lowering, unit, prefix, keywords, node)
-    given, _ = arguments(lowering, at(gast.Call(node.func, node.args[1:], []), node))
-    primals = [atom_of(lowering, a, node) for a in given]
+    return unit, prefix, bind(lowering, unit, primals, {}, node, known)
+
+
+def _spread(lowering, given, which, place):
+    """The atoms of a tuple or list of primals or tangents."""
+    node = given[which]
+
+    def one(expression):
+        return atom_of(lowering, one_argument(lowering, expression), place)
+    found = spread.items(lowering, node, one)
+    if found is not None:
+        return [atom_of(lowering, a, place) for a in found]
+    count = None
+    for other in ("primals", "tangents"):
+        count = spread.length(lowering, given[other]) if count is None else count
+    if count is None:
+        known = resolve.normal(lowering.known(given["fun"]))
+        target, prefix, held = direct(lowering, known, place)
+        signature = target.signature if isinstance(target, Unit) else parse.signature(target.value)
+        parameters = [p for p in signature.parameters.values() if p.name not in held][len(prefix) * isinstance(known, Partial):]
+        if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            refuse(place, lowering.unit, f"how many {which} this call of jvp gives is not known when the code is transformed",
+                   "Write them as a tuple.")
+        count = len([p for p in parameters if p.default is p.empty])
+    return _parts(lowering, lowering.atom(node), ["primal"] * count, place)
+
+
+def _parts(lowering, atom, wanted, node):
+    """The items of a tuple as locals; of a longer one only the first, where one is wanted."""
+    names = [lowering.temp(w) for w in wanted]
+    if len(names) > 1:
+        lowering.out.append(assign(names, atom, node))
+    else:
+        lowering.emit(names[0], at(gast.Subscript(clone(atom), const(0), gast.Load()), node), node)
+    return [name(n, node) for n in names]
+
+
+def pair_of(lowering, kind, node):
+    """``vjp(f, *primals)`` and ``linearize``: the output and, as a compile-time function over the residuals, the linear map;
+    with ``has_aux`` the auxiliary data, too."""
+    from xform import pipeline
+    given = _given(lowering, _api(kind), node)
+    primals, _ = arguments(lowering, at(gast.Call(node.func, list(given.get("primals", ())), []), node))
+    primals = [a if isinstance(a, gast.Starred) else atom_of(lowering, a, node) for a in primals]
+    if any(isinstance(a, gast.Starred) for a in primals):
+        unit = direct(lowering, resolve.normal(lowering.known(given["fun"])), node)[0]
+        signature = getattr(unit, "signature", None) or parse.signature(unit.value)
+        primals = unstarred(lowering, signature, primals, {}, node)
     if any(isinstance(a, gast.Starred) for a in primals):
         refuse(node, lowering.unit, f"{kind} with *args of a number that is not known when the code is transformed",
                "Spell the arguments out.")
+    unit, prefix, filled = _target(lowering, kind, given, primals, node)
+    has_aux = _has_aux(lowering, given)
     if kind == "linearize":
         made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
-        out = call(name(lowering.refer(unit.name, unit), node), prefix + primals, node=node)
-        push = pipeline.derive("pushforward", made, {}, 0)
-        linear = Partial(UnitValue(push), tuple(prefix + primals), ())
-        return Display((lowering.store_temp(out, "out", node), linear))
+        out = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled, node=node), "out", node)
+        linear = Partial(UnitValue(pipeline.derive("pushforward", made, {"has_aux": has_aux}, 0)), tuple(prefix + filled), ())
+        if not has_aux:
+            return Display((out, linear))
+        out, aux = _parts(lowering, out, ["out", "aux"], node)
+        return Display((out, linear, aux))
     forward, backward = pipeline.derive("halves", unit, {"count": len(primals)}, len(prefix))
-    residuals = lowering.temp("residuals")
-    pair = lowering.store_temp(call(name(lowering.refer(forward.name, forward), node), prefix + primals, node=node),
-                               "pair", node)
-    out = lowering.temp("out")
-    lowering.out.append(assign([out, residuals], pair, node))
-    return Display((name(out, node), Partial(UnitValue(backward), (name(residuals, node),), ())))
+    names = [lowering.temp("out"), lowering.temp("residuals")]
+    pair = lowering.store_temp(call(name(lowering.refer(forward.name, forward), node), prefix + filled, node=node), "pair", node)
+    lowering.out.append(assign(names, pair, node))
+    if has_aux:
+        out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)
+        backward = pipeline.without_aux(backward)
+        return Display((out, Partial(UnitValue(backward), (name(names[1], node),), ()), aux))
+    return Display((name(names[0], node), Partial(UnitValue(backward), (name(names[1], node),), ())))
