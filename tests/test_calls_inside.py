@@ -1,0 +1,116 @@
+"""Transformations called inside transformed functions: auxiliary data, defaults, *args, options that a wrapper passes on."""
+import jax as oracle
+import jax.numpy as ojnp
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+
+X = onp.array([0.3, 0.7, -1.2], onp.float32)
+
+
+def scaled(x, y, factor=2.0):
+    return x * y * factor
+
+
+def spread_out(*xs, power=2.0):
+    return xs[0] * xs[1] ** power
+
+
+def pushed(jax, np):
+    def f(x):
+        out, dot, aux = jax.jvp(lambda v: (np.sin(v), v * v), (x,), (np.cos(x),), has_aux=True)
+        return np.sum(out * dot + aux)
+    return f
+
+
+def pulled(jax, np):
+    def f(x):
+        out, pull, aux = jax.vjp(lambda v: (np.sin(v) * v[0], v * v), x, has_aux=True)
+        return np.sum(pull(aux)[0] * out)
+    return f
+
+
+def linearized(jax, np):
+    def f(x):
+        out, push, aux = jax.linearize(lambda v: (np.sin(v), v * v), x, has_aux=True)
+        return np.sum(push(aux) * out)
+    return f
+
+
+def keywords(jax, np):
+    def f(x):
+        out, dot = jax.jvp(np.sin, primals=(x,), tangents=(np.cos(x),))
+        return np.sum(out * dot)
+    return f
+
+
+def defaults(jax, np):
+    def f(x):
+        pull = jax.vjp(scaled, x, x + 1)[1]
+        push = jax.linearize(scaled, x, x + 1)[1]
+        a, b = pull(x)
+        return np.sum(a * b + push(x, x) + jax.jvp(scaled, (x, x), (x, x))[1])
+    return f
+
+
+def variadic(jax, np):
+    def f(x):
+        a, b = jax.vjp(spread_out, x, x * 2)[1](x)
+        slope = jax.grad(lambda *v, weight=1.0: np.sum(v[0] * v[1]) * weight, argnums=1)(x, x)
+        return np.sum(a * b * slope) + np.sum(jax.jvp(spread_out, (x, x), (x, x))[1])
+    return f
+
+
+def variadic_closure(jax, np):
+    def f(x):
+        def total(*values, **options):
+            return np.sum(scaled(*values, **options) * x)
+        return np.sum(jax.grad(total, argnums=(0, 1))(x, x + 1, factor=3.0)[1] ** 2)
+    return f
+
+
+def unpacked(jax, np):
+    def f(x):
+        def at(pair):
+            a, b = jax.vjp(lambda u, v: u * np.sin(v), *pair)[1](x)
+            return np.sum(a * b)
+        return at((x, x + 1))
+    return f
+
+
+def constant(jax, np):
+    def f(x):
+        dot = jax.jvp(lambda v: np.ones(3), (x,), (x,))[1]
+        return np.sum(dot + x) + np.sum(jax.linearize(lambda v: np.ones(3), x)[1](x))
+    return f
+
+
+PROGRAMS = {f.__name__: f for f in (pushed, pulled, linearized, keywords, defaults, variadic, variadic_closure, unpacked, constant)}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_inside(name):
+    ours, theirs = PROGRAMS[name](xform, np), PROGRAMS[name](oracle, ojnp)
+    for kind in ("jit", "grad", "jacfwd"):
+        found, expected = getattr(xform, kind)(ours)(X), getattr(oracle, kind)(theirs)(X)
+        onp.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-5, err_msg=kind)
+    rows = onp.stack([X, X * 2])
+    onp.testing.assert_allclose(xform.vmap(ours)(rows), oracle.vmap(theirs)(rows), rtol=2e-5, atol=1e-5)
+
+
+def test_number_of_tangents():
+    with pytest.raises(xform.TransformError, match="2 primals and 1 tangents"):
+        xform.jit(lambda x: xform.jvp(scaled, (x, x), (x,)))(X)
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_second_derivative_of_complex_modulus(mode):
+    def second(jax, np):
+        if mode == "forward":
+            return lambda z: jax.jvp(lambda v: jax.jvp(np.abs, (v,), (1 + 2j,))[1], (z,), (0.5 - 1j,))[1]
+        return lambda z: jax.vjp(lambda v: jax.vjp(np.abs, v)[1](1.5)[0], z)[1](1 - 2j)[0]
+    for z in (0.7 + 0.3j, -2j, 0j):
+        z = onp.complex64(z)
+        onp.testing.assert_allclose(second(xform, np)(z), second(oracle, ojnp)(z), rtol=1e-5, atol=1e-6)
