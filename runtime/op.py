@@ -36,6 +36,7 @@ class Rule:
     unbatched: the result carries no batch even where operands do (shapes, seeds).
     batch: plain Python function ``(*args, over)`` over ops; ``over`` names the parameters that carry a batch at
         axis 0; the result carries it at axis 0.
+    uniform: elementwise, and the operands must have as many axes (or none): those without a batch are given them.
     merges: under a second batch the two batch axes become one, instead of the batching rule being batched itself.
     """
     name: str
@@ -56,6 +57,7 @@ class Rule:
     unbatched: bool = False
     batch: Callable | None = None
     merges: bool = False
+    uniform: bool = False
 
     def differentiable(self) -> tuple[str, ...]:
         """Parameters through which a derivative flows."""
@@ -72,7 +74,7 @@ RULES: dict[Callable, Rule] = {}
 
 def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
        nondifferentiable=None, refuses=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
-       name=None, vanishes=None):
+       name=None, vanishes=None, uniform=False):
     """Register the decorated function as an op.
 
     The function is returned unchanged, but for ops that are linear in one parameter or bilinear, or said to vanish with one:
@@ -93,7 +95,7 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
         params, defaults, variadic = _parameters(function)
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, refuses or {}, elementwise or partials is not None,
-                    absorbs or partials is not None, unbatched, batching, merges)
+                    absorbs or partials is not None, unbatched, batching, merges, uniform)
         needs = rule.differentiable() if partials is None else ()
         missing = [p for p in needs if p not in rule.vjp]
         if missing:

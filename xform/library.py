@@ -57,7 +57,7 @@ _MATH = {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "exp": "np.exp", "lo
          "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "asin": "np.arcsin", "acos": "np.arccos",
          "atan": "np.arctan", "atan2": "np.arctan2", "fabs": "np.abs", "pow": "np.power", "log1p": "np.log1p",
          "expm1": "np.expm1", "log2": "np.log2", "log10": "np.log10", "hypot": "np.hypot", "floor": "np.floor",
-         "ceil": "np.ceil", "erf": "lax.erf"}
+         "ceil": "np.ceil", "erf": "rt.erf"}
 
 
 @functools.lru_cache(maxsize=None)

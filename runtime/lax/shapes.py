@@ -9,16 +9,17 @@ import numpy
 from runtime.op import op
 from runtime.ops.axes import axis_index
 from runtime.ops.barrier import barrier
-from runtime.ops.binary import where
 from runtime.ops.joining import concatenate as join
+from runtime.ops.kernel import about_types
 from runtime.ops.permute import flip
 from runtime.ops.reduce import largest, least
 from runtime.ops.search import argsort
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, reshape, squeeze
 from runtime.ops.take import dynamic_slice, dynamic_update_slice
+from runtime.ops.uniform import check_uniform
 from runtime.primitive import Primitive, as_operand
 from runtime.trees import tree_map_1
-from runtime.types import canonical_dtype
+from runtime.types import aval_of, canonical_dtype
 
 
 class Precision(enum.Enum):
@@ -136,23 +137,6 @@ def dynamic_update_index_in_dim(operand, update, index, axis):
     return dynamic_update_slice_in_dim(operand, update, index, axis)
 
 
-def select(pred, on_true, on_false):
-    """Return ``on_true`` where ``pred`` holds, else ``on_false``."""
-    return where(pred, on_true, on_false)
-
-
-def select_n(which, *cases):
-    """Return, for each element, the case whose number (or False/True) stands there."""
-    if len(cases) == 1:
-        return cases[0]
-    if len(cases) == 2:
-        return where(which, cases[1], cases[0])
-    out = cases[-1]
-    for number in range(len(cases) - 2, -1, -1):
-        out = where(which == number, cases[number], out)
-    return out
-
-
 def sort(operand, dimension=-1, is_stable=True, num_keys=1):
     """Return the array sorted along an axis; a tuple of arrays is sorted by its first ``num_keys``."""
     if not isinstance(operand, (tuple, list)):
@@ -198,10 +182,10 @@ def bitcast_convert_type(operand, new_dtype):
     return _bitcast(as_operand(operand, "bitcast_convert_type"), dtype=canonical_dtype(new_dtype))
 
 
-@op(linear="x", vjp={"x": "lax.reduce_precision(d_out, exponent_bits, mantissa_bits)"}, elementwise=True)
-def reduce_precision(x, exponent_bits, mantissa_bits):
+@op(linear="operand", vjp={"operand": "lax.reduce_precision(d_out, exponent_bits, mantissa_bits)"}, elementwise=True)
+def reduce_precision(operand, exponent_bits, mantissa_bits):
     """Return floats rounded to fewer exponent and mantissa bits."""
-    return _precision_kernel(as_operand(x, "reduce_precision"), exponent=int(exponent_bits), mantissa=int(mantissa_bits))
+    return _precision_kernel(as_operand(operand, "reduce_precision"), exponent=int(exponent_bits), mantissa=int(mantissa_bits))
 
 
 _precision_kernel = Primitive("reduce_precision", lambda x, *, exponent, mantissa: x,
@@ -212,7 +196,9 @@ _precision_kernel = Primitive("reduce_precision", lambda x, *, exponent, mantiss
 
 @op(constant=True, elementwise=True)
 def stop_gradient(x):
-    """Return the value as it is; no derivative flows through it."""
+    """Return the value, a pytree, as it is; no derivative flows through it."""
+    if isinstance(x, (numpy.ndarray, numpy.generic)):
+        return as_operand(x, "stop_gradient")
     return x
 
 
@@ -312,47 +298,54 @@ def argmin(operand, axis, index_dtype=numpy.int32):
     return np.astype(np.argmin(operand, axis), index_dtype)
 
 
-def round(x, rounding_method=0):
-    """Return the nearest integers, halves away from zero or, with RoundingMethod.TO_NEAREST_EVEN (1), to even."""
-    from runtime import numpy as np
-    if rounding_method == 1:
-        return np.rint(x)
-    return np.sign(x) * np.floor(np.abs(x) + 0.5)
-
-
 def convert_element_type(operand, new_dtype):
     """Return the array converted to another dtype."""
     from runtime.ops.create import astype
     return astype(operand, new_dtype)
 
 
+@about_types
+def running_axis(name, x, axis):
+    """Return an axis along which to accumulate; TypeError for what has no numbers, ValueError for an axis that is not there."""
+    of = aval_of(x)
+    check_uniform(name, "iufc", (of,))
+    if not -len(of.shape) <= operator.index(axis) < len(of.shape):
+        raise ValueError(f"{name}: axis {axis} is out of bounds for array of shape {of.shape}")
+    return operator.index(axis) % len(of.shape)
+
+
 def cumsum(operand, axis=0, reverse=False):
     """Return the running sums along an axis, from its end with ``reverse``."""
     from runtime import numpy as np
+    axis = running_axis("cumsum", operand, axis)
     return flip(np.cumsum(flip(operand, axis), axis), axis) if reverse else np.cumsum(operand, axis)
 
 
 def cumprod(operand, axis=0, reverse=False):
     """Return the running products along an axis, from its end with ``reverse``."""
     from runtime import numpy as np
+    axis = running_axis("cumprod", operand, axis)
     return flip(np.cumprod(flip(operand, axis), axis), axis) if reverse else np.cumprod(operand, axis)
 
 
 def cummax(operand, axis=0, reverse=False):
     """Return the running maxima along an axis, from its end with ``reverse``."""
     from runtime import numpy as np
+    axis = running_axis("cummax", operand, axis)
     return running(np.maximum, operand, axis, reverse)
 
 
 def cummin(operand, axis=0, reverse=False):
     """Return the running minima along an axis, from its end with ``reverse``."""
     from runtime import numpy as np
+    axis = running_axis("cummin", operand, axis)
     return running(np.minimum, operand, axis, reverse)
 
 
 def cumlogsumexp(operand, axis=0, reverse=False):
     """Return the running logarithms of sums of exponentials along an axis, from its end with ``reverse``."""
     from runtime import numpy as np
+    axis = running_axis("cumlogsumexp", operand, axis)
     return running(np.logaddexp, operand, axis, reverse)
 
 

@@ -1,16 +1,19 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
 from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
-from runtime.ops.binary import above, larger, larger_number, signs, smaller_number, within
+from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
+                                within)
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray, unastype
 from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
-from runtime.ops.elementwise import absolute_dot, direction, direction_dot, make_complex, unimag, unreal
+from runtime.ops.elementwise import (absolute_dot, clz, digamma, direction, direction_dot, erf, erfc, erfinv, gammaln, make_complex,
+                                     population_count, rsqrt, unimag, unreal)
 from runtime.ops.gamma import gamma_slope
 from runtime.ops.hypergeometric import hyp1f1, hyp1f1_slope, hyp2f1, hyp2f1_slope
 from runtime.ops.implicit import custom_vmap, example_of, implicit, negated, spread_where
-from runtime.ops.incomplete import beta_density, betainc_slope_a, betainc_slope_b, gamma_density
+from runtime.ops.incomplete import (beta_density, betainc, betainc_slope_a, betainc_slope_b, gamma_density, igamma, igamma_grad_a,
+                                    igammac)
 from runtime.ops.integrals import expn, spence_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
 from runtime.ops.naming import checkpoint_name, has_batch, if_kept, if_policy_keeps, policy_keeps, unless_batched
@@ -24,7 +27,7 @@ from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
-from runtime.ops.special import bessel_i1e_slope, zeta_slope
+from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
                                 clear_examples, given_factor, given_share, index_examples, kept_share, picked, unindex_examples, won,
@@ -39,6 +42,8 @@ __all__ = (
     "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
+    "bessel_i0e", "bessel_i1e", "betainc", "clamp", "clz", "digamma", "erf", "erfc", "erfinv", "gammaln", "igamma", "igamma_grad_a", "igammac",
+    "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",

@@ -150,8 +150,8 @@ erfc = _unary("erfc", "chlo.erfc", "Return 1 - erf(x), accurately for large x.",
               "biuf")
 erfinv = _unary("erfinv", "chlo.erf_inv", "Return the inverse of the error function, elementwise.",
                 "0.886226925452758 * np.exp(out * out)", "biuf")
-gammaln = _unary("gammaln", "chlo.lgamma", "Return the logarithm of |gamma(x)|, elementwise.", "lax.digamma(x)", "biuf")
-digamma = _unary("digamma", "chlo.digamma", "Return the derivative of gammaln, elementwise.", "lax.polygamma(1, x)", "biuf")
+gammaln = _unary("gammaln", "chlo.lgamma", "Return the logarithm of |gamma(x)|, elementwise.", "rt.digamma(x)", "biuf")
+digamma = _unary("digamma", "chlo.digamma", "Return the derivative of gammaln, elementwise.", "rt.polygamma(1, x)", "biuf")
 
 negative = _unary("negative", "negate", "Return -x, elementwise.", "-1", "iufc", "same")
 positive = _unary("positive", lambda block, values, of: values[0], "Return +x, elementwise.", "1", compute="same")
@@ -162,7 +162,13 @@ radians = _unary("radians", lambda block, values, of: block.op(
     "multiply", [values[0], full(block, math.pi / 180, of)], of), "Convert degrees to radians, elementwise.",
     "0.017453292519943295", "biuf")
 
-sign = _unary("sign", "sign", "Return -1, 0 or 1 by the sign of x (x / |x| for complex x), elementwise.",
+def _sign(block, values, of):
+    if kind(of.dtype) == "u":
+        return block.op("minimum", [values[0], full(block, 1, of)], of)
+    return block.op("sign", values, of)
+
+
+sign = _unary("sign", _sign, "Return -1, 0 or 1 by the sign of x (x / |x| for complex x), elementwise.",
               accepts="iufc", compute="same")
 floor = _unary("floor", _integers_stay("floor"), "Return the largest integer not above x, elementwise.",
                accepts="biuf", compute="same")
@@ -284,10 +290,11 @@ def conjugate(x, /):
 
 
 def _complex_infer(x, y):
-    return x.with_dtype(numpy.dtype("complex128" if x.dtype == numpy.float64 else "complex64"))
+    of = _parts_infer(x, y)
+    return of.with_dtype(numpy.dtype("complex128" if of.dtype == numpy.float64 else "complex64"), of.weak_type)
 
 
-_complex.infer = _complex_infer
+_parts_infer, _complex.infer = _complex.infer, _complex_infer
 
 
 @op(linear=("real", "imag"), vjp={"real": "np.real(d_out)", "imag": "-np.imag(d_out)"}, elementwise=True)

@@ -98,13 +98,13 @@ def gamma_density(a, x):
     return exp((a - 1.0) * log(x) - x - gammaln(a))
 
 
-@op(partials={"a": "lax.igamma_grad_a(a, x)", "x": "rt.gamma_density(a, x)"})
+@op(partials={"a": "rt.igamma_grad_a(a, x)", "x": "rt.gamma_density(a, x)"})
 def igamma(a, x):
     """Return the regularized lower incomplete gamma function P(a, x), elementwise."""
     return _igamma_kernel(a, x)
 
 
-@op(partials={"a": "-lax.igamma_grad_a(a, x)", "x": "-rt.gamma_density(a, x)"})
+@op(partials={"a": "-rt.igamma_grad_a(a, x)", "x": "-rt.gamma_density(a, x)"})
 def igammac(a, x):
     """Return the regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x), elementwise."""
     return _igammac_kernel(a, x)

@@ -12,13 +12,13 @@ _polygamma = elementwise("polygamma", "chlo.polygamma", "biuf", "inexact")
 _zeta = elementwise("zeta", "chlo.zeta", "biuf", "inexact")
 
 
-@op(partials={"x": "lax.polygamma(m + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"})
+@op(partials={"x": "rt.polygamma(m + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"})
 def polygamma(m, x):
     """Return the m-th derivative of digamma at x, elementwise; differentiable in x."""
     return _polygamma(m * 1.0, x)
 
 
-@op(partials={"x": "rt.zeta_slope(x, q)", "q": "-x * lax.zeta(x + 1, q)"})
+@op(partials={"x": "rt.zeta_slope(x, q)", "q": "-x * rt.zeta(x + 1, q)"})
 def zeta(x, q):
     """Return Hurwitz's zeta function, the sum of (n + q)**-x over n from 0, elementwise."""
     return _zeta(x, q)
@@ -94,7 +94,7 @@ def _i1e(x):
 _i0e_kernel, _i1e_kernel = computed("bessel_i0e", _i0e), computed("bessel_i1e", _i1e)
 
 
-@op(partials={"x": "lax.bessel_i1e(x) - np.sign(x) * out"})
+@op(partials={"x": "rt.bessel_i1e(x) - np.sign(x) * out"})
 def bessel_i0e(x):
     """Return exp(-|x|) I0(x), elementwise: the modified Bessel function of order zero, scaled."""
     return _i0e_kernel(x)

@@ -64,7 +64,7 @@ def kl_div(p, q, /):
     return rel_entr(p, q) - p + q
 
 
-@_op(partials={"x": "out * lax.digamma(x)"})
+@_op(partials={"x": "out * rt.digamma(x)"})
 def gamma(x, /):
     """Return the gamma function, elementwise; NaN at negative integers."""
     from runtime import numpy as np
@@ -114,7 +114,7 @@ def comb(N, k, *, repetition=False):
     return np.where(some, np.exp(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)), 0.0)
 
 
-@_op(partials={"z": "out * (lax.digamma(z + m) - lax.digamma(z))", "m": "out * lax.digamma(z + m)"})
+@_op(partials={"z": "out * (rt.digamma(z + m) - rt.digamma(z))", "m": "out * rt.digamma(z + m)"})
 def poch(z, m):
     """Return Pochhammer's symbol gamma(z + m) / gamma(z), elementwise."""
     from runtime import numpy as np

@@ -215,7 +215,7 @@ def elementwise(run, operation, node, statement, made):
             run.flags.names[coerced] = True
             rename(node, {o: coerced})
             operands = [coerced if x == o else x for x in operands]
-    if len(operands) > 1 and not agree(run, operands):
+    if len(operands) > 1 and not agree(run, operands, operation.rule.uniform):
         fresh = [run.temp(o) for o in operands]
         over = [const(int(is_batched(run.flags.names.get(o, False)))) for o in operands]
         made.append(assign(fresh, call("rt.align", [pack([name(o) for o in operands]), pack(over)], node=statement),
@@ -229,15 +229,16 @@ def is_operand(run, operation, atom):
     return not any(p in ("dtype", "out") and v is atom for p, v in operation.args.items())
 
 
-def agree(run, operands):
-    """Whether the operands broadcast example by example as they are."""
+def agree(run, operands, uniform):
+    """Whether the operands broadcast example by example as they are; ``uniform``: with as many axes, or none."""
     ranks = {o: run.ranks.of(name(o)) for o in operands}
     batched = {ranks[o] if ranks[o] is not None else o for o in operands if is_batched(run.flags.names.get(o, False))}
     if len(batched) != 1:
         return False
     (rank,) = batched
     shared = [ranks[o] for o in operands if not is_batched(run.flags.names.get(o, False))]
-    return all(r == 0 or r == rank or isinstance(r, int) and isinstance(rank, int) and r <= rank for r in shared)
+    return all(r == 0 or r == rank and not uniform or not uniform and isinstance(r, int) and isinstance(rank, int) and r <= rank
+               for r in shared)
 
 
 def constant(run, atom):
