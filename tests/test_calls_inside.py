@@ -114,3 +114,32 @@ def test_second_derivative_of_complex_modulus(mode):
     for z in (0.7 + 0.3j, -2j, 0j):
         z = onp.complex64(z)
         onp.testing.assert_allclose(second(xform, np)(z), second(oracle, ojnp)(z), rtol=1e-5, atol=1e-6)
+
+
+def slope(f, argnum=0):
+    return xform.grad(f, argnums=argnum)
+
+
+def slope_of_slope(f, argnum=0):
+    first = slope(f, argnum)
+    return xform.jacfwd(first, argnum)
+
+
+def over(f, axes):
+    return xform.vmap(f, in_axes=axes)
+
+
+def test_options_that_a_wrapper_passes_on():
+    def f(x, y):
+        return np.sum(x * np.sin(y))
+
+    def local(g, argnum=1):
+        return xform.grad(g, argnums=argnum)
+    expected = X * onp.cos(X)
+    onp.testing.assert_allclose(xform.jit(lambda x: slope(f, 1)(x, x))(X), expected, rtol=1e-5)
+    onp.testing.assert_allclose(xform.jit(lambda x: slope(f)(x, x))(X), onp.sin(X), rtol=1e-5)
+    onp.testing.assert_allclose(xform.jit(lambda x: slope(f, (0, 1))(x, x))(X)[1], expected, rtol=1e-5)
+    onp.testing.assert_allclose(xform.jit(lambda x: slope_of_slope(f, 1)(x, x))(X), onp.diag(-X * onp.sin(X)), rtol=1e-5, atol=1e-6)
+    onp.testing.assert_allclose(xform.jit(lambda x: local(f)(x, x) + local(f, 0)(x, x))(X), expected + onp.sin(X), rtol=1e-5)
+    onp.testing.assert_allclose(xform.grad(lambda x: np.sum(over(lambda a, b: a * b, (0, None))(x, x) ** 2))(X),
+                                xform.grad(lambda x: np.sum((x[:, None] * x) ** 2))(X), rtol=1e-5)

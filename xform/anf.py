@@ -407,7 +407,8 @@ class Lowering:
                 return const(value, node)
             if isinstance(node, gast.Name) and known.where is not None and not callable(value):
                 return name(self.refer(node.id, known), node)
-            if isinstance(value, (int, float)) and not isinstance(value, enum.Enum) and not isinstance(node, gast.Name):
+            if isinstance(value, (int, float)) and not isinstance(value, enum.Enum) and (
+                    known.where is None or not isinstance(node, gast.Name)):
                 return const(value, node) if value == value and abs(value) != float("inf") else reference(
                     "np.nan" if value != value else "np.inf" if value > 0 else "rt.NEGATIVE_INFINITY", node)
             if isinstance(value, type) and getattr(builtins, value.__name__, None) is value and value.__name__ not in self.counts:

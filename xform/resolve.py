@@ -232,6 +232,13 @@ def renamed(known, mapping):
     return known
 
 
+def is_plain(value) -> bool:
+    """Whether a value is what options are: None, a flag, an integer, a string, or a tuple or list of these."""
+    if type(value) in (tuple, list):
+        return all(map(is_plain, value))
+    return value is None or type(value) in (bool, int, str)
+
+
 def shape_of(known, numbers=None):
     """What makes two compile-time values lead to the same specialised code; locals count by order of appearance."""
     numbers = {} if numbers is None else numbers
@@ -244,8 +251,8 @@ def shape_of(known, numbers=None):
             return local(value.id) if isinstance(value, gast.Name) else gast.dump(value)
         return shape_of(value, numbers)
 
-    if isinstance(known, Object) and type(known.value) in (bool, str):
-        return ("constant", type(known.value), known.value)
+    if isinstance(known, Object) and known.value is not None and is_plain(known.value):
+        return ("constant", repr(known.value))
     if isinstance(known, Object):
         return ("object", id(known.value))
     if isinstance(known, Closure):

@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import rules, spread, written
+from xform.desugar import options, rules, spread, written
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
@@ -247,6 +247,11 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
             statics[place] = argument
+    wanted = callee.nested.options()
+    if wanted:
+        given = {**dict(zip(names, args)), **keywords}
+        statics.update(options.constants(lowering, wanted, given))
+        statics.update(options.defaults(lowering, wanted, given, callee.nested.signature()))
     if not statics:
         return None
     left = {p: a for p, a in [*zip(names, args), *keywords.items()] if p not in statics}
@@ -329,6 +334,7 @@ def call_object(lowering, callee, args, keywords, node):
             given = set(names[:len(args)]) | set(keywords)
             statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
                             if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
+            statics.update(_options_in(lowering, target, names, args, keywords, variadic))
             if hasattr(target, "solved_by"):
                 from xform.transform.implicit import specialised
                 unit, passed = specialised(lowering, target, statics, args, keywords, node)
@@ -367,10 +373,12 @@ def call_object(lowering, callee, args, keywords, node):
         names = list(parse.signature(value).parameters)
         plain = rule_of(value) is None and not is_runtime(value) and not kinds & {
             inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-        flags = constants(value, names, own) if plain else {}
+        flags = {p: Object(v) for p, v in constants(value, names, own).items()} if plain else {}
+        if plain:
+            flags.update(_options_in(lowering, value, names, own, {}, {}))
         given = written.given_back(lowering, written.written_by(value), names, own) if plain else []
         if flags or given:
-            callee, _ = specialise(lowering, value, {p: Object(v) for p, v in flags.items()}, node, gives=tuple(p for p, _ in given))
+            callee, _ = specialise(lowering, value, flags, node, gives=tuple(p for p, _ in given))
             wanted, own = callee.name, [a for p, a in zip(names, own) if p not in flags]
         made = call(name(lowering.refer(wanted, callee), node), own, node=node)
         return written.bound(lowering, made, [local for _, local in given], node) if given else made
@@ -393,6 +401,16 @@ def call_object(lowering, callee, args, keywords, node):
         refuse(node, lowering.unit, f"{type(value).__name__} object is not callable")
     wanted = getattr(value, "__name__", "function")
     return call(name(lowering.refer(wanted if wanted.isidentifier() else "function", callee), node), args, keywords, node)
+
+
+def _options_in(lowering, function, names, args, keywords, variadic):
+    """{parameter: compile-time value} of the options of transformations among the arguments of a call of a function."""
+    wanted = frozenset() if is_runtime(function) else options.parameters_of(function)
+    if not wanted:
+        return {}
+    given = {**dict(zip(names, args)), **keywords}
+    return {**options.constants(lowering, wanted, given),
+            **options.defaults(lowering, wanted, {**given, **variadic}, parse.signature(function))}
 
 
 def _gathered(function, args, keywords):

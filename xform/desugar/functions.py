@@ -296,6 +296,14 @@ class Nested:
                 raise
         return self._specialised[key][0], passed
 
+    def options(self):
+        """The parameters that the function gives to transformations as options."""
+        if not hasattr(self, "_options"):
+            from xform.desugar.options import in_tree
+            self._options = frozenset()     # while this is worked out, a recursive mention adds nothing
+            self._options = in_tree(self.tree, Outside(self.parent).find)
+        return self._options
+
     def binds(self, param):
         """Whether the function assigns a parameter."""
         return binding_counts(self.tree)[param] > 1
