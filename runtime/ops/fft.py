@@ -10,6 +10,7 @@ from runtime.ops.fact import fact
 from runtime.ops.kernel import real_dtype
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, kind, promote_types
+from runtime.zero import ZERO
 
 KINDS = ("FFT", "IFFT", "RFFT", "IRFFT")
 
@@ -70,6 +71,8 @@ def fft(x, fft_type, fft_lengths):
 def unfft(d, fft_type, fft_lengths):
     """Return the cotangent of a transform's operand."""
     from runtime import numpy as np
+    if d is ZERO:
+        return ZERO
     how, size = fft_facts(fft_type, fft_lengths)
     if how == "RFFT":
         return np.real(fft(resized(d, fft_lengths[-1], -1), "FFT", fft_lengths))

@@ -64,6 +64,18 @@ def test_derivatives(name, kwargs):
     numpy.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(f)))(stack), jax.vmap(jax.grad(g))(stack), rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize("name", ["rfft", "irfft", "fft"])
+def test_pullback_of_pullback(name):
+    """The cotangent does not depend on the operand: its own derivative by it is zero, by the cotangent the transform."""
+    def twice(lib, f):
+        return lambda a, d, c: lib.vjp(lambda a, d: lib.vjp(f, a)[1](d)[0], a, d)[1](c)
+    a = X if name == "rfft" else X + 0.5j
+    d = numpy.asarray(getattr(jnp.fft, name)(a)) * 2
+    found, expected = twice(xform, getattr(np.fft, name))(a, d, a), twice(jax, getattr(jnp.fft, name))(a, d, a)
+    for one, other in zip(found, expected):
+        numpy.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="Invalid norm"):
         np.fft.fft(X, norm="no")
