@@ -48,3 +48,23 @@ def test_as_jax(name):
 def test_too_many_values_for_the_parameters():
     with pytest.raises((TypeError, ValueError)):
         xform.grad(lambda s: np.sum(xform.tree.map(lambda x: x * 2, *s)["w"]))(trees(np))
+
+
+def affine(w, b, x):
+    return np.sum(np.sin(w * x) + b)
+
+
+def test_star_before_other_arguments():
+    def loss(params, x):
+        return affine(*params, x) ** 2
+    params = (onp.float32(0.3), onp.float32(-1.2))
+    x = onp.arange(3.0, dtype=onp.float32)
+
+    def reference(params, x):
+        return ojnp.sum(ojnp.sin(params[0] * x) + params[1]) ** 2
+    for kind in ("grad", "jit", "jacfwd"):
+        found, expected = getattr(xform, kind)(loss)(params, x), getattr(oracle, kind)(reference)(params, x)
+        for one, other in zip(xform.tree.leaves(found), oracle.tree.leaves(expected), strict=True):
+            onp.testing.assert_allclose(one, other, rtol=1e-5)
+    with pytest.raises(ValueError, match="unpack"):
+        xform.grad(loss)((params[0],), x)

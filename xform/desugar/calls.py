@@ -527,15 +527,15 @@ def unstarred(lowering, signature, args, keywords, node):
     stars = [i for i, a in enumerate(args) if isinstance(a, gast.Starred)]
     if not stars:
         return args
-    if len(stars) > 1 or stars[0] != len(args) - 1:
-        refuse(node, lowering.unit, "only one starred argument, in last place, is supported in a transformed function",
-               "Spell the arguments out.")
-    *args, star = args
+    if len(stars) > 1:
+        refuse(node, lowering.unit, "only one starred argument whose length is not known is supported in a call", "Spell the arguments out.")
+    args, star, behind = args[:stars[0]], args[stars[0]], args[stars[0] + 1:]
     positional = [p for p in signature.parameters.values()
                   if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in keywords]
-    missing = positional[len(args):]
+    missing = positional[len(args):len(positional) - len(behind)]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
-    if any(p.default is not p.empty for p in missing) or variadic and len(args) > len(positional) or not missing and not variadic:
+    if any(p.default is not p.empty for p in positional[len(args):]) or variadic and (behind or len(args) > len(positional)) \
+            or not missing and not variadic:
         refuse(node, lowering.unit, "how many values *args holds here is not known when the code is transformed",
                "Call a function with a fixed number of parameters, or spell the arguments out.")
     names = [lowering.temp(p.name) for p in missing]
@@ -548,4 +548,4 @@ def unstarred(lowering, signature, args, keywords, node):
     if names:
         lowering.statement(at(gast.Assign([at(gast.Tuple([at(gast.Name(n, gast.Store(), None, None), node) for n in names],
                                                          gast.Store()), node)], star.value, None), node))
-    return args + [name(n, node) for n in names]
+    return args + [name(n, node) for n in names] + behind
