@@ -23,3 +23,13 @@ def test_a_complex_result_is_refused_unless_holomorphic():
         with pytest.raises(TypeError, match="[Rr]eal"):
             lib.grad(lambda z: z * z)(1 + 2j)
         assert complex(lib.grad(lambda z: z * z, holomorphic=True)(1 + 2j)) == 2 + 4j
+
+
+@pytest.mark.parametrize("name", ["imag", "real", "conjugate", "nan_to_num"])
+def test_pullback_of_pullback(name):
+    """A part of a complex number is linear: the cotangent of its cotangent is the part again."""
+    def twice(lib, f):
+        return lambda z, d, c: lib.vjp(lambda d: lib.vjp(f, z)[1](d)[0], d)[1](c)[0]
+    d = np.real(Z) * 3 if name in ("imag", "real") else Z * 3
+    found = twice(xform, getattr(xform.numpy, name))(Z, d, Z * 1j)
+    np.testing.assert_allclose(found, twice(jax, getattr(jax.numpy, name))(Z, d, Z * 1j), rtol=1e-6)

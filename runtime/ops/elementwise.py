@@ -310,7 +310,7 @@ def unreal(d, like):
     return make_complex(d, d * 0) if kind(like.dtype) == "c" else d
 
 
-@op(linear="d", vjp={"d": "-np.imag(d_out)"}, elementwise=True)
+@op(linear="d", vjp={"d": "np.imag(d_out)"}, elementwise=True)
 def unimag(d, like):
     """Return the cotangent of x given that of its imaginary part."""
     return make_complex(d * 0, -d) if kind(like.dtype) == "c" else d * 0
