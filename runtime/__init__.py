@@ -11,7 +11,7 @@ from runtime.sequence import Chain, Stacked, SymbolicRange, enumerate, range, re
 from runtime.control import cond, for_loop, while_loop
 from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit
-from runtime.cotangent import add, broadcast_like, instantiate, like, one_like, one_like_complex, unbroadcast
+from runtime.cotangent import add, broadcast_like, filled, instantiate, joined, like, one_like, one_like_complex, shared, unbroadcast
 from runtime.attempt import attempt, attempted
 from runtime.attributes import attribute, build, field, rebuilt, spread_data, taken_apart, unattribute, unspread_data
 from runtime.containers import (append, as_arrays, checked_index, checked_key, clear, cleared, construct, contains, count_of, entries, extend, fields_of, getitem, insert, instantiate_shell, is_dict, lanes_filled, listed, only_fields, pack, pairs, parts, place_of, popped, popped_at, popped_or,

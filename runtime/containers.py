@@ -5,8 +5,11 @@ import operator
 
 import numpy
 
-from runtime.cotangent import CONTAINERS, _items, _rebuild, instantiate, shape_of
+from runtime import varying
+from runtime.array import Array
+from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of, shared
 from runtime.join import UNDEFINED, is_symbolic
+from runtime.mesh import bound
 from runtime.op import op
 from runtime.xla import PyTreeDef
 from runtime.zero import ZERO, Like, Static
@@ -121,7 +124,7 @@ def instantiate_shell(d, like):
         return d
     if isinstance(like, CONTAINERS):
         return _rebuild(like, [ZERO] * len(_items(like)))
-    return instantiate(d, like)
+    return filled(d, like)
 
 
 def _append_batched(items, item, over=()):
@@ -352,7 +355,7 @@ def pack_batched(items, like, over=()):
     if all([item is ZERO for item in items]):
         return ZERO
     from runtime import numpy as np
-    given = [instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
+    given = [filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
     size = max(one.shape[0] if one.ndim == len(shape_of(like)) else 1 for one in given)
     given = [one if one.ndim == len(shape_of(like)) else np.broadcast_to(one, (size,) + one.shape) for one in given]
     return np.stack(given, axis=1)
@@ -382,7 +385,7 @@ def restore(items, like):
     if all(item is ZERO for item in items):
         return ZERO
     from runtime import numpy as np
-    return np.stack([instantiate(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
+    return np.stack([filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
 
 
 def listed_batched(d, like, over=()):
@@ -500,7 +503,7 @@ def rule_parts(parts, count):
     if not isinstance(parts, (tuple, list)) or len(parts) != count:
         raise TypeError("Custom VJP bwd rule must produce a tuple with one entry for each differentiable argument of the "
                         f"function: expected {count}, got {parts!r}")
-    return tuple([ZERO if part is None else part for part in parts])
+    return tuple([ZERO if part is None else shared(part, part) for part in parts])
 
 
 def parts_given(parts):
@@ -516,6 +519,8 @@ def seal(residuals):
     """
     if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static)) or getattr(type(residuals), "_xform_constant", False):
         return Static(residuals)
+    if bound.checked and isinstance(residuals, (Array, varying.Told)):
+        return varying.Told(residuals, varying.names(residuals) if isinstance(residuals, Array) else ())
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 
@@ -524,6 +529,8 @@ def unseal(residuals):
     """Undo ``seal``."""
     if isinstance(residuals, Static):
         return residuals.value
+    if isinstance(residuals, varying.Told):
+        return residuals.again()
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 

@@ -6,6 +6,7 @@ from types import CellType, FunctionType
 
 import numpy as np
 
+from runtime import varying
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
 from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
@@ -18,7 +19,7 @@ from runtime.types import Aval, aval, aval_of
 
 UNROLL_LIMIT = 8  # loops with more turns than this become loops of the compiled program
 WHILE_LIMIT = 16  # turns of a while loop with a known test that run one by one before the loop is staged
-_SETTLE = 6  # how often the types of loop variables may change before the loop is refused
+_SETTLE = 8  # how often the types of loop variables may change before the loop is refused
 _BOOL = aval((), np.bool_)
 
 
@@ -129,10 +130,16 @@ class Carry:
         self.names = names
         self.leaves, self.tree = flatten(init)
         self.types = [aval_of(leaf) if is_arraylike(leaf) else None for leaf in self.leaves]
+        self.axes = [varying.of(leaf) for leaf in self.leaves]  # along which the leaves vary, inside shard_map
 
     def arguments(self, block: Block) -> tuple:
         """Add an argument to a block for each typed leaf; return the loop variables in terms of them."""
-        return self.with_values([block.argument(of) for of in self.types if of is not None])
+        return self.with_values(self.marked([block.argument(of) for of in self.types if of is not None]))
+
+    def marked(self, arguments: list[Value]) -> list[Value]:
+        """Say of the arguments that stand for the typed leaves along which axes they vary; return them."""
+        axes = [a for a, of in zip(self.axes, self.types) if of is not None]
+        return [varying.mark(value, a) for value, a in zip(arguments, axes)]
 
     def with_values(self, values) -> tuple:
         """Return the loop variables, their typed leaves standing for these values."""
@@ -167,8 +174,11 @@ class Carry:
         if changed:  # special leaves became containers of special leaves
             self.leaves, self.tree = leaves, tree
             self.types = [aval_of(leaf) if is_arraylike(leaf) else None for leaf in leaves]
+            self.axes = [varying.of(leaf) for leaf in leaves]
         names = [name for name, value in zip(self.names, own) for _ in flatten(value)[0]]
         for i, (leaf, of, new) in enumerate(zip(self.leaves, self.types, flatten(out)[0])):
+            if not varying.of(new) <= self.axes[i]:
+                self.axes[i], changed = self.axes[i] | varying.of(new), True
             if of is None:
                 if is_special(new):
                     continue

@@ -6,11 +6,12 @@ import math
 
 import numpy
 
-from runtime import xla
+from runtime import varying, xla
 from runtime.array import Array
 from runtime.config import config
 from runtime.hlo import Value
 from runtime.join import UNDEFINED
+from runtime.mesh import bound
 from runtime.node import Node, children_of, with_children
 from runtime.op import op
 from runtime.types import aval_of
@@ -85,7 +86,8 @@ def like(x, lead=0):
         return x.stacked_like(lead)
     if not (hasattr(x, "shape") and hasattr(x, "dtype")) and not isinstance(x, (bool, int, float, complex)):
         return x
-    return Like(shape_of(x)[lead:], dtype_of(x), getattr(x, "weak_type", isinstance(x, (bool, int, float, complex))))
+    return Like(shape_of(x)[lead:], dtype_of(x), getattr(x, "weak_type", isinstance(x, (bool, int, float, complex))),
+                varying.names(x) if bound.checked else None)
 
 
 def one_like_batched(out, over=()):
@@ -101,7 +103,7 @@ def one_like(out):
     Raises TypeError when ``out`` is not a real scalar.
     """
     if type(out) is Array and out.aval.shape == () and out.aval.dtype.kind == "f":
-        return _one(out.aval.dtype)
+        return varying.shared(_one(out.aval.dtype), out) if bound.checked else _one(out.aval.dtype)
     if isinstance(out, CONTAINERS) or out is None:
         raise TypeError(f"Gradient only defined for scalar-output functions. Output was a {type(out).__name__}: {out}. "
                         "Return a scalar; for auxiliary results use has_aux=True.")
@@ -116,7 +118,7 @@ def one_like(out):
     if dtype.kind not in "fV":
         raise TypeError(f"grad requires real- or complex-valued outputs (output dtype that is a sub-dtype of np.inexact), "
                         f"but got {dtype.name}.")
-    return _one(dtype)
+    return varying.shared(_one(dtype), out) if bound.checked else _one(dtype)
 
 
 @op(constant=True, batch=lambda out, over=(): _ones_like_complex(out))
@@ -131,7 +133,7 @@ def one_like_complex(out):
                         "Reduce it (np.sum, np.mean), or use jacrev or vjp.")
     if dtype.kind != "c":
         raise TypeError(f"grad with holomorphic=True requires outputs with complex dtype, but got {dtype.name}.")
-    return _one(dtype)
+    return varying.shared(_one(dtype), out) if bound.checked else _one(dtype)
 
 
 def _ones_like_complex(out):
@@ -148,9 +150,28 @@ def _one(dtype):
 config.on_change(lambda option: _one.cache_clear())
 
 
-@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"},
+@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "rt.joined(d_out, like=like)"},
     batch=lambda d, like, sizes=(), size=None, over=(): instantiate(d, like, (size, *sizes)))
 def instantiate(d, like, sizes=()):
+    """Return a finished cotangent of ``like``: with zeros for every ZERO (see ``filled``) and whole (see ``joined``)."""
+    return joined(filled(d, like, sizes), like)
+
+
+@op(linear="d", vjp={"d": "rt.joined(d_out, like=like)"}, batch=lambda d, like, over=(): joined(d, like))
+def joined(d, like):
+    """Sum a cotangent over the devices of a running shard_map that hold its value alike; elsewhere it is whole already."""
+    return varying.joined(d, like) if bound.checked else d
+
+
+@op(linear="d", vjp={"d": "rt.shared(d_out, like=like)"}, batch=lambda d, like, over=(): shared(d, like))
+def shared(d, like):
+    """Give each of the devices of a running shard_map that hold a value alike its equal part of the value's cotangent."""
+    return varying.shared(d, like) if bound.checked else d
+
+
+@op(jvp="rt.filled(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"},
+    batch=lambda d, like, sizes=(), size=None, over=(): filled(d, like, (size, *sizes)))
+def filled(d, like, sizes=()):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
     if type(d) is Array and not isinstance(like, CONTAINERS):
         return _weakened(d) if type(like) is Array and like._v.aval.weak_type else d
@@ -158,7 +179,7 @@ def instantiate(d, like, sizes=()):
     if isinstance(like, CONTAINERS):
         inner = _items(like)
         given = [ZERO] * len(inner) if d is ZERO else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]
-        return _rebuild(like, [instantiate(one, other, sizes) for one, other in zip(given, inner, strict=True)])
+        return _rebuild(like, [filled(one, other, sizes) for one, other in zip(given, inner, strict=True)])
     if like is None:
         return None
     if d is ZERO:

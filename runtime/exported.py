@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from runtime import xla
 from runtime.array import Array
-from runtime.cotangent import instantiate
+from runtime.cotangent import filled
 from runtime.device import default_backend
 from runtime.op import op
 from runtime.primitive import Primitive, as_operand
@@ -193,7 +193,7 @@ def called(program, args, kwargs):
 @op(nondifferentiable="an exported program comes with its pullback, which has no derivative in turn")
 def pulled(program, args, kwargs, cotangent):
     """Return the cotangents of the arguments of a call, by the exported pullback."""
-    leaves = tree_flatten(instantiate(cotangent, like=program.out_tree.unflatten(program.out_avals)))[0]
+    leaves = tree_flatten(filled(cotangent, like=program.out_tree.unflatten(program.out_avals)))[0]
     found = program.vjp().call(*tree_flatten((args, kwargs))[0], *leaves)
     return program.in_tree.unflatten(found)[0]
 

@@ -112,7 +112,7 @@ def attribute_text(value) -> str:
 
 class Block:
     """A straight line of operations with its arguments; regions have a parent whose values they may use."""
-    __slots__ = ("module", "parent", "lines", "args", "constants", "closed", "location", "free", "rebound")
+    __slots__ = ("module", "parent", "lines", "args", "constants", "closed", "location", "free", "rebound", "returned")
 
     def __init__(self, module: Module, parent: Block | None = None):
         self.module, self.parent = module, parent
@@ -120,6 +120,7 @@ class Block:
         self.args: list[Value] = []
         self.constants: dict = {}
         self.closed = False
+        self.returned: list[Value] = []  # what a finished region returns
         self.free: dict[str, Value] | None = None  # if a dict: collects the outer values used in this region
         self.rebound: dict[str, Value] = {}  # outer values that code run again in here means by another name
         self.location = "" if parent is None else parent.location
@@ -175,6 +176,9 @@ class Block:
         outs = types[0].text if len(types) == 1 else f"({', '.join([t.text for t in types])})"
         self.lines.append(f'{head}"{name}"({", ".join([o.name for o in operands])}){bodies}{attrs} : ({ins}) -> {outs}'
                           f"{self.location}")
+        if self.module.varying is not None:
+            from runtime.varying import spread
+            spread(self.module.varying, name, operands, regions, values)
         return values[0] if single else values
 
     def constant(self, value, dtype=None, shape: tuple | None = None, weak_type: bool = False) -> Value:
@@ -249,7 +253,7 @@ class Block:
         """End a region with these results."""
         self.lines.append(f'"stablehlo.return"({", ".join([v.name for v in values])}) : '
                           f'({", ".join([v.aval.text for v in values])}) -> ()')
-        self.closed = True
+        self.closed, self.returned = True, list(values)
 
     def region_text(self) -> str:
         """Return this finished block as the text of a region."""
@@ -288,6 +292,7 @@ class Module:
         self.attributes: dict[str, str] = {}
         self.argument_attributes: dict[str, str] = {}
         self.result_attributes: dict[int, str] = {}
+        self.varying: dict | None = None  # inside shard_map: name of a value -> axes along which it varies (runtime.varying)
         self.captured: dict[int, tuple[Value, object]] = {}
         self.facts: dict = {}  # for whoever traces: what later stages must know (mesh axes, effects ...)
         self._results: list[Value] = []

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import math
 
-from runtime.cotangent import dtype_of, shape_of
+from runtime.cotangent import dtype_of, joined, shape_of, shared
+from runtime.cotangent import like as like_of
 from runtime.op import op
 from runtime.tree import tree_flatten, tree_map, tree_unflatten
 from runtime.zero import ZERO, Like
@@ -103,7 +104,7 @@ def _one(like, name, over):
     if name not in over:
         return like
     leaves, tree = _described(like)
-    return tree_unflatten(tree, [Like(shape_of(x)[1:], dtype_of(x)) for x in leaves])
+    return tree_unflatten(tree, [like_of(x, 1) for x in leaves])
 
 
 @op(jvp="rt.uncolumns(d_dot, like=like, result=result, order=order, lead=lead)",
@@ -145,7 +146,7 @@ def rows_of(rows, like, result, order=None, lead=0):
     for one, size in zip(outs, sizes):
         parts = []
         for row, leaf in zip(given, inputs):
-            part = row[(slice(None),) * lead + (slice(start, start + size),)]
+            part = joined(shared(row[(slice(None),) * lead + (slice(start, start + size),)], one), leaf)
             parts.append(np.reshape(part, part.shape[:lead] + shape_of(one) + shape_of(leaf)))
         made.append(_ordered(tree_unflatten(in_tree, parts), order))
         start += size
@@ -171,6 +172,6 @@ def unrows(d, like, result, order=None, lead=0):
             part = block[position]
             size = math.prod(shape_of(one))
             parts.append(np.zeros((size,) + shape_of(leaf), dtype_of(leaf)) if part is ZERO else
-                         np.reshape(part, part.shape[:lead] + (size,) + shape_of(leaf)))
+                         np.reshape(joined(shared(part, one), leaf), part.shape[:lead] + (size,) + shape_of(leaf)))
         made.append(np.concatenate(parts, axis=lead))
     return tree_unflatten(in_tree, made)

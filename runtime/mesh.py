@@ -20,6 +20,7 @@ class Axis:
     """One axis of a mesh: replicas that differ only in their coordinate along it make up a mapped function's devices."""
     mesh: Mesh
     size: int
+    name: object = None  # of an axis of a device mesh
 
     def stride(self) -> int:
         """Return by how much the replica number grows from one coordinate to the next; final once tracing has ended."""
@@ -63,6 +64,7 @@ class _Bound(threading.local):
         self.names: dict[object, Axis] = {}
         self.active: tuple[Axis, ...] = ()
         self.manual: tuple = ()  # the axis names of the running shard_map
+        self.checked: tuple = ()  # the same, where it is known of every value along which of them it varies (runtime.varying)
         self.automatic: tuple = ()  # the names of the mesh's other axes, along which XLA cuts the function up
 
 

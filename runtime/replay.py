@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from runtime import varying
 from runtime.array import Array
 from runtime.config import config
 from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, truth, variable_names
@@ -44,12 +45,18 @@ def _number(block: Block, n: int) -> Value:
 def _loop(block: Block, start: list[Value], test, turn) -> list[Value]:
     """Emit a while loop: ``test(region, values) -> bool value``, ``turn(region, values) -> values``."""
     types = [v.aval for v in start]
-    check, body = block.region(types), block.region(types)
-    with into(check):
-        check.ret([test(check, check.args)])
-    with into(body):
-        body.ret(turn(body, body.args))
-    return block.op("while", start, types, regions=[check, body])
+
+    def regions(axes):
+        check, body = block.region(types), block.region(types)
+        for region in (check, body):
+            for value, own in zip(region.args, axes):
+                varying.mark(value, own)
+        with into(check):
+            check.ret([test(check, check.args)])
+        with into(body):
+            body.ret(turn(body, body.args))
+        return body.returned, [check, body]
+    return block.op("while", start, types, regions=varying.settled(start, regions))
 
 
 def _either(block: Block, test: Value, yes, no, types) -> list[Value]:
@@ -295,7 +302,7 @@ def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Rep
     with into(filling):
         check = filling.region(every)
         with into(check):
-            goes_on = truth(check, test(*carry.with_values(check.args[:len(types)])), "while")
+            goes_on = truth(check, test(*carry.with_values(carry.marked(check.args[:len(types)]))), "while")
             room = check.compare("LT", check.args[len(types)], _times(check, check.args[len(types) + 1], _number(check, budget)))
             check.ret([check.op("and", [goes_on, room], _BOOL)])
         now = filling.op("while", list(filling.args), every, regions=[check, region])

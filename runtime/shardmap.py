@@ -21,8 +21,10 @@ from runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
 from runtime.stage import output_values
 from runtime.tiling import check_shape
 from runtime.transfer import device_put
-from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_structure
+from runtime.tree import keystr, tree_flatten, tree_flatten_with_path, tree_leaves, tree_map, tree_structure
 from runtime.types import Aval
+from runtime.varying import UNKNOWN, mark
+from runtime.varying import of as varying_of
 from runtime.zero import ZERO
 
 
@@ -102,28 +104,31 @@ def _joined(block: Block, value: Value, sharding: NamedSharding) -> Value:
 class _Inside:
     """A context in which the axes of a mesh are bound and concrete arrays are had whole by every device."""
 
-    def __init__(self, mesh: Mesh, block: Block):
-        self.mesh, self.module = mesh, block.module
+    def __init__(self, mesh: Mesh, block: Block, check: bool):
+        self.mesh, self.module, self.check = mesh, block.module, check
         program = ProgramMesh(partitioned=True)
-        program.axes += [Axis(program, size) for size in mesh.devices.shape]
+        program.axes += [Axis(program, size, name) for name, size in zip(mesh.axis_names, mesh.devices.shape)]
         self.names = dict(zip(mesh.axis_names, program.axes))
 
     def __enter__(self):
-        self.before = bound.names, bound.active, bound.manual
+        self.before = bound.names, bound.active, bound.manual, bound.checked
         bound.names, bound.active, bound.manual = dict(self.names), tuple(self.names.values()), self.mesh.axis_names
+        bound.checked = self.mesh.axis_names if self.check else ()
         if self.mesh.size > 1:
             everywhere = NamedSharding(self.mesh, PartitionSpec())
             self.module.facts["manual"] = lambda block, value: _local(block, value, everywhere)
 
     def __exit__(self, *error):
-        bound.names, bound.active, bound.manual = self.before
+        bound.names, bound.active, bound.manual, bound.checked = self.before
+        self.module.varying = None
         self.module.facts.pop("manual", None)
 
 
 class _Sharded:
     """The state behind one function mapped by shard_map."""
 
-    def __init__(self, fun: Callable, mesh, in_specs, out_specs):
+    def __init__(self, fun: Callable, mesh, in_specs, out_specs, check):
+        self.check = check
         self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
         self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
         self.programs: dict = {}
@@ -161,6 +166,19 @@ class _Sharded:
         mesh = self.found_mesh()
         return jit(lambda *args: self.inline(mesh, args)).lower(*args)
 
+    def check_results(self, mesh: Mesh, values: list, specs: list, out) -> None:
+        """Raise ValueError for a result that may differ along an axis that its spec leaves out."""
+        for i, (value, spec) in enumerate(zip(values, specs)):
+            axes = varying_of(value)
+            extra = [] if isinstance(spec, PerShard) or UNKNOWN in axes else [n for n in mesh.axis_names
+                                                                          if n in axes and n not in spec.names()]
+            if extra:
+                path = keystr(tree_flatten_with_path(out)[0][i][0])
+                raise ValueError(f"shard_map of {self.name}: out_specs {spec} for the result{path} says that it is the same along the "
+                                 f"mesh axes {', '.join(map(repr, extra))}, but that cannot be inferred: it is computed from values "
+                                 "that vary along them. Reduce it (psum, pmean, pmax), name the axes in out_specs, or, where it "
+                                 "is the same nevertheless, pass check_vma=False")
+
     def inline(self, mesh: Mesh, args: tuple):
         """Emit the function into the program being staged, with the conversions around it."""
         if bound.manual:
@@ -171,6 +189,8 @@ class _Sharded:
         use_devices(block.module, mesh.flat, mesh, f"shard_map of {self.name}")
         leaves, tree = tree_flatten(args)
         parts = []
+        if self.check:
+            block.module.varying = {}
         for leaf, spec in zip(leaves, specs):
             value, sharding = lift_array(block, leaf), _sharding(mesh, spec)
             check_shape(sharding, value.aval.shape)
@@ -178,12 +198,16 @@ class _Sharded:
             if isinstance(spec, PerShard):
                 shape = value.aval.shape
                 value = block.reshape(value, shape[:spec.axis] + shape[spec.axis + 1:])
-            parts.append(Array(value))
-        with _Inside(mesh, block):
+            axes = spec.names() if isinstance(spec, PartitionSpec) else (*mesh.axis_names, UNKNOWN)
+            parts.append(Array(mark(value, axes)))
+        with _Inside(mesh, block, self.check):
             out = self.fun(*tree.unflatten(parts))
             values, out_tree = output_values(block, out, self.name)
+            out_specs = _spec_of_each("out_specs", self.out_specs, out)
+            if self.check:
+                self.check_results(mesh, values, out_specs, out)
         results = []
-        for value, spec in zip(values, _spec_of_each("out_specs", self.out_specs, out)):
+        for value, spec in zip(values, out_specs):
             shape = value.aval.shape
             if isinstance(spec, PerShard):
                 value = block.reshape(value, shape[:spec.axis] + (1,) + shape[spec.axis:])
@@ -199,8 +223,10 @@ def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh |
 
     ``in_specs`` and ``out_specs`` are prefixes of the arguments and of the result with PartitionSpecs as leaves: an axis that a
     spec names cuts that dimension; along others every device has the same. Inside, the mesh's axes name collectives. A result
-    whose spec leaves an axis out must be equal along it: that is not checked, whatever ``check_vma`` says, and derivatives
-    taken inside are those of JAX with check_vma=False (``psum`` transposes to ``psum``). ValueError where shapes do not divide.
+    whose spec leaves an axis out must be equal along it: ValueError where that does not follow from how it is computed. A
+    derivative taken inside is that of the whole: a gradient with respect to what all devices have alike is summed over them.
+    With ``check_vma=False`` neither holds: nothing is checked, and a derivative inside is that of one device's part, with
+    ``psum`` transposed to ``psum``. ValueError where shapes do not divide.
     """
     if f is None:
         return functools.partial(shard_map, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names,
@@ -208,7 +234,7 @@ def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh |
     if mesh is not None and axis_names and set(axis_names) != set(mesh.axis_names):
         raise NotImplementedError(f"shard_map over some axes of a mesh: axis_names={set(axis_names)} must be all of "
                                   f"{mesh.axis_names}; leave the others out of the mesh, or out of the specs")
-    state = _Sharded(f, mesh, in_specs, out_specs)
+    state = _Sharded(f, mesh, in_specs, out_specs, check_vma)
 
     @functools.wraps(f)
     def sharded(*args):

@@ -49,6 +49,7 @@ class Like:
     shape: tuple
     dtype: object
     weak_type: bool = False
+    varying: tuple | None = None    # in a shard_map that checks it: the axes along which the array differed (runtime.varying)
 
     @property
     def ndim(self):

@@ -103,13 +103,16 @@ def shard_map(f=None, /, *, out_specs, in_specs, mesh=None, axis_names=frozenset
     """Return ``f`` run on every device of a mesh, each with its part of the arguments; collectives name the mesh's axes.
 
     in_specs, out_specs: prefixes of the arguments and of the result with PartitionSpecs as leaves. mesh: by default that of the
-    enclosing ``with mesh:``. A result whose spec leaves an axis out must be equal along it, which is not checked; derivatives
-    taken inside are those of JAX's check_vma=False.
+    enclosing ``with mesh:``. axis_names: those that collectives name, all by default; along the others XLA cuts the function up.
+    A result whose spec leaves an axis out must be the same along it: ValueError unless that follows from how it is computed. A
+    gradient taken inside is that of the whole, summed over the devices that hold its argument alike. ``check_vma=False``: nothing
+    is checked, and a gradient taken inside is that of one device's part.
     """
-    given = dict(in_specs=in_specs, out_specs=out_specs, mesh=mesh, axis_names=frozenset(axis_names))
+    given = dict(in_specs=in_specs, out_specs=out_specs, mesh=mesh, axis_names=frozenset(axis_names), check_vma=check_vma)
     if f is None:
-        return functools.partial(shard_map, **given, check_vma=check_vma)
-    return Transformed("shard_map", f, {k: v for k, v in given.items() if v is not None and (k != "axis_names" or v)})
+        return functools.partial(shard_map, **given)
+    return Transformed("shard_map", f, {k: v for k, v in given.items() if v is not None and (
+        k != "axis_names" or v) and (k != "check_vma" or not v)})
 
 
 def jacfwd(fun, argnums=0, has_aux=False, holomorphic=False):
@@ -156,8 +159,8 @@ def jvp(fun, primals, tangents, has_aux=False):
         dots.append(_tangent(values[offset + i], tangent))
     out, out_dot = run(entry, values + dots)
     if has_aux:
-        return out[0], runtime.instantiate(out_dot if out_dot is runtime.ZERO else out_dot[0], like=out[0]), out[1]
-    return out, runtime.instantiate(out_dot, like=out)
+        return out[0], runtime.filled(out_dot if out_dot is runtime.ZERO else out_dot[0], like=out[0]), out[1]
+    return out, runtime.filled(out_dot, like=out)
 
 
 def _tangent(primal, tangent):

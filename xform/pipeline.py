@@ -323,13 +323,13 @@ def halves(unit, options, prefix):
     out, kept = names.fresh("out"), names.fresh("residuals")
     wrt = [p for i, p in enumerate(unit.params) if i in places]
     body = [assign([out, kept], call(made.fwd.name, [name(p) for p in unit.params])),
-            returns(pack([name(out), pack([name(kept), *(call("rt.like", [name(p)]) for p in wrt)])]))]
+            returns(pack([name(out), pack([name(kept), *(call("rt.like", [name(p)]) for p in (out, *wrt))])]))]
     forward = _shell("vjp_fwd", unit, unit.params, body, {made.fwd.name: made.fwd})
     likes = [names.fresh(p + "_like") for p in wrt]
     ds = [names.fresh("d_" + p) for p in wrt]
-    d_out = names.fresh("d_out")
-    backward = call(made.bwd.name, [name(kept), call("rt.as_arrays", [name(d_out)])])
-    body = [assign([kept, *likes], "saved")]
+    d_out, out_like = names.fresh("d_out"), names.fresh(out + "_like")
+    backward = call(made.bwd.name, [name(kept), call("rt.shared", [call("rt.as_arrays", [name(d_out)])], {"like": name(out_like)})])
+    body = [assign([kept, out_like, *likes], "saved")]
     body.append(assign(ds, backward) if len(ds) > 1 else assign(ds[0], backward))
     body.append(returns(pack([call("rt.instantiate", [name(d)], {"like": name(k)}) for d, k in zip(ds, likes)])))
     back = _shell("vjp_bwd", unit, ["saved", d_out], body, {made.bwd.name: made.bwd}, signature=False)

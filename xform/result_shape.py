@@ -134,7 +134,7 @@ def _of_rule(operation, known):
         return BOTTOM
     if rule.elementwise:
         return _broadcast([_of_atom(a, known) for p, a in args.items() if p != "dtype" and not isinstance(a, list)])
-    if rule.name == "instantiate":
+    if rule.name in ("instantiate", "filled"):
         return _of_atom(args["like"], known)
     if rule.name in LIKE_FIRST and (rule.name not in FLATTENING or _integer(args.get("axis"))):
         return shapes[0]

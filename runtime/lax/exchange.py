@@ -1,8 +1,14 @@
 """Smaller collectives and marks under lax's names: what one replica has for all, axes that change places, tolerances, stages."""
 from __future__ import annotations
 
+from runtime import varying
+from runtime.array import Array
+from runtime.hlo import tracing
+from runtime.mesh import bound, lookup
+from runtime.op import op
 from runtime.ops.collective import all_to_all, axis_index, psum
-from runtime.ops.kernel import about_types
+from runtime.primitive import lift_array
+from runtime.tree import tree_map
 from runtime.trees import tree_map_1
 
 
@@ -29,18 +35,29 @@ def pswapaxes(x, axis_name, axis, *, axis_index_groups=None):
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
 
 
-@about_types
-def check_cast(to):
-    """Raise ValueError for a kind of variation that does not exist."""
+def _varied(leaf, axes):
+    """Return an array as a value of its own, which varies along axes."""
+    names = [axis.name for axis in axes if axis.name is not None]
+    if tracing.block is None or tracing.block.module.varying is None or not names:
+        return leaf
+    value = lift_array(tracing.block, leaf)
+    return Array(varying.mark(tracing.block.op("convert", [value], value.aval), varying.of(value) | set(names)))
+
+
+@op(linear="x", vjp={"x": "d_out"}, batch=lambda x, axis_name, to, over=(): pcast(x, axis_name, to=to))
+def pcast(x, axis_name, *, to):
+    """Return arrays as they are, but counted as varying along mapped axes of a shard_map (``to="varying"``).
+
+    A derivative with respect to one is then each device's own, not summed over them. ValueError outside shard_map.
+    """
     if to not in ("varying", "unreduced", "reduced"):
         raise ValueError(f"pcast: to must be 'varying', 'unreduced' or 'reduced', got {to!r}")
-    return True
-
-
-def pcast(x, axis_name, *, to):
-    """Return arrays as they are: which of them vary along a mapped axis is not part of a type here."""
-    check_cast(to)
-    return x
+    if to != "varying":
+        raise ValueError(f"pcast: unsupported to={to!r}: sums that are still to be made are not kept as arrays here; use psum")
+    if not bound.names:
+        raise ValueError("pcast should be called inside shard_map")
+    axes = lookup(axis_name)
+    return tree_map(lambda leaf: _varied(leaf, axes), x)
 
 
 def stage(x, /):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from runtime import varying
 from runtime.array import Array
 from runtime.batch import unspread
 from runtime.hlo import Block, Value, tracing
@@ -62,7 +63,7 @@ def index_value(block: Block, axes: tuple[Axis, ...]) -> Value:
         size = block.constant(axis.size, np.uint32)
         index = block.op("remainder", [block.op("divide", [replica, stride], word), size], word)
         total = index if total is None else block.op("add", [block.op("multiply", [total, size], word), index], word)
-    return block.convert(total, aval((), np.int32))
+    return varying.mark(block.convert(total, aval((), np.int32)), [axis.name for axis in axes])
 
 
 def gather_value(block: Block, value: Value, axes, groups, dimension: int) -> Value:
@@ -75,7 +76,12 @@ def gather_value(block: Block, value: Value, axes, groups, dimension: int) -> Va
     made = block.op("all_gather", [block.convert(value, wide)], wide.with_shape(tuple(shape)),
                     {"all_gather_dim": dimension, "replica_groups": _replica_groups(block, axes, groups),
                      **_channel(block, axes)})
-    return block.convert(made, value.aval.with_shape(tuple(shape)))
+    return _varies(block.convert(made, value.aval.with_shape(tuple(shape))), axes)
+
+
+def _varies(value: Value, axes) -> Value:
+    """Say that the result of a collective varies along its axes."""
+    return varying.mark(value, varying.of(value) | {axis.name for axis in axes})
 
 
 # ---- primitives; axes and groups are static ----
@@ -85,9 +91,12 @@ def _reduce_infer(x, *, axes, groups, how):
 
 
 def _reduce_emit(block, operands, out_avals, *, axes, groups, how):
-    return block.op("all_reduce", operands, out_avals[0],
+    made = block.op("all_reduce", operands, out_avals[0],
                     {"replica_groups": _replica_groups(block, axes, groups), **_channel(block, axes)},
                     [block.binary_region(how, out_avals[0].dtype)])
+    if len(groups) > 1:
+        return _varies(made, axes)
+    return varying.mark(made, varying.of(made) - {axis.name for axis in axes})
 
 
 def _gather_infer(x, *, axes, groups, dimension):
@@ -103,10 +112,11 @@ def _scatter_infer(x, *, axes, groups, dimension):
 
 
 def _scatter_emit(block, operands, out_avals, *, axes, groups, dimension):
-    return block.op("reduce_scatter", operands, out_avals[0],
+    made = block.op("reduce_scatter", operands, out_avals[0],
                     {"scatter_dimension": dimension, "replica_groups": _replica_groups(block, axes, groups),
                      **_channel(block, axes)},
                     [block.binary_region("add", out_avals[0].dtype)])
+    return _varies(made, axes)
 
 
 def _permute_infer(x, *, axes, perm):
@@ -120,8 +130,9 @@ def _permute_emit(block, operands, out_avals, *, axes, perm):
     def fill():
         pairs = [[replicas[a], replicas[b]] for replicas in axes[0].mesh.groups(axes) for a, b in perm]
         return f"dense<{pairs}> : tensor<{len(pairs)}x2xi64>"
-    return block.op("collective_permute", operands, out_avals[0],
+    made = block.op("collective_permute", operands, out_avals[0],
                     {"source_target_pairs": block.module.marker(fill), **_channel(block, axes, ids=False)})
+    return _varies(made, axes)
 
 
 def _exchange_infer(x, *, axes, groups, split, concat, tiled):
@@ -139,9 +150,9 @@ def _exchange_emit(block, operands, out_avals, *, axes, groups, split, concat, t
                   "split_count": len(groups[0]), "replica_groups": _replica_groups(block, axes, groups),
                   **_channel(block, axes, ids=False)}
     if tiled:
-        return block.op("all_to_all", operands, out_avals[0], attributes)
+        return _varies(block.op("all_to_all", operands, out_avals[0], attributes), axes)
     # what is received takes the place of the dimension that was dealt out, and is then moved
-    made = block.op("all_to_all", operands, operands[0].aval, attributes)
+    made = _varies(block.op("all_to_all", operands, operands[0].aval, attributes), axes)
     order = [i for i in range(made.aval.ndim) if i != split]
     order.insert(concat, split)
     return made if split == concat else block.op("transpose", [made], out_avals[0], {"permutation": tuple(order)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 from runtime import xla
 from runtime.array import Array
 from runtime.hlo import Module, tracing
+from runtime.mesh import bound
 from runtime.op import op
 from runtime.primitive import Primitive, as_operand
 from runtime.sharding import PartitionSpec
@@ -70,6 +71,13 @@ def _constrain(leaf, sharding, batch: int):
         return Array(place(leaf._v, sharding))
     if len(sharding._device_assignment) == 1:
         return leaf
+    if bound.manual:
+        named = [n for n in (spec.names() if hasattr(sharding, "spec") else bound.manual) if n in bound.manual]
+        if named:
+            raise ValueError(f"with_sharding_constraint inside shard_map: {spec if hasattr(sharding, 'spec') else sharding} names "
+                             f"{', '.join(map(repr, named))}, along which each device has its own part already")
+        if not bound.automatic:
+            return leaf
     use_devices(tracing.block.module, sharding._device_assignment, getattr(sharding, "mesh", None),
                 "with_sharding_constraint")
     return _constraint._stage([leaf._v], {"sharding": sharding, "free": tuple(sorted(free))})

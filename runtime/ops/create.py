@@ -263,8 +263,8 @@ def array_dot(object_dot, object, dtype=None):
     """Return the tangent of ``array(object)``; ZERO for an integer dtype."""
     if object_dot is ZERO or not differentiable(dtype):
         return ZERO
-    from runtime.cotangent import instantiate
-    return array(instantiate(object_dot, object), dtype=dtype)
+    from runtime.cotangent import filled
+    return array(filled(object_dot, object), dtype=dtype)
 
 
 def unarray_batched(d, like, lead=0, dtype=None, over=()):

@@ -124,11 +124,11 @@ def concatenate_again(d, like, parts, axis=0, lead=0):
         return ZERO
     from runtime import numpy as np
     from runtime.containers import listed
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     front = like.shape[:lead]
     items = []
     for one, part in zip(listed(d, parts), items_like(parts)):
-        whole = instantiate(one, Like(front + like_shape(part), like.dtype))
+        whole = filled(one, Like(front + like_shape(part), like.dtype))
         items.append(np.reshape(whole, front + (-1,)) if axis is None else whole)
     return np.concatenate(items, lead if axis is None else inner_axis(axis, items[0].ndim, lead))
 
@@ -201,8 +201,8 @@ def stack_again(d, like, parts, axis=0, lead=0):
         return ZERO
     from runtime import numpy as np
     from runtime.containers import listed
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     items = []
     for one, part in zip(listed(d, parts), items_like(parts)):
-        items.append(instantiate(one, Like(like.shape[:lead] + like_shape(part), like.dtype)))
+        items.append(filled(one, Like(like.shape[:lead] + like_shape(part), like.dtype)))
     return np.stack(items, new_axis(axis, items[0].ndim - lead, lead))

@@ -108,8 +108,8 @@ def moved_triangle(a, a_dot, out, lower, transposed, unit_diagonal):
 def untriangle(a, d, out, lower, transposed, unit_diagonal):
     """Return the cotangent of a triangular system's matrix from that of its solution."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
-    back = solve_triangular(a, instantiate(d, like=out), lower, not transposed, unit_diagonal)
+    from runtime.cotangent import filled
+    back = solve_triangular(a, filled(d, like=out), lower, not transposed, unit_diagonal)
     if transposed:
         return -triangle(out @ np.matrix_transpose(back), lower, unit_diagonal)
     return -triangle(back @ np.matrix_transpose(out), lower, unit_diagonal)
@@ -153,9 +153,9 @@ def moved_lu(a_dot, out):
 def unlu(d, out):
     """Return the cotangent of matrices from that of their packed factors."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     l, u = whole_factors(out[0])
-    d_packed = instantiate(d, like=out)[0]
+    d_packed = filled(d, like=out)[0]
     inner = np.tril(np.matrix_transpose(l) @ d_packed, -1) + np.triu(d_packed @ np.matrix_transpose(u))
     half = np.matrix_transpose(solve_triangular(u, np.matrix_transpose(inner), False))
     rows = solve_triangular(l, half, True, True, True)
@@ -262,8 +262,8 @@ def moved_slogdet(a, a_dot, out):
 def unslogdet(d, a, out):
     """Return the cotangent of matrices from those of their determinant's sign and logarithm."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
-    d_sign, d_log = instantiate(d, like=out)
+    from runtime.cotangent import filled
+    d_sign, d_log = filled(d, like=out)
     turn = d_sign * out[0]
     return np.expand_dims(turn - np.real(turn) + d_log, (-2, -1)) * np.matrix_transpose(inv(a))
 
@@ -295,8 +295,8 @@ def moved_cholesky(a_dot, out):
 def uncholesky(d, out):
     """Return the cotangent of a matrix from that of its Cholesky factor (not made symmetric)."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
-    d = np.conjugate(instantiate(d, like=out))
+    from runtime.cotangent import filled
+    d = np.conjugate(filled(d, like=out))
     inner = halved(adjoint(out) @ d)
     left = solve_triangular(np.conjugate(out), inner, True, True)
     return np.conjugate(adjoint(solve_triangular(np.conjugate(out), adjoint(left), True, True)))
@@ -337,9 +337,9 @@ def moved_eigen(a_dot, out):
 def uneigen(d, out):
     """Return the cotangent of a Hermitian matrix from those of its eigenvalues and eigenvectors."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     w, v = out
-    d_w, d_v = instantiate(d, like=out)
+    d_w, d_v = filled(d, like=out)
     d_v = np.conjugate(d_v)
     middle = np.expand_dims(d_w, -1) * np.eye(w.shape[-1], dtype=v.dtype) + inverse_gaps(w) * (adjoint(v) @ d_v)
     whole = v @ middle @ adjoint(v)
@@ -403,9 +403,9 @@ def moved_svd(a, a_dot, out):
 def unsvd(d, a, out):
     """Return the cotangent of matrices from those of their thin decomposition."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     u, s, vh = out
-    d_u, d_s, d_vh = instantiate(d, like=out)
+    d_u, d_s, d_vh = filled(d, like=out)
     d_u, d_v = np.conjugate(d_u), np.matrix_transpose(d_vh)
     v, inverse = adjoint(vh), np.expand_dims(reciprocal_or_zero(s), -2)
     eye = np.eye(s.shape[-1], dtype=u.dtype)
@@ -478,10 +478,10 @@ def moved_qr(a_dot, out):
 def unqr(d, out):
     """Return the cotangent of matrices from those of q and r."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     q, r = out
     check_tall(r)
-    d_q, d_r = instantiate(d, like=out)
+    d_q, d_r = filled(d, like=out)
     d_q, d_r = np.conjugate(d_q), np.conjugate(d_r)
     turn = adjoint(q) @ d_q - d_r @ adjoint(r)
     turn = np.tril(turn - adjoint(turn), -1) + imaginary_diagonal(turn) - turn

@@ -60,10 +60,10 @@ def _stack_list(records):
 @op(jvp="rt.whole_records(d_dot, ys)", vjp={"d": "d_out"}, batch=lambda d, ys, over=(): whole_records(d, ys))
 def whole_records(d, ys):
     """Return the tangents of records with zeros in place of ZERO."""
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     records = _records(ys)
     given = [ZERO] * len(records) if d is ZERO else _records(d)
-    return [instantiate(one, y) for one, y in zip(given, records)]
+    return [filled(one, y) for one, y in zip(given, records)]
 
 
 def unstack_records_batched(d, ys, over=()):

@@ -116,9 +116,9 @@ def _uncolumns(d, w, v):
 def uneigenvectors(d, a, out):
     """Return the cotangent of matrices from those of their eigenvalues and eigenvectors."""
     from runtime import numpy as np
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     w, left, right = out
-    d_w, d_left, d_right = instantiate(d, like=out)
+    d_w, d_left, d_right = filled(d, like=out)
     vt = np.matrix_transpose(right)
     of_values = np.linalg.solve(vt, np.expand_dims(d_w, -1) * vt)
     of_left = adjoint(_uncolumns(d_left, np.conjugate(w), left))

@@ -536,10 +536,10 @@ def _linear(how):
 def update_examples_dot(x_dot, index, values_dot, how, over_, like):
     """Return the tangent of ``update_examples``."""
     _linear(how)
-    from runtime.cotangent import instantiate
+    from runtime.cotangent import filled
     if x_dot is ZERO and values_dot is ZERO:
         return ZERO
-    return update_examples(instantiate(x_dot, like), index, 0 if values_dot is ZERO else values_dot, how, tuple(
+    return update_examples(filled(x_dot, like), index, 0 if values_dot is ZERO else values_dot, how, tuple(
         [name for name in over_ if name != "values" or values_dot is not ZERO]))
 
 

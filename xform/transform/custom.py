@@ -78,7 +78,7 @@ def _hooked(run, operation, variable, cotangent, nonzero, made, statement):
     from xform.pipeline import unit_of_callable
     (arg,), unit = operation.args, unit_of_callable(operation.custom.hook)
     run.copies[id(statement)] = (statement, arg)    # the derivative of the derivative has no hook there
-    value = call(name(run.refer(unit), statement), [call("rt.instantiate", [cotangent], {"like": name(variable)})],
+    value = call(name(run.refer(unit), statement), [call("rt.filled", [cotangent], {"like": name(variable)})],
                  node=statement)
     if _returns_nothing(unit):
         made.append(gast.copy_location(gast.Expr(value), statement))
@@ -141,7 +141,7 @@ def forward(run, operation, statement, tangent, made):
     key = run.refer(unit)
     static = [clone(args[i]) for i in custom.nondiff_argnums]
     primals = [clone(args[i]) for i in places]
-    dots = [call("rt.instantiate", [run.dot(args[i])], {"like": clone(args[i])}, statement) for i in places]
+    dots = [call("rt.filled", [run.dot(args[i])], {"like": clone(args[i])}, statement) for i in places]
     made.append(assign([statement.targets[0].id, tangent], call(name(key, statement), static + primals + dots,
                                                                 node=statement), statement))
 
@@ -161,7 +161,7 @@ def _backward_of_jvp(run, operation, cotangent, nonzero, made, statement):
     flags = (False,) * (static + len(places)) + tuple(active)
     halves = halves_of(unit, flags)
     residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
-    zeros = [call("rt.instantiate", [reference("rt.ZERO")], {"like": clone(args[i])}, statement) for i in places]
+    zeros = [call("rt.filled", [reference("rt.ZERO")], {"like": clone(args[i])}, statement) for i in places]
     given = [clone(args[i]) for i in custom.nondiff_argnums] + [clone(args[i]) for i in places] + zeros
     first = _first_of_pair(halves.fwd)
     run.residual_calls[residuals] = (statement, first, given)

@@ -165,13 +165,13 @@ def jvp(unit, flags):
         value, change_name = names.fresh("value"), names.fresh("value_dot")
         body.append(assign([value, change_name], call(inner.name, [*map(name, parts.own), name(x), *[
             name(dots[p]) for p, flag in zip(parts.own, parts.own_flags) if flag]])))
-        body.append(assign(change_name, call("rt.instantiate", [name(change_name)], {"like": name(value)})))
+        body.append(assign(change_name, call("rt.filled", [name(change_name)], {"like": name(value)})))
         change = name(change_name)
     if equation.kind == "custom_linear_solve" and (any(parts.own_flags) or parts.rhs_flag):
         b_dot = name(dots[parts.params[parts.at_rhs]]) if parts.rhs_flag else reference("rt.ZERO")
         rhs = names.fresh("rhs")
         minus = call("rt.negated", [change]) if any(parts.own_flags) else reference("rt.ZERO")
-        body.append(assign(rhs, call("rt.instantiate", [call("rt.add", [b_dot, minus])], {"like": name(x)})))
+        body.append(assign(rhs, call("rt.filled", [call("rt.add", [b_dot, minus])], {"like": name(x)})))
         step = equation.step()
         env[step.name] = step
         solved = call(step.name, parts.again(rhs))
@@ -210,7 +210,7 @@ def halves(unit, flags):
                  assign(d_x, _first(name(d_out)))]
     else:
         body += [assign(x, name(out)), assign(d_x, name(d_out))]
-    body.append(assign(d_x, call("rt.instantiate", [name(d_x)], {"like": name(x)})))
+    body.append(assign(d_x, call("rt.filled", [name(d_x)], {"like": name(x)})))
     found = {}
     if any(parts.own_flags) or parts.rhs_flag:
         d_y = names.fresh("d_y")

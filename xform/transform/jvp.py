@@ -205,15 +205,15 @@ class _Forward:
             if atom is None:
                 continue
             if isinstance(atom, list):
-                replaced[param] = [call("rt.instantiate", [self.dot(a)], {"like": a}, statement) for a in atom]
+                replaced[param] = [call("rt.filled", [self.dot(a)], {"like": a}, statement) for a in atom]
             elif several and not isinstance(atom, gast.Constant):
-                replaced[param] = call("rt.instantiate", [self.dot(atom)], {"like": atom}, statement)
+                replaced[param] = call("rt.filled", [self.dot(atom)], {"like": atom}, statement)
             elif isinstance(atom, gast.Constant):
                 replaced[param] = gast.Constant(0, None)
             else:
                 replaced[param] = self.dot(atom)
                 if param.endswith("s") and not several:     # a sequence: zeros may hide inside
-                    replaced[param] = call("rt.instantiate", [replaced[param]], {"like": atom}, statement)
+                    replaced[param] = call("rt.filled", [replaced[param]], {"like": atom}, statement)
         return self.substituted(operation, replaced)
 
     def substituted(self, operation, replaced):

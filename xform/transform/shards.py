@@ -17,7 +17,7 @@ from xform.unit import Unit
 
 def derive(unit, options, prefix):
     """shard_map(f): f with its collectives, entered through rt.shard_map; what it captures all devices have whole."""
-    given = {k: v for k, v in options.items() if k not in ("axis_names", "check_vma") or k == "axis_names" and v}
+    given = {k: v for k, v in options.items() if not (k == "axis_names" and not v or k == "check_vma" and v)}
     if prefix:
         specs = given["in_specs"]
         specs = tuple(specs) if isinstance(specs, (tuple, list)) else (specs,) * (len(unit.params) - prefix)

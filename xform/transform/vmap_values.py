@@ -272,11 +272,11 @@ def special(run, operation, node, statement, target, made):
         if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
             return (node, (LIST, False)) if flag is not False else (node, False)
         return node, (LIST, join(element, item))
-    if path == "rt.instantiate" and is_batched(flag):
+    if path in ("rt.instantiate", "rt.filled") and is_batched(flag):
         sizes = [run.size()] + ([at(gast.Starred(clone(args["sizes"]), gast.Load()), statement)] if "sizes" in args else [])
         made.append(assign(run.temp("sizes"), pack(sizes), statement))
         given = {"like": example(run, args["like"], statement), "sizes": name(made[-1].targets[0].id)}
-        return call("rt.instantiate", [run.coerced(first, True, statement)], given, statement), True
+        return call(path, [run.coerced(first, True, statement)], given, statement), True
     if path == "rt.align" and isinstance(flag, tuple):
         node.args[1] = deeper(constant(run, args["lead"]), flag)
         return node, flag
