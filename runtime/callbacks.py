@@ -13,6 +13,7 @@ from runtime.device import default_backend
 from runtime.hlo import tracing
 from runtime.mesh import bound
 from runtime.op import op
+from runtime.ops.collective import index_value
 from runtime.primitive import as_operand, lift_array, user_location
 from runtime.stage import ShapeDtypeStruct
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
@@ -66,19 +67,22 @@ def _stage(name, function, arrays, out_avals, effects, ordered, sharding, partit
         raise ValueError(f"{name}: ordered=True inside pmap or shard_map is not available: devices have no order among each "
                          "other; leave ordered out")
     values = [lift_array(block, a) for a in arrays]
-    count, outs, once = len(values), list(out_avals), not bound.active
-    if once and effects:
-        if out_avals:
-            module.facts["once"] = name     # see runtime.parallel: replicas cannot share what one of them was told
-        else:
-            values.append(block.op("replica_id", [], _REPLICA))
+    count, outs, once = len(values), list(out_avals), effects and (not bound.active or bool(bound.automatic))
+    if once and out_avals:
+        if bound.active:
+            raise NotImplementedError(f"{name} inside a shard_map that is not over all axes, and returning values, is not available: "
+                                      f"devices along {', '.join(bound.automatic)} would all call it; name them in axis_names")
+        module.facts["once"] = name     # see runtime.parallel: replicas cannot share what one of them was told
+    elif once:  # devices that do the same tell it once
+        alike = tuple(axis for axis in bound.active[0].mesh.axes if axis.name in bound.automatic) if bound.active else ()
+        values.append(index_value(block, alike) if alike else block.op("replica_id", [], _REPLICA))
     if ordered:
         values.append(_after(block, name))
         outs.append(_TOKEN)
 
     def called(*args):
         given = args[:count]
-        silent = once and effects and not out_avals and args[count] != 0    # replicas of a program around a pmap
+        silent = once and not out_avals and args[count] != 0
         made = [] if silent else checked(name, function(*[np.array(a) for a in given]), out_avals)  # XLA takes the memory back
         return (*made, np.int32(0)) if ordered else tuple(made)
     called.blank = lambda: tuple([np.zeros(of.shape, of.dtype) for of in outs])
@@ -102,9 +106,6 @@ def _devices(name: str, module, sharding) -> dict:
     if bound.active:
         if not bound.active[0].mesh.partitioned:
             return {}   # each replica, with its own
-        if bound.automatic:
-            raise NotImplementedError(f"{name} inside a shard_map over some axes of a mesh, beside {', '.join(bound.automatic)}, "
-                                      "is not available: name all axes of the mesh in axis_names")
         return {"mhlo.sharding": '"{manual}"'}
     if sharding is not None and len(sharding._device_assignment) != 1:
         raise NotImplementedError(f"{name}: sharding={sharding} must be a SingleDeviceSharding, of the device that calls")

@@ -63,9 +63,11 @@ class _Bound(threading.local):
     def __init__(self):
         self.names: dict[object, Axis] = {}
         self.active: tuple[Axis, ...] = ()
-        self.manual: tuple = ()  # the axis names of the running shard_map
+        self.manual: tuple = ()  # the axis names of the running shard_maps, one inside another
+        self.own: tuple = ()  # those of the innermost
+        self.devices = None  # their device mesh
         self.checked: tuple = ()  # the same, where it is known of every value along which of them it varies (runtime.varying)
-        self.automatic: tuple = ()  # the names of the mesh's other axes, along which XLA cuts the function up
+        self.automatic: tuple = ()  # the names of the mesh's other axes, along which all devices do the same
 
 
 bound = _Bound()

@@ -6,7 +6,10 @@ its collectives.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
+
+import numpy as np
 
 from runtime.array import Array
 from runtime.hlo import Block, Value, tracing
@@ -14,7 +17,7 @@ from runtime.jit import jit
 from runtime.mesh import Axis, bound
 from runtime.mesh import Mesh as ProgramMesh
 from runtime.op import op
-from runtime.ops.collective import psum
+from runtime.ops.collective import gather_value, index_value, psum
 from runtime.ops.constrain import use_devices
 from runtime.primitive import as_operand, lift_array
 from runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
@@ -73,10 +76,10 @@ def _spec_of_each(what: str, specs, tree) -> list:
     return [PartitionSpec() if s is None else s for s in flat]
 
 
-def _sharding(mesh: Mesh, spec) -> NamedSharding:
-    """Return the sharding outside of a value with a spec."""
+def _sharding(mesh: Mesh, spec, names: tuple) -> NamedSharding:
+    """Return the sharding outside of a value with a spec of a shard_map over the axes ``names``."""
     if isinstance(spec, PerShard):
-        spec = PartitionSpec(*[None] * spec.axis, mesh.axis_names)
+        spec = PartitionSpec(*[None] * spec.axis, names)
     return NamedSharding(mesh, spec)
 
 
@@ -84,60 +87,113 @@ def _custom(block: Block, target: str, value: Value, of: Aval, sharding: str) ->
     return block.op("custom_call", [value], of, {"call_target_name": f'"{target}"', "mhlo.sharding": f'"{sharding}"'})
 
 
-def _local(block: Block, value: Value, sharding: NamedSharding) -> Value:
-    """Emit the part of a value of the partitioned program that one device has."""
-    of = value.aval
-    hlo = str(sharding._to_xla_hlo_sharding(of.ndim))
-    laid = _custom(block, "Sharding", value, of, hlo)
-    return _custom(block, "SPMDFullToShardShape", laid, of.with_shape(sharding.shard_shape(of.shape)), "{manual}")
-
-
-def _joined(block: Block, value: Value, sharding: NamedSharding) -> Value:
-    """Emit the value of the partitioned program of which every device has a part."""
-    grid = sharding._to_xla_hlo_sharding(value.aval.ndim)
-    tiles = [1] * value.aval.ndim if grid.is_replicated() else grid.tile_assignment_dimensions()[:value.aval.ndim]
-    of = value.aval.with_shape(tuple(n * k for n, k in zip(value.aval.shape, tiles)))
-    laid = _custom(block, "Sharding", value, value.aval, "{manual}")
-    return _custom(block, "SPMDShardToFullShape", laid, of, str(grid))
-
-
 class _Inside:
-    """A context in which the axes of a mesh are bound and concrete arrays are had whole by every device."""
+    """The inside of one shard_map: its axes are bound, and concrete arrays are had whole by every device.
 
-    def __init__(self, mesh: Mesh, block: Block, check: bool):
-        self.mesh, self.module, self.check = mesh, block.module, check
-        program = ProgramMesh(partitioned=True)
-        program.axes += [Axis(program, size, name) for name, size in zip(mesh.axis_names, mesh.devices.shape)]
-        self.names = dict(zip(mesh.axis_names, program.axes))
+    names: its axes. Along the mesh's other axes all devices do the same, unless a shard_map inside is over them: that one takes
+    its parts of what each device has, and puts its results together from all.
+    """
+
+    def __init__(self, mesh: Mesh, names: tuple, block: Block, check: bool):
+        self.mesh, self.names, self.module, self.check, self.inner = mesh, names, block.module, check, bool(bound.manual)
+        if self.inner:
+            program = bound.active[0].mesh
+        else:
+            program = ProgramMesh(partitioned=True)
+            program.axes += [Axis(program, size, name) for name, size in zip(mesh.axis_names, mesh.devices.shape)]
+        self.axes = {axis.name: axis for axis in program.axes if axis.name in names}
 
     def __enter__(self):
-        self.before = bound.names, bound.active, bound.manual, bound.checked
-        bound.names, bound.active, bound.manual = dict(self.names), tuple(self.names.values()), self.mesh.axis_names
-        bound.checked = self.mesh.axis_names if self.check else ()
-        if self.mesh.size > 1:
+        self.before = {key: getattr(bound, key) for key in ("names", "active", "manual", "own", "checked", "automatic", "devices")}
+        manual = (*bound.manual, *self.names)
+        bound.names, bound.active = {**bound.names, **self.axes}, (*bound.active, *self.axes.values())
+        bound.manual, bound.own, bound.devices = manual, self.names, self.mesh
+        bound.automatic = tuple(n for n in self.mesh.axis_names if n not in manual)
+        bound.checked = (*bound.checked, *self.names) if self.check else ()
+        if self.mesh.size > 1 and not self.inner:
             everywhere = NamedSharding(self.mesh, PartitionSpec())
-            self.module.facts["manual"] = lambda block, value: _local(block, value, everywhere)
+            self.module.facts["manual"] = lambda block, value: self.enter(block, value, everywhere)
 
     def __exit__(self, *error):
-        bound.names, bound.active, bound.manual, bound.checked = self.before
-        self.module.varying = None
-        self.module.facts.pop("manual", None)
+        for key, value in self.before.items():
+            setattr(bound, key, value)
+        if not self.inner:
+            self.module.varying = None
+            self.module.facts.pop("manual", None)
+
+    def cuts(self, sharding: NamedSharding):
+        """Return (dimension, the axes that cut it) for every dimension that is cut."""
+        for dimension, part in enumerate(sharding.spec):
+            if part is not None:
+                yield dimension, tuple(self.axes[n] for n in (part if isinstance(part, tuple) else (part,)))
+
+    def enter(self, block: Block, value: Value, sharding: NamedSharding) -> Value:
+        """Emit the part of a value that one device has."""
+        of = value.aval.with_shape(sharding.shard_shape(value.aval.shape))
+        if not self.inner:
+            laid = _custom(block, "Sharding", value, value.aval, str(sharding._to_xla_hlo_sharding(of.ndim)))
+            return _custom(block, "SPMDFullToShardShape", laid, of, "{manual}")
+        if of.shape == value.aval.shape:
+            return value
+        starts = [block.constant(0, np.int32)] * of.ndim
+        for dimension, axes in self.cuts(sharding):
+            index = index_value(block, axes)
+            starts[dimension] = block.op("multiply", [index, block.constant(of.shape[dimension], np.int32)], index.aval)
+        return block.op("dynamic_slice", [value, *starts], of, {"slice_sizes": of.shape})
+
+    def leave(self, block: Block, value: Value, sharding: NamedSharding) -> Value:
+        """Emit the value of which every device has a part."""
+        if self.inner:
+            for dimension, axes in self.cuts(sharding):
+                size = math.prod(axis.size for axis in axes)
+                value = gather_value(block, value, axes, (tuple(range(size)),), dimension)
+            return value
+        grid = sharding._to_xla_hlo_sharding(value.aval.ndim)
+        tiles = [1] * value.aval.ndim if grid.is_replicated() else grid.tile_assignment_dimensions()[:value.aval.ndim]
+        of = value.aval.with_shape(tuple(n * k for n, k in zip(value.aval.shape, tiles)))
+        laid = _custom(block, "Sharding", value, value.aval, "{manual}")
+        return _custom(block, "SPMDShardToFullShape", laid, of, str(grid))
 
 
 class _Sharded:
     """The state behind one function mapped by shard_map."""
 
-    def __init__(self, fun: Callable, mesh, in_specs, out_specs, check):
-        self.check = check
+    def __init__(self, fun: Callable, mesh, in_specs, out_specs, axis_names: frozenset, check: bool):
+        self.axis_names, self.check = axis_names, check
         self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
         self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
         self.programs: dict = {}
 
     def found_mesh(self) -> Mesh:
-        mesh = self.mesh if self.mesh is not None else current_mesh()
+        mesh = self.mesh if self.mesh is not None else bound.devices if bound.manual else current_mesh()
         if mesh is None:
             raise ValueError(f"shard_map of {self.name} has no mesh: pass mesh=, or call it inside `with mesh:`")
+        if not isinstance(mesh, Mesh):
+            raise TypeError(f"shard_map of {self.name}: mesh must be a Mesh, got {mesh!r} of type {type(mesh)}")
+        if bound.manual and mesh != bound.devices:
+            raise ValueError(f"shard_map of {self.name} over {mesh} inside a shard_map over {bound.devices}: one inside another uses the "
+                             "same mesh, and other axes of it")
         return mesh
+
+    def names(self, mesh: Mesh) -> tuple:
+        """Return the axes that the shard_map is over, in the mesh's order."""
+        unknown = [n for n in self.axis_names if n not in mesh.axis_names]
+        taken = [n for n in self.axis_names if n in bound.manual]
+        if unknown or taken:
+            raise ValueError(f"shard_map of {self.name}: axis_names {set(self.axis_names)} must be a subset of "
+                             + (f"the axes of the mesh, {mesh.axis_names}" if unknown else
+                                f"those that no shard_map around it is over; {taken[0]!r} is taken"))
+        found = tuple(n for n in mesh.axis_names if (n in self.axis_names or not self.axis_names) and n not in bound.manual)
+        if not found:
+            raise ValueError(f"shard_map of {self.name} inside a shard_map over all axes, {mesh.axis_names}: none is left for it")
+        return found
+
+    def check_names(self, what: str, specs: list, names: tuple) -> None:
+        """Raise ValueError for a spec that names another axis than the shard_map's."""
+        for spec in specs:
+            for name in () if isinstance(spec, PerShard) else spec.names():
+                if name not in names:
+                    raise ValueError(f"shard_map of {self.name}: {what} names {name!r}, which is none of the axes that it is over, {names}")
 
     def specs(self, args: tuple) -> list:
         specs = tuple(self.in_specs) if isinstance(self.in_specs, list) else self.in_specs
@@ -150,9 +206,10 @@ class _Sharded:
         if tracing.block is not None:
             return self.inline(mesh, args)
         leaves, tree = tree_flatten(args)
-        shardings = [_sharding(mesh, spec) for spec in self.specs(args)]
-        placed = [device_put(as_operand(leaf, f"shard_map of {self.name}"), sharding)
-                  for leaf, sharding in zip(leaves, shardings)]
+        names, specs = self.names(mesh), self.specs(args)
+        self.check_names("in_specs", specs, names)
+        placed = [device_put(as_operand(leaf, f"shard_map of {self.name}"), _sharding(mesh, spec, names))
+                  for leaf, spec in zip(leaves, specs)]
         program = self.programs.get(mesh)
         if program is None:
             def inside_mesh(*args):
@@ -166,12 +223,11 @@ class _Sharded:
         mesh = self.found_mesh()
         return jit(lambda *args: self.inline(mesh, args)).lower(*args)
 
-    def check_results(self, mesh: Mesh, values: list, specs: list, out) -> None:
+    def check_results(self, names: tuple, values: list, specs: list, out) -> None:
         """Raise ValueError for a result that may differ along an axis that its spec leaves out."""
         for i, (value, spec) in enumerate(zip(values, specs)):
             axes = varying_of(value)
-            extra = [] if isinstance(spec, PerShard) or UNKNOWN in axes else [n for n in mesh.axis_names
-                                                                          if n in axes and n not in spec.names()]
+            extra = [] if isinstance(spec, PerShard) or UNKNOWN in axes else [n for n in names if n in axes and n not in spec.names()]
             if extra:
                 path = keystr(tree_flatten_with_path(out)[0][i][0])
                 raise ValueError(f"shard_map of {self.name}: out_specs {spec} for the result{path} says that it is the same along the "
@@ -181,39 +237,40 @@ class _Sharded:
 
     def inline(self, mesh: Mesh, args: tuple):
         """Emit the function into the program being staged, with the conversions around it."""
-        if bound.manual:
-            raise NotImplementedError(f"shard_map of {self.name} inside another shard_map is not supported; name all axes in "
-                                      "one mesh and one shard_map")
-        block, whole = tracing.block, mesh.size == 1
+        block, whole, names = tracing.block, mesh.size == 1, self.names(mesh)
         specs = self.specs(args)
+        self.check_names("in_specs", specs, names)
         use_devices(block.module, mesh.flat, mesh, f"shard_map of {self.name}")
         leaves, tree = tree_flatten(args)
         parts = []
-        if self.check:
-            block.module.varying = {}
+        if not bound.manual:
+            block.module.varying = {} if self.check else None
+        inside = _Inside(mesh, names, block, self.check and (not bound.manual or bool(bound.checked)))
         for leaf, spec in zip(leaves, specs):
-            value, sharding = lift_array(block, leaf), _sharding(mesh, spec)
+            value, sharding = lift_array(block, leaf), _sharding(mesh, spec, names)
             check_shape(sharding, value.aval.shape)
-            value = value if whole else _local(block, value, sharding)
+            before, value = value, value if whole else inside.enter(block, value, sharding)
             if isinstance(spec, PerShard):
                 shape = value.aval.shape
                 value = block.reshape(value, shape[:spec.axis] + shape[spec.axis + 1:])
-            axes = spec.names() if isinstance(spec, PartitionSpec) else (*mesh.axis_names, UNKNOWN)
-            parts.append(Array(mark(value, axes)))
-        with _Inside(mesh, block, self.check):
+            axes = spec.names() if isinstance(spec, PartitionSpec) else (*names, UNKNOWN)
+            parts.append(Array(mark(value, varying_of(before).union(axes))))
+        with inside:
             out = self.fun(*tree.unflatten(parts))
             values, out_tree = output_values(block, out, self.name)
             out_specs = _spec_of_each("out_specs", self.out_specs, out)
-            if self.check:
-                self.check_results(mesh, values, out_specs, out)
+            self.check_names("out_specs", out_specs, names)
+            if inside.check:
+                self.check_results(names, values, out_specs, out)
         results = []
         for value, spec in zip(values, out_specs):
-            shape = value.aval.shape
+            shape, axes = value.aval.shape, varying_of(value)
             if isinstance(spec, PerShard):
                 value = block.reshape(value, shape[:spec.axis] + (1,) + shape[spec.axis:])
             elif len(spec) > len(shape):
                 raise ValueError(f"shard_map of {self.name}: out_specs has {spec} for a result of rank {len(shape)}")
-            results.append(Array(value if whole else _joined(block, value, _sharding(mesh, spec))))
+            value = value if whole else inside.leave(block, value, _sharding(mesh, spec, names))
+            results.append(Array(mark(value, axes.difference(names))))
         return out_tree.unflatten(results)
 
 
@@ -222,7 +279,8 @@ def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh |
     """Return a function that runs ``f`` on every device of a mesh, each with its part of the arguments.
 
     ``in_specs`` and ``out_specs`` are prefixes of the arguments and of the result with PartitionSpecs as leaves: an axis that a
-    spec names cuts that dimension; along others every device has the same. Inside, the mesh's axes name collectives. A result
+    spec names cuts that dimension; along others every device has the same. Inside, the axes name collectives: those of the mesh,
+    or ``axis_names`` alone: then all devices along the others do the same, unless a shard_map inside is over those. A result
     whose spec leaves an axis out must be equal along it: ValueError where that does not follow from how it is computed. A
     derivative taken inside is that of the whole: a gradient with respect to what all devices have alike is summed over them.
     With ``check_vma=False`` neither holds: nothing is checked, and a derivative inside is that of one device's part, with
@@ -231,10 +289,7 @@ def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh |
     if f is None:
         return functools.partial(shard_map, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names,
                                  check_vma=check_vma)
-    if mesh is not None and axis_names and set(axis_names) != set(mesh.axis_names):
-        raise NotImplementedError(f"shard_map over some axes of a mesh: axis_names={set(axis_names)} must be all of "
-                                  f"{mesh.axis_names}; leave the others out of the mesh, or out of the specs")
-    state = _Sharded(f, mesh, in_specs, out_specs, check_vma)
+    state = _Sharded(f, mesh, in_specs, out_specs, frozenset(axis_names), check_vma)
 
     @functools.wraps(f)
     def sharded(*args):
@@ -248,7 +303,7 @@ def shard_map(f: Callable | None = None, /, *, out_specs, in_specs, mesh: Mesh |
 
 def _unmentioned(spec) -> tuple:
     """Return the axes of the running shard_map along which a value with this spec is the same."""
-    return () if isinstance(spec, PerShard) else tuple(n for n in bound.manual if n not in spec.names())
+    return () if isinstance(spec, PerShard) else tuple(n for n in bound.own if n not in spec.names())
 
 
 def _each(one, specs, x):

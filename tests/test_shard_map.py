@@ -120,9 +120,14 @@ def test_one_device_and_mesh_in_context():
         lambda a, b=1.0: a, mesh=MESH, in_specs=(P(), P()), out_specs=P())(X)),
     (NameError, "unbound axis name: z", lambda: xform.shard_map(
         lambda a: xform.lax.psum(a, "z"), mesh=MESH, in_specs=P("x"), out_specs=P())(X)),
-    (NotImplementedError, "over some axes of a mesh", lambda: xform.shard_map(
-        lambda a: a, mesh=MESH, in_specs=P("x"), out_specs=P("x"), axis_names={"x"})(X)),
-    (NotImplementedError, "inside another shard_map", lambda: xform.shard_map(
+    (ValueError, "must be a subset of the axes of the mesh", lambda: xform.shard_map(
+        lambda a: a, mesh=MESH, in_specs=P("x"), out_specs=P("x"), axis_names={"q"})(X)),
+    (ValueError, "in_specs names 'y', which is none of the axes that it is over", lambda: xform.shard_map(
+        lambda a: a, mesh=MESH, in_specs=P("y"), out_specs=P("x"), axis_names={"x"})(X)),
+    (TypeError, "mesh must be a Mesh, got 3", lambda: xform.shard_map(lambda a: a, mesh=3, in_specs=P("x"), out_specs=P("x"))(X)),
+    (ValueError, "with_sharding_constraint inside shard_map: .* names 'x'", lambda: xform.shard_map(
+        lambda a: xform.lax.with_sharding_constraint(a, xform.sharding.NamedSharding(MESH, P("x"))), mesh=MESH, in_specs=P("x"), out_specs=P("x"))(X)),
+    (ValueError, "none is left for it", lambda: xform.shard_map(
         lambda a: OURS.captured(a), mesh=MESH, in_specs=P(), out_specs=P())(X)),
     (ValueError, "tree prefix", lambda: xform.shard_map(
         lambda a: a, mesh=MESH, in_specs=P("x"), out_specs=(P("x"), P()))(X)),

@@ -103,7 +103,7 @@ def shard_map(f=None, /, *, out_specs, in_specs, mesh=None, axis_names=frozenset
     """Return ``f`` run on every device of a mesh, each with its part of the arguments; collectives name the mesh's axes.
 
     in_specs, out_specs: prefixes of the arguments and of the result with PartitionSpecs as leaves. mesh: by default that of the
-    enclosing ``with mesh:``. axis_names: those that collectives name, all by default; along the others XLA cuts the function up.
+    enclosing ``with mesh:``. axis_names: those that collectives name, all by default; along the others all devices do the same.
     A result whose spec leaves an axis out must be the same along it: ValueError unless that follows from how it is computed. A
     gradient taken inside is that of the whole, summed over the devices that hold its argument alike. ``check_vma=False``: nothing
     is checked, and a gradient taken inside is that of one device's part.

@@ -5,7 +5,7 @@ from xform.api import shard_map as _shard_map
 
 
 def shard_map(f, mesh, in_specs, out_specs, check_rep: bool = True, auto=frozenset()):
-    """Return ``f`` run on every device of a mesh (see ``xform.shard_map``); ``auto`` are the axes along which XLA cuts it up."""
+    """Return ``f`` run on every device of a mesh (see ``xform.shard_map``); ``auto`` are the axes that it is not over."""
     names = frozenset(mesh.axis_names) - frozenset(auto) if auto else frozenset()
     return _shard_map(f, mesh=mesh, in_specs=in_specs, out_specs=out_specs, axis_names=names, check_vma=check_rep)
 

@@ -359,6 +359,8 @@ def literal(node, lowering, what):
     if isinstance(node, (gast.Tuple, gast.List)):
         items = [literal(e, lowering, what) for e in node.elts]
         return tuple(items) if isinstance(node, gast.Tuple) else items
+    if isinstance(node, gast.Set):
+        return frozenset([literal(e, lowering, what) for e in node.elts])
     if isinstance(node, gast.Dict):
         return {literal(k, lowering, what): literal(v, lowering, what) for k, v in zip(node.keys, node.values)}
     if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.USub):

@@ -76,8 +76,7 @@ def _constrain(leaf, sharding, batch: int):
         if named:
             raise ValueError(f"with_sharding_constraint inside shard_map: {spec if hasattr(sharding, 'spec') else sharding} names "
                              f"{', '.join(map(repr, named))}, along which each device has its own part already")
-        if not bound.automatic:
-            return leaf
+        return leaf     # along the other axes every device has all of it
     use_devices(tracing.block.module, sharding._device_assignment, getattr(sharding, "mesh", None),
                 "with_sharding_constraint")
     return _constraint._stage([leaf._v], {"sharding": sharding, "free": tuple(sorted(free))})
