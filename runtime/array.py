@@ -371,7 +371,11 @@ class Array:
         """Return a copy that does not share memory with this array."""
         if type(self._v) is not ArrayImpl:
             return Array(self._v)
-        return Array(put(to_numpy(concrete(self, "x.copy()")), self.aval))
+        buffer = concrete(self, "x.copy()")
+        if len(buffer._sharding._device_assignment) > 1:
+            from runtime.partition import copied
+            return Array(copied(buffer))
+        return Array(put(to_numpy(buffer), self.aval))
 
     def clone(self) -> Array:
         """Return a copy of the array."""

@@ -6,14 +6,15 @@ import math
 import numpy as np
 
 from runtime import cache, xla
-from runtime.device import check_usable
+from runtime.device import check_usable, placement, put, to_numpy
 from runtime.failures import compiled
 from runtime.execute import compile_options, explain, kernel_module, params_key, store
 from runtime.hlo import Module
 from runtime.layout import Tiled, flight_of
 from runtime.sharding import Mesh, NamedSharding, named, sharding_of
-from runtime.shards import place
+from runtime.shards import pieces_of, place
 from runtime.stage import Staged
+from runtime.tiling import check_shape
 from runtime.tree import tree_leaves, tree_map, tree_structure
 from runtime.types import Aval
 from runtime.xla import XlaError
@@ -99,6 +100,9 @@ class Partitioned:
         everywhere = whole(devices, mesh)
         self.inputs = [aligned(s, of.ndim, devices) or everywhere for s, of in zip(inputs, in_avals)]
         outputs = [aligned(s, of.ndim, devices) for s, of in zip(outputs, out_avals)]
+        for sharding, of in [*zip(self.inputs, in_avals), *zip(outputs, out_avals)]:
+            if sharding is not None:    # XLA would end the process
+                check_shape(sharding, of.shape)
         captured = [(value, buffer, aligned(buffer._sharding, buffer.aval.ndim, devices)
                      if len(buffer._sharding._device_assignment) > 1 else everywhere)
                     for value, buffer in module.captured.values()]
@@ -214,6 +218,12 @@ def run_kernel(prim, buffers: list, params: dict) -> tuple[bool, list]:
 def devices_are_cpus(devices: tuple) -> bool:
     """Tell whether a program runs on CPUs, where small programs compile with cheaper options."""
     return devices[0].platform == "cpu"
+
+
+def copied(buffer):
+    """Return a copy of an array over several devices, part by part."""
+    return xla.assemble(buffer.aval, buffer._sharding, [put(to_numpy(piece), piece.aval, placement(piece._sharding._device_assignment[0]))
+                                                        for piece in pieces_of(buffer)])
 
 
 def reshard(buffer, sharding):

@@ -4,6 +4,7 @@ Docs and names follow JAX's ``jax.sharding``; what a spec means is stated at ``N
 """
 from __future__ import annotations
 
+import enum
 import math
 import threading
 from collections import OrderedDict
@@ -64,7 +65,7 @@ class PartitionSpec:
         return PartitionSpec(*self.entries, *(other.entries if isinstance(other, PartitionSpec) else other))
 
     def __repr__(self):
-        return f"PartitionSpec({', '.join(map(repr, self.entries))}{',' if len(self.entries) == 1 else ''})"
+        return f"P({', '.join(map(repr, self.entries))}{',' if len(self.entries) == 1 else ''})"
 
     def __reduce__(self):
         return PartitionSpec, self.entries
@@ -93,10 +94,22 @@ class _Context(threading.local):
 _context = _Context()
 
 
+class AxisType(enum.Enum):
+    """Who decides how arrays lie along an axis of a mesh: XLA (``Auto``), the types of a program (``Explicit``), or, inside
+    ``shard_map``, nobody: each device has its own (``Manual``)."""
+    Auto = enum.auto()
+    Explicit = enum.auto()
+    Manual = enum.auto()
+
+    def __repr__(self):
+        return self.name
+
+
 class Mesh:
     """An array of devices with a name for each of its axes; also a context for specs without a mesh.
 
-    ValueError when the number of names is not the number of axes, or a name occurs twice.
+    ValueError when the number of names is not the number of axes, or a name occurs twice. NotImplementedError for
+    ``axis_types`` other than ``AxisType.Auto``: shardings are no parts of types here.
     """
 
     def __init__(self, devices, axis_names, axis_types=None):
@@ -104,14 +117,19 @@ class Mesh:
             axis_names = (axis_names,)
         self.devices = np.array(devices, dtype=object)
         self.axis_names = tuple(axis_names)
-        if self.devices.ndim != len(self.axis_names):
+        if self.devices.ndim != len(self.axis_names) and (self.devices.size or self.axis_names):
             raise ValueError(f"Mesh requires the ndim of its first argument (`devices`) to equal the length of its second "
                              f"argument (`axis_names`), but got devices.ndim == {self.devices.ndim} and "
                              f"len(axis_names) == {len(self.axis_names)}.")
         if len(set(self.axis_names)) != len(self.axis_names):
             raise ValueError(f"Mesh: axis_names={self.axis_names} must be distinct")
         self.flat = tuple(self.devices.flat)
-        self.axis_types = axis_types
+        self.axis_types = tuple(axis_types) if axis_types is not None else (AxisType.Auto,) * len(self.axis_names)
+        if len(self.axis_types) != len(self.axis_names):
+            raise ValueError(f"Mesh: axis_types {self.axis_types} and axis_names {self.axis_names} must have the same length")
+        if any(getattr(kind, "name", kind) != "Auto" for kind in self.axis_types):
+            raise NotImplementedError(f"Mesh: axis_types={self.axis_types}: shardings are no parts of types here; leave axis_types out "
+                                      "(AxisType.Auto)")
         self._key = self.axis_names, self.devices.shape, self.flat
         self._hash = hash(self._key)
         self._befores: list = []
@@ -181,11 +199,25 @@ def current_mesh() -> Mesh | None:
     return _context.mesh
 
 
-def set_mesh(mesh: Mesh):
-    """Return a context in which specs without a mesh mean this one (``with set_mesh(mesh):``)."""
-    if not isinstance(mesh, Mesh):
-        raise ValueError(f"Expected mesh of type Mesh, got {type(mesh)}")
-    return mesh
+def get_mesh() -> Mesh:
+    """Return the mesh of the innermost ``with mesh:`` or ``set_mesh``; one without devices where there is none."""
+    return _context.mesh if _context.mesh is not None else Mesh(np.empty(0, object), ())
+
+
+class set_mesh:
+    """Have specs without a mesh mean this one from now on, or, as a context (``with set_mesh(mesh):``), inside it."""
+
+    def __init__(self, mesh: Mesh):
+        if not isinstance(mesh, Mesh):
+            raise ValueError(f"Expected mesh of type Mesh, got {type(mesh)}")
+        self.mesh, self.before = mesh, _context.mesh
+        _context.mesh = None if mesh.empty else mesh
+
+    def __enter__(self):
+        return self.mesh
+
+    def __exit__(self, *error):
+        _context.mesh = self.before
 
 
 use_mesh = set_mesh
@@ -300,6 +332,10 @@ class NamedSharding(xla.GSPMDSharding):
         """Whether every device holds all of an array."""
         return all(self.mesh.shape[name] == 1 for name in self.spec.names())
 
+    def update(self, *, mesh: Mesh | None = None, spec: PartitionSpec | None = None, memory_kind=None) -> NamedSharding:
+        """Return a sharding with another mesh or spec."""
+        return NamedSharding(self.mesh if mesh is None else mesh, self.spec if spec is None else spec, memory_kind=memory_kind)
+
     def __eq__(self, other):
         return self is other or (isinstance(other, NamedSharding) and self.mesh == other.mesh and self.spec == other.spec)
 
@@ -361,5 +397,5 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
 
 Sharding = xla.Sharding
 
-__all__ = ["GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
-           "make_single_device_sharding", "set_mesh", "use_mesh"]
+__all__ = ["AxisType", "GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
+           "get_mesh", "make_single_device_sharding", "set_mesh", "use_mesh"]

@@ -114,7 +114,10 @@ def make_array_from_callback(shape, sharding, data_callback: Callable, dtype=Non
         key = str(index)
         if key not in made:
             part = as_operand(data_callback(index), "make_array_from_callback")
-            part = np.asarray(part, None if dtype is None else canonical_dtype(dtype))
+            part = np.asarray(part)
+            if dtype is not None and part.dtype != canonical_dtype(dtype):
+                raise ValueError(f"make_array_from_callback: the callback returned an array of dtype {part.dtype} for the index {index}; "
+                                 f"dtype={dtype} was asked for: convert it in the callback")
             if part.shape != local:
                 raise ValueError(f"make_array_from_callback: the callback returned an array of shape {part.shape} for the "
                                  f"index {index}; it must have shape {local}")

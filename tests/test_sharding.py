@@ -171,8 +171,43 @@ def test_drawing(capsys):
         xform.debug.visualize_sharding((1, 2, 3), NamedSharding(MESH, P()))
 
 
+def test_new_arrays_lie_where_device_says():
+    rows, third = NamedSharding(MESH, P("x")), xform.devices()[3]
+    a = put("x")
+    for made in (np.zeros((8, 8), device=rows), np.ones(8, device=rows), np.empty(8, device=rows), np.full((8,), 2.0, device=rows),
+                 np.full_like(a, 3.0, device=rows), np.zeros_like(a, device=rows), np.ones_like(a, device=rows), np.arange(8, device=rows),
+                 np.array(X, device=rows), np.asarray(X, device=rows), np.eye(8, device=rows), np.linspace(0, 1, 8, device=rows),
+                 np.astype(np.asarray(X), "int32", device=rows), a.copy()):
+        assert made.sharding == rows, made
+    assert np.zeros(3, device=third).devices() == {third} == np.array([1.0], device=third).devices()
+    numpy.testing.assert_array_equal(np.array(X, device=rows), X)
+    assert xform.jit(lambda: np.zeros((8, 8), device=rows) + 1, out_shardings=rows)().sharding == rows
+
+
+def test_the_mesh_in_context():
+    assert xform.sharding.get_mesh().empty
+    kept = xform.set_mesh(MESH)
+    try:
+        assert xform.sharding.get_mesh() == MESH and xform.device_put(X, P("y")).sharding == NamedSharding(MESH, P("y"))
+    finally:
+        kept.__exit__(None, None, None)
+    assert xform.sharding.get_mesh().empty
+    with xform.set_mesh(MESH) as mesh:
+        assert mesh is MESH is xform.sharding.get_mesh()
+    auto = xform.sharding.AxisType.Auto
+    assert xform.make_mesh((2, 4), ("x", "y"), axis_types=(auto, auto)).axis_types == (auto, auto) == MESH.axis_types
+    with pytest.raises(NotImplementedError, match="no parts of types here"):
+        xform.make_mesh((8,), ("i",), axis_types=(xform.sharding.AxisType.Explicit,))
+    moved = NamedSharding(MESH, P("x")).update(spec=P("y"))
+    assert moved == NamedSharding(MESH, P("y")) and repr(moved.spec) == "P('y',)"
+
+
 @pytest.mark.parametrize("error, message, run", [
     (ValueError, "not divisible by 4", lambda: put("y", x=X[:6])),
+    (ValueError, "not divisible by 4", lambda: xform.jit(lambda a: a[:7], out_shardings=NamedSharding(MESH, P("y")))(X)),
+    (ValueError, "not divisible by 4", lambda: xform.jit(lambda a: a, in_shardings=NamedSharding(MESH, P("y")))(X[:7])),
+    (ValueError, "dtype float32 .* dtype=float16 was asked for", lambda: xform.make_array_from_callback(
+        (8, 8), NamedSharding(MESH, P("x")), lambda index: X[index], dtype="float16")),
     (ValueError, "not found in mesh", lambda: put("z")),
     (ValueError, "duplicate entries", lambda: put("x", "x")),
     (ValueError, "only valid for values of rank at least 2", lambda: put("x", "y", x=X[0])),

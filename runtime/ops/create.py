@@ -78,21 +78,29 @@ def _float_or(dtype):
     return python_dtype(float) if dtype is None else canonical_dtype(dtype)
 
 
+def _on(x, device):
+    """Return a new array on a device, or under a sharding; None leaves it where it is."""
+    if device is None:
+        return x
+    from runtime.transfer import device_put
+    return device_put(x, device)
+
+
 @op(constant=True, unbatched=True)
 def zeros(shape, dtype=None, *, device=None):
     """Return an array of zeros; float32 by default."""
-    return filled(shape_tuple(shape, "zeros"), 0, _float_or(dtype))
+    return _on(filled(shape_tuple(shape, "zeros"), 0, _float_or(dtype)), device)
 
 
 @op(constant=True, unbatched=True)
 def ones(shape, dtype=None, *, device=None):
     """Return an array of ones; float32 by default."""
-    return filled(shape_tuple(shape, "ones"), 1, _float_or(dtype))
+    return _on(filled(shape_tuple(shape, "ones"), 1, _float_or(dtype)), device)
 
 
 def empty(shape, dtype=None, *, device=None):
     """Return an array of zeros: there are no uninitialised arrays."""
-    return zeros(shape, dtype)
+    return zeros(shape, dtype, device=device)
 
 
 def full_batched(shape, fill_value, dtype=None, device=None, over=()):
@@ -110,13 +118,13 @@ def full(shape, fill_value, dtype=None, *, device=None):
     shape = shape_tuple(shape, "full")
     if isinstance(fill_value, (bool, int, float, complex)):
         weak = dtype is None and type(fill_value) is not bool
-        return filled(shape, fill_value, python_dtype(type(fill_value)) if dtype is None else canonical_dtype(dtype), weak)
+        return _on(filled(shape, fill_value, python_dtype(type(fill_value)) if dtype is None else canonical_dtype(dtype), weak), device)
     value = as_operand(fill_value, "full")
     if value.shape:
         from runtime.ops.shape import broadcast_to
-        return broadcast_to(value if dtype is None else cast(value, dtype), shape)
+        return _on(broadcast_to(value if dtype is None else cast(value, dtype), shape), device)
     dtype, weak = (value.dtype, value.weak_type) if dtype is None else (canonical_dtype(dtype), False)
-    return _fill(value, shape=shape, dtype=dtype, weak_type=weak)
+    return _on(_fill(value, shape=shape, dtype=dtype, weak_type=weak), device)
 
 
 def _like_shape(x, shape, lead=0):
@@ -140,7 +148,7 @@ def zeros_like_batched(a, dtype=None, shape=None, device=None, over=()):
 @op(constant=True, batch=zeros_like_batched)
 def zeros_like(a, dtype=None, shape=None, *, device=None):
     """Return zeros with the shape and dtype of an array."""
-    return filled(_like_shape(a, shape), 0, *_like(a, dtype))
+    return _on(filled(_like_shape(a, shape), 0, *_like(a, dtype)), device)
 
 
 def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
@@ -151,12 +159,12 @@ def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
 @op(constant=True, batch=ones_like_batched)
 def ones_like(a, dtype=None, shape=None, *, device=None):
     """Return ones with the shape and dtype of an array."""
-    return filled(_like_shape(a, shape), 1, *_like(a, dtype))
+    return _on(filled(_like_shape(a, shape), 1, *_like(a, dtype)), device)
 
 
 def empty_like(prototype, dtype=None, shape=None, *, device=None):
     """Return zeros with the shape and dtype of an array: there are no uninitialised arrays."""
-    return zeros_like(prototype, dtype, shape)
+    return zeros_like(prototype, dtype, shape, device=device)
 
 
 def full_like_batched(a, fill_value, dtype=None, shape=None, device=None, over=()):
@@ -175,8 +183,8 @@ def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
     of, weak = _like(a, dtype)
     shape = _like_shape(a, shape)
     if isinstance(fill_value, (bool, int, float, complex)):
-        return filled(shape, fill_value, of, weak)
-    return full(shape, fill_value, of)
+        return _on(filled(shape, fill_value, of, weak), device)
+    return full(shape, fill_value, of, device=device)
 
 
 def _leaves(object):
@@ -219,8 +227,8 @@ def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
     found = _array(object, None if dtype is None else canonical_dtype(dtype))
     if ndmin > found.ndim:
         from runtime.ops.shape import reshape
-        return reshape(found, (1,) * (ndmin - found.ndim) + found.shape)
-    return found
+        found = reshape(found, (1,) * (ndmin - found.ndim) + found.shape)
+    return _on(found, device)
 
 
 def _array(object, dtype):
@@ -250,7 +258,7 @@ def _array(object, dtype):
 
 def asarray(a, dtype=None, order=None, *, copy=None, device=None):
     """Return the value as an Array, without copying an Array that has the dtype already."""
-    return array(a, dtype=dtype)
+    return array(a, dtype=dtype, device=device)
 
 
 @about_types
@@ -305,7 +313,7 @@ def array_again(d, like, lead=0):
 @op(jvp={"x": "rt.astype_dot(x_dot, dtype)"}, vjp={"x": "rt.unastype(d_out, dtype, like=x)"}, elementwise=True)
 def astype(x, dtype, /, *, copy=False, device=None):
     """Return the array converted to another dtype; complex values lose their imaginary part with a real dtype."""
-    return cast(x, python_dtype(float) if dtype is None else dtype)
+    return _on(cast(x, python_dtype(float) if dtype is None else dtype), device)
 
 
 def astype_dot(x_dot, dtype):
@@ -353,7 +361,7 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None):
     if by == 0:
         raise ZeroDivisionError("arange: step must not be zero")
     count = max(0, math.ceil((high - low) / by))
-    return ramp(count, low, by, dtype)
+    return _on(ramp(count, low, by, dtype), device)
 
 
 def ramp(count, low, by, dtype) -> Array:
@@ -389,8 +397,8 @@ def eye(N, M=None, k=0, dtype=None, *, device=None):
     dtype = _float_or(dtype)
     if tracing.block is not None and rows * columns > _EMIT_FROM:
         row, column = (_iota(shape=(rows, columns), dtype=numpy.dtype("int32"), dimension=d) for d in (0, 1))
-        return cast(column - row == operator.index(k), dtype)
-    return Array(put(numpy.eye(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True))
+        return _on(cast(column - row == operator.index(k), dtype), device)
+    return _on(Array(put(numpy.eye(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True)), device)
 
 
 def identity(n, dtype=None):
@@ -430,6 +438,8 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     out = np.moveaxis(out, 0, axis)
     if dtype is not None:
         out = np.astype(np.floor(out) if is_integer(dtype) else out, dtype)
+    if device is not None:
+        out = np.asarray(out, device=device)
     if retstep:
         return out, (high - low) / parts if parts else np.full(shape, np.nan, kind_of)
     return out
