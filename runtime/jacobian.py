@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import math
 
+import numpy
+
 from runtime.cotangent import dtype_of, joined, shape_of, shared
 from runtime.cotangent import like as like_of
 from runtime.op import op
 from runtime.tree import tree_flatten, tree_map, tree_unflatten
+from runtime.types import kind
 from runtime.zero import ZERO, Like
 
 
@@ -19,21 +22,26 @@ def _sizes(leaves):
     return [math.prod(shape_of(leaf)) for leaf in leaves]
 
 
-@op(constant=True, batch=lambda x, lead=1, over=(): basis_batched(x, lead + 1))
-def basis_batched(x, lead=1, over=()):
+@op(constant=True, batch=lambda x, holomorphic=False, lead=1, over=(): basis_batched(x, holomorphic, lead + 1))
+def basis_batched(x, holomorphic=False, lead=1, over=()):
     """Return the basis of one example, repeated for every example: ``lead`` leading axes of ``x`` are batches."""
     from runtime import numpy as np
     leaves, tree = _described(x)
     batch = shape_of(leaves[0])[:lead]
-    one = basis(tree_unflatten(tree, [Like(shape_of(leaf)[lead:], dtype_of(leaf)) for leaf in leaves]))
+    one = basis(tree_unflatten(tree, [Like(shape_of(leaf)[lead:], dtype_of(leaf)) for leaf in leaves]), holomorphic)
     return tree_map(lambda b: np.broadcast_to(b, batch + b.shape), one)
 
 
 @op(constant=True, batch=basis_batched)
-def basis(x):
-    """Return the standard basis of the space of ``x``, stacked along a new axis 0 of every array in it."""
+def basis(x, holomorphic=False):
+    """Return the standard basis of the space of ``x``, stacked along a new axis 0 of every array in it.
+
+    TypeError unless the numbers in it are real, or complex where the Jacobian is of a holomorphic function.
+    """
     from runtime import numpy as np
     leaves, tree = _described(x)
+    for leaf in leaves:
+        _check_numbers(numpy.dtype(dtype_of(leaf)), holomorphic)
     sizes = _sizes(leaves)
     total, start, made = sum(sizes), 0, []
     for leaf, size in zip(leaves, sizes):
@@ -41,6 +49,16 @@ def basis(x):
         made.append(np.reshape(rows, (total,) + shape_of(leaf)))
         start += size
     return tree_unflatten(tree, made)
+
+
+def _check_numbers(dtype, holomorphic):
+    if holomorphic and kind(dtype) != "c":
+        raise TypeError("jacfwd and jacrev with holomorphic=True require inputs and outputs with complex dtype, but got "
+                        f"{dtype.name}.")
+    if not holomorphic and kind(dtype) != "f":
+        raise TypeError("jacfwd requires real-valued inputs and jacrev real-valued outputs (a sub-dtype of np.floating), but got "
+                        f"{dtype.name}. For holomorphic differentiation, pass holomorphic=True. For differentiation of non-holomorphic "
+                        "functions involving complex numbers, or of functions with integer outputs, use jvp or vjp directly.")
 
 
 def _is_zero(value):

@@ -100,3 +100,37 @@ def test_integers_hold_no_nan_and_have_fractions():
             for a, b in zip(ours if name == "modf" else [ours], theirs if name == "modf" else [theirs]):
                 assert a.dtype == b.dtype
                 onp.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("call", [
+    lambda lib, np: lib.jacrev(lambda x: x * 1j)(1.0), lambda lib, np: lib.jacfwd(lambda x: x * x)(1 + 1j),
+    lambda lib, np: lib.jacrev(lambda x: x * x)(1 + 1j), lambda lib, np: lib.jacfwd(lambda x: x * x, holomorphic=True)(1.0),
+    lambda lib, np: lib.jacrev(lambda x: np.int32(1))(1.0), lambda lib, np: lib.grad(lambda x, y: x * y)(x=2.0, y=3.0),
+    lambda lib, np: lib.grad(lambda x, y=2.0: x * y, argnums=1)(1.0), lambda lib, np: lib.grad(lambda x: x, argnums=-2)(1.0),
+    lambda lib, np: lib.jvp(lambda x: x * 2.0, (1,), (1,)), lambda lib, np: lib.vjp(lambda x: x, 1.0)[1](np.int32(1)),
+    lambda lib, np: lib.vjp(lambda x: x, np.float16(1))[1](1.0), lambda lib, np: lib.linearize(lambda x: x, 1.0)[1](np.ones(3)),
+    lambda lib, np: lib.linearize(lambda x: x, 1.0)[1](1.0, 2.0), lambda lib, np: lib.linearize(lambda x: x, np.float32(1))[1](np.int32(1)),
+])
+def test_types_of_errors(call):
+    """What is no derivative in JAX is refused with an error of the same type."""
+    with pytest.raises((TypeError, ValueError)) as theirs:
+        call(reference, jnp)
+    with pytest.raises(theirs.type):
+        call(xform, xform.numpy)
+
+
+@pytest.mark.parametrize("call", [
+    lambda lib, np, none: lib.grad(lambda x, i: np.sum(x * i), argnums=(0, 1), allow_int=True)(2.0, onp.arange(3)),
+    lambda lib, np, none: lib.value_and_grad(lambda p: p["x"] * p["i"], allow_int=True)({"x": 2.0, "i": 3}),
+    lambda lib, np, none: lib.vjp(lambda x, i: x * i, 2.0, 3)[1](1.0),
+    lambda lib, np, none: lib.vjp(lambda x: (x * 2, np.int32(3)), 2.0)[1]((1.0, onp.zeros((), none))),
+    lambda lib, np, none: lib.jvp(lambda x, i: (x * i, i), (2.0, 3), (1.0, onp.zeros((), none))),
+    lambda lib, np, none: lib.grad(lambda x, y=2.0: x * x * y, argnums=-1)(3.0),
+    lambda lib, np, none: lib.grad(lambda x: [x * x, 1.0], has_aux=True)(3.0)[0],
+])
+def test_integers_have_no_derivative(call):
+    found, expected = call(xform, xform.numpy, xform.float0), call(reference, jnp, reference.dtypes.float0)
+    for one, other in zip(xform.tree.leaves(found), reference.tree.leaves(expected), strict=True):
+        assert onp.asarray(one).dtype.kind == onp.asarray(other).dtype.kind and onp.shape(one) == onp.shape(other)
+        if onp.asarray(one).dtype.kind == "f":
+            onp.testing.assert_allclose(one, other)

@@ -8,11 +8,13 @@ import functools
 
 import runtime
 from runtime.array import Array
+from runtime.dtypes import float0
 from runtime.tree import tree_flatten, tree_map, tree_unflatten
+from runtime.types import KEY, dtype_name
 from xform import resolve
 from xform.errors import TransformError
-from xform.inputs import bind_arguments, differentiable, numeric
-from xform.pullback import pullback_of
+from xform.inputs import bind_arguments, differentiable, numeric, without_integers
+from xform.pullback import Pushforward, pullback_of
 from xform.transformed import Transformed, entries_for, run, source
 
 
@@ -153,14 +155,15 @@ def jvp(fun, primals, tangents, has_aux=False):
     values = bind_arguments(inner, primals, {})
     offset = len(inner.values)
     for i in range(len(primals)):
-        values[offset + i] = differentiable(values[offset + i], "jvp", inner.unit, inner.unit.params[offset + i], {})
+        values[offset + i] = differentiable(values[offset + i], "jvp", inner.unit, inner.unit.params[offset + i], {"allow_int": True})
     dots = []
     for i, tangent in enumerate(tangents):
         dots.append(_tangent(values[offset + i], tangent))
     out, out_dot = run(entry, values + dots)
     if has_aux:
-        return out[0], runtime.filled(out_dot if out_dot is runtime.ZERO else out_dot[0], like=out[0]), out[1]
-    return out, runtime.filled(out_dot, like=out)
+        dot = runtime.filled(out_dot if out_dot is runtime.ZERO else out_dot[0], like=out[0])
+        return out[0], without_integers(dot, out[0]), out[1]
+    return out, without_integers(runtime.filled(out_dot, like=out), out)
 
 
 def _tangent(primal, tangent):
@@ -171,6 +174,13 @@ def _tangent(primal, tangent):
                         f"{tree} whereas tangents have tree structure {other}.")
     made = []
     for x, t in zip(leaves, others):
+        if x.dtype.kind in "biu" or x.dtype == KEY:
+            if getattr(t, "dtype", None) != float0:
+                raise TypeError("primal and tangent arguments to jvp do not match; dtypes must be equal, or in case of int/bool primal "
+                                f"dtype the tangent dtype must be float0; got primal dtype {dtype_name(x.dtype)} and so expected "
+                                f"tangent dtype float0, but got {numeric(t).dtype}")
+            made.append(runtime.filled(runtime.ZERO, like=x))
+            continue
         t = numeric(t)
         if x.shape != t.shape:
             raise ValueError(f"jvp called with different primal and tangent shapes; got primal shape {x.shape} and tangent "
@@ -190,12 +200,14 @@ def vjp(fun, *primals, has_aux=False, reduce_axes=()):
     values = bind_arguments(inner, primals, {})
     offset = len(inner.values)
     for i in range(len(primals)):
-        values[offset + i] = differentiable(values[offset + i], "vjp", inner.unit, inner.unit.params[offset + i], {})
+        values[offset + i] = differentiable(values[offset + i], "vjp", inner.unit, inner.unit.params[offset + i], {"allow_int": True})
     out, residuals = run(forward, values)
     aux = None
     if has_aux:
         out, aux = out
-    pullback = pullback_of(backward[1], residuals, out, has_aux, functools.partial(run, backward))
+    given = tuple(values[offset:offset + len(primals)])
+    pullback = pullback_of(backward[1], residuals, out, has_aux, functools.partial(run, backward),
+                           None if without_integers(given, given) is given else given)
     return (out, pullback, aux) if has_aux else (out, pullback)
 
 
@@ -208,7 +220,9 @@ def linearize(fun, *primals, has_aux=False):
     def fun_jvp(*tangents):
         """Map tangents of the primals to the tangent of the result."""
         return jvp(fun, primals, tangents, has_aux=has_aux)[1]
-    return (out, fun_jvp, aux) if has_aux else (out, fun_jvp)
+    pushforward = Pushforward(fun_jvp)
+    pushforward.primals = primals
+    return (out, pushforward, aux) if has_aux else (out, pushforward)
 
 
 def target_call(fun, primals):

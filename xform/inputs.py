@@ -7,8 +7,9 @@ import numpy
 
 from runtime import numpy as np
 from runtime.array import Array, scalar
+from runtime.dtypes import float0
 from runtime.node import Node
-from runtime.tree import tree_leaves, tree_map
+from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from runtime.types import KEY, dtype_name
 from xform.errors import excerpt
 
@@ -41,6 +42,21 @@ def numeric(x):
     if isinstance(x, (list, tuple, dict, Node)):
         return tree_map(numeric, x)
     return x
+
+
+def without_integers(derivative, like):
+    """A public derivative whose leaves stand for those of ``like``: integers, bools and keys have none, which float0 says."""
+    leaves, tree = tree_flatten(like)
+    if all(_continuous(leaf) for leaf in leaves):
+        return derivative
+    given = tree.flatten_up_to(derivative)
+    return tree_unflatten(tree, [d if _continuous(leaf) else numpy.zeros(numpy.shape(leaf), float0) for d, leaf in zip(given, leaves)])
+
+
+def _continuous(leaf):
+    if isinstance(leaf, (bool, int)):
+        return False
+    return not hasattr(leaf, "dtype") or leaf.dtype.kind not in "biu" and leaf.dtype != KEY
 
 
 def differentiable(value, kind, unit, param, options):

@@ -260,7 +260,7 @@ def _check_result(unit, has_aux):
     if not has_aux:
         refuse(node, unit, f"Gradient only defined for scalar-output functions. Output was a {kind}",
                "Return a scalar; for auxiliary results use has_aux=True.")
-    if not isinstance(found[0], gast.Tuple) or len(found[0].elts) != 2:
+    if not isinstance(found[0], (gast.Tuple, gast.List)) or len(found[0].elts) != 2:
         refuse(node, unit, f"with has_aux=True the function must return a pair (value, auxiliary data); {unit.name} returns a "
                f"{kind} of {len(getattr(found[0], 'elts', getattr(found[0], 'keys', ())))}", "Return two values.")
 
@@ -352,7 +352,7 @@ def pushforward(unit, options, prefix):
     """The linear map of ``linearize``: the tangent result of a jvp unit."""
     names = Names(set(unit.params))
     out, out_dot = names.fresh("out"), names.fresh("out_dot")
-    result = call("rt.instantiate", [name(out_dot)], {"like": name(out)})
+    result = call("rt.filled", [name(out_dot)], {"like": name(out)})
     if options.get("has_aux"):
         result = gast.Subscript(result, gast.Constant(0, None), gast.Load())
     body = [assign([out, out_dot], call(unit.name, [name(p) for p in unit.params])), returns(result)]

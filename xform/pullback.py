@@ -1,11 +1,12 @@
-"""The function that vjp returns: a partial of generated code, so that every transformation can read it."""
+"""The functions that vjp and linearize return: partials, so that every transformation can read what they hold."""
 from __future__ import annotations
 
 import functools
 
 import runtime
 from runtime.tree import tree_flatten, tree_unflatten
-from xform.inputs import numeric
+from runtime.dtypes import float0
+from xform.inputs import numeric, without_integers
 
 
 class Pullback(functools.partial):
@@ -14,18 +15,47 @@ class Pullback(functools.partial):
     def __call__(self, cotangent):
         """Map a cotangent of the result to the cotangents of the primals."""
         cotangent = checked(self.result, cotangent)
-        return self.run([self.args[-1], (cotangent, runtime.ZERO) if self.has_aux else cotangent])
+        found = self.run([self.args[-1], (cotangent, runtime.ZERO) if self.has_aux else cotangent])
+        return found if self.primals is None else without_integers(found, self.primals)
 
 
-def pullback_of(backward, residuals, result, has_aux, run):
-    """Return the pullback of a call that gave ``result``; ``run`` calls ``backward`` with a list of values."""
+class Pushforward(functools.partial):
+    """The derivative of a function at some primals; calling it checks the tangents first."""
+
+    def __call__(self, *tangents):
+        """Map tangents of the primals to the tangent of the result."""
+        _check_tangents(self.primals, tangents)
+        return self.func(*tangents)
+
+
+def _check_tangents(primals, tangents):
+    """Refuse tangents of a linearized function that are not of the types of the primals."""
+    leaves, tree = tree_flatten(primals)
+    others, other = tree_flatten(tangents)
+    if tree != other:
+        raise TypeError(f"linearized function called with tangents of the structure {other}; the primals have {tree}")
+    for x, t in zip(map(numeric, leaves), map(numeric, others)):
+        if x.shape != t.shape or x.dtype != t.dtype:
+            raise ValueError("linearized function called on tangent values inconsistent with the original primal values: got a tangent "
+                             f"of type {t.dtype.name}{list(t.shape)} for a primal of type {x.dtype.name}{list(x.shape)}")
+
+
+def pullback_of(backward, residuals, result, has_aux, run, primals=None):
+    """Return the pullback of a call that gave ``result``; ``run`` calls ``backward`` with a list of values.
+
+    primals: the arguments, where integers are among them.
+    """
     made = Pullback(_without_aux, backward, residuals) if has_aux else Pullback(backward, residuals)
-    made.result, made.has_aux, made.run = result, has_aux, run
+    made.result, made.has_aux, made.run, made.primals = result, has_aux, run, primals
     return made
 
 
 def _without_aux(backward, residuals, cotangent):
     return backward(residuals, (cotangent, runtime.ZERO))
+
+
+def _type(x):
+    return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
 
 
 def checked(out, cotangent):
@@ -36,10 +66,13 @@ def checked(out, cotangent):
         raise ValueError(f"unexpected tree structure of argument to vjp function: got {other}, but expected to match {tree}")
     made = []
     for x, c in zip(leaves, others):
+        expected = numeric(x)
+        if expected.dtype.kind in "biu" or getattr(c, "dtype", None) == float0:
+            made.append(runtime.ZERO)       # an integer has no derivative
+            continue
         c = numeric(c)
-        shape = x.shape if hasattr(x, "shape") else ()
-        if c.shape != tuple(shape):
-            raise ValueError(f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got shape {c.shape}, but "
-                             f"expected {tuple(shape)}")
+        if c.shape != tuple(expected.shape) or c.dtype != expected.dtype:
+            raise ValueError(f"unexpected JAX type (e.g. shape/dtype) for argument to vjp function: got {_type(c)}, but expected "
+                             f"{_type(expected)} because the corresponding output of the differentiated function has that type")
         made.append(c)
     return tree_unflatten(tree, made)

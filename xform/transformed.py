@@ -15,7 +15,7 @@ from xform.emit import collect, emit
 from xform.errors import refuse
 from xform.desugar.functions import of_kinds
 from xform.desugar.kinds import kinds_of
-from xform.inputs import bind_arguments, differentiable, numeric, plain
+from xform.inputs import bind_arguments, differentiable, numeric, plain, without_integers
 from xform.library import is_runtime
 from xform.load import load, user_frame, user_place
 from xform.result_shape import result_shape
@@ -151,9 +151,14 @@ class Transformed:
         elif self.kind == "vmap":
             return Call(None, lambda args, kwargs: self._vmap(args, kwargs), inner)
         else:
-            check_argnums(self, inner, values, len(args))
-            entry = self._entry(inner.unit, inner)
-            call = Call(entry, functools.partial(arguments_to_differentiate, self, inner, scalar_check(self, inner, values)), inner)
+            argnums = argnums_of(self, len(args))
+            if argnums != self.options.get("argnums", 0):
+                entry = self._entry((inner.unit, argnums), inner, {"argnums": argnums})
+            else:
+                entry = self._entry(inner.unit, inner)
+            call = Call(entry, functools.partial(arguments_to_differentiate, self, inner, scalar_check(self, inner, values), argnums), inner)
+            if self.options.get("allow_int"):
+                call.finish = functools.partial(_integers_have_none, self.kind, self.options.get("has_aux", False), argnums)
         boundary = self.kind in BOUNDARIES
         if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
                 map(_is_function, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
@@ -168,7 +173,8 @@ class Transformed:
             self._calls[(len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs)] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
-        return lambda args, kwargs: run(entry, run_values)
+        return lambda args, kwargs: run(entry, run_values) if boundary or call.finish is None else call.finish(
+            args, run(entry, run_values))
 
     def _vmap(self, args, kwargs):
         inner, values = self._bound(args, kwargs)
@@ -257,11 +263,12 @@ def _python(value):
 
 class Call:
     """What one kind of call runs: the loaded code, how arguments are converted, and what the code depends on."""
-    __slots__ = ("entry", "convert", "guards", "names")
+    __slots__ = ("entry", "convert", "guards", "names", "finish")
 
     def __init__(self, entry, convert, inner):
         self.entry, self.convert = entry, convert
         self.names = ()     # (parameter, default) of the values that follow the positional ones
+        self.finish = None  # what is done with the arguments and the result
         self.guards = _guards(inner.unit) if entry is None else _guards(entry[0])
 
     def fresh(self):
@@ -276,7 +283,8 @@ class Call:
             return self.convert(args, kwargs)
         if self.names:
             args = [*args, *[kwargs.get(name, default) for name, default in self.names]]
-        return run(self.entry, args if self.convert is None else self.convert(list(args)))
+        found = run(self.entry, args if self.convert is None else self.convert(list(args)))
+        return found if self.finish is None else self.finish(args, found)
 
 
 def _is_function(value):
@@ -360,14 +368,28 @@ def source(fun) -> str:
 
 # -- arguments before the generated code runs --------------------------------------------------------------------------
 
-def check_argnums(self, inner, values, count):
-    """TypeError when argnums name arguments that the call does not give."""
+def argnums_of(self, count):
+    """The argnums of a call with ``count`` positional arguments, none of them negative; TypeError or ValueError where the call
+    does not give them."""
     argnums = self.options.get("argnums", 0)
-    own = len(inner.unit.params) - len(inner.values)
     for number in (argnums,) if isinstance(argnums, int) else argnums:
-        if not -own <= number < own:
+        if number >= count:
             raise TypeError(f"differentiating with respect to argnums={argnums} requires at least {number + 1} positional "
                             f"arguments to be passed by the caller, but got only {count} positional arguments.")
+        if number < -count:
+            raise ValueError(f"argnums={argnums} of {self.kind} counts from the last positional argument, but the call gives "
+                             f"{count}: a number must be at least {-count}.")
+    return argnums % count if isinstance(argnums, int) else tuple([number % count for number in argnums])
+
+
+def _integers_have_none(kind, has_aux, argnums, args, found):
+    """The result of grad or its relatives with allow_int: a derivative by an integer is float0."""
+    if kind not in ("grad", "value_and_grad"):
+        return found
+    like = args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in argnums])
+    if kind == "value_and_grad":
+        return found[0], without_integers(found[1], like)
+    return (without_integers(found[0], like), found[1]) if has_aux else without_integers(found, like)
 
 
 def scalar_check(self, inner, values):
@@ -401,13 +423,11 @@ def _shapes(values):
                   getattr(v, "shape", None) for v in values])
 
 
-def arguments_to_differentiate(self, inner, check, values):
+def arguments_to_differentiate(self, inner, check, argnums, values):
     """The values with those in argnums turned into floating-point arrays."""
-    argnums = self.options.get("argnums", 0)
     offset, unit = len(inner.values), inner.unit
-    own = len(unit.params) - offset
     for number in (argnums,) if isinstance(argnums, int) else argnums:
-        at = offset + (number + own if number < 0 else number)
+        at = offset + number
         value = values[at]
         if type(value) is not Array or value.aval.dtype.kind != "f":
             values[at] = differentiable(value, self.kind, unit, unit.params[at], self.options)

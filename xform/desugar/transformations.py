@@ -40,7 +40,7 @@ def call_direct(lowering, kind, node):
     pair = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled + tangents, node=node), "pair", node)
     names = [lowering.temp("out"), lowering.temp("out_dot")]
     lowering.out.append(assign(names, pair, node))
-    dot = lowering.store_temp(call("rt.instantiate", [name(names[1], node)], {"like": name(names[0], node)}, node), "out_dot", node)
+    dot = lowering.store_temp(call("rt.filled", [name(names[1], node)], {"like": name(names[0], node)}, node), "out_dot", node)
     if not _has_aux(lowering, given):
         return [name(names[0], node), dot]
     out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)

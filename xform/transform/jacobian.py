@@ -32,10 +32,10 @@ def forward(unit, options, prefix):
     pushed = derive("vmap", made, {"axes": axes, "out_axes": (None, 0), "ranks": tuple(made_ranks(unit, active))}, 0)
     tangents, body = [names.fresh(p + "_basis") for p in active], []
     if len(active) == 1:
-        body.append(assign(tangents[0], call("rt.basis", [name(active[0])])))
+        body.append(assign(tangents[0], call("rt.basis", [name(active[0])], _holomorphic(options))))
         like = name(active[0])
     else:
-        body.append(assign(tangents, call("rt.basis", [pack(active)])))
+        body.append(assign(tangents, call("rt.basis", [pack(active)], _holomorphic(options))))
         like = pack(active)
     out, columns = names.fresh("out"), names.fresh("columns")
     body.append(assign([out, columns], call(pushed.name, [name(p) for p in unit.params] + [name(t) for t in tangents])))
@@ -64,13 +64,13 @@ def reverse(unit, options, prefix):
     out, residuals, rows = names.fresh("out"), names.fresh("residuals"), names.fresh("rows")
     body = [assign([out, residuals], call(halves.fwd.name, [name(p) for p in unit.params]))]
     value = out
-    seed = call("rt.basis", [name(out)])
+    seed = call("rt.basis", [name(out)], _holomorphic(options))
     aux = None
     if has_aux:
         value, aux = names.fresh("value"), names.fresh("aux")
         body.append(assign([value, aux], out))
         from xform.syntax import reference
-        seed = pack([call("rt.basis", [name(value)]), reference("rt.ZERO")])
+        seed = pack([call("rt.basis", [name(value)], _holomorphic(options)), reference("rt.ZERO")])
         pulled = derive("vmap", halves.bwd, {"axes": (None, (0, None))}, 0)
     active = [unit.params[i] for i in sorted(set(wrt))]
     body.append(assign(rows, call(pulled.name, [name(residuals), seed])))
@@ -87,6 +87,10 @@ def reverse(unit, options, prefix):
 def made_ranks(unit, active):
     """A tangent has the rank of its primal."""
     return [*unit.params, *active]
+
+
+def _holomorphic(options):
+    return {"holomorphic": const(True)} if options.get("holomorphic") else {}
 
 
 def _order(argnums, wrt):
