@@ -122,6 +122,31 @@ time.sleep(60)
     assert time.monotonic() - began < 50
 
 
+@pytest.mark.parametrize("victim, said", [(2, r"unhealthy.*:\s+2\s"), (0, "(Socket closed|Connection reset|failed to connect|Connection refused)")],
+                         ids=["one", "the-coordinator"])
+def test_one_of_four_is_killed(victim, said):
+    began = time.monotonic()
+    done = start(f'''
+import signal
+total = xform.jit(lambda a: a.sum())
+a = xform.device_put(X, rows)
+print(float(total(a)), flush=True)
+if own == {victim}:
+    os.kill(os.getpid(), signal.SIGKILL)
+try:
+    while True:
+        total(a).block_until_ready()
+        time.sleep(0.05)
+except RuntimeError as error:
+    print("told:", error, flush=True)
+time.sleep(60)
+''', 4)
+    assert [status == -9 for status, _ in done] == [number == victim for number in range(4)] and all(status for status, _ in done)
+    for number, (_, output) in enumerate(done):
+        assert number == victim or re.search(said, output) and "another task died" in output, output[-3000:]
+    assert time.monotonic() - began < 60
+
+
 def test_joining_too_late_twice_or_without_an_address():
     xform.devices()
     with pytest.raises(RuntimeError, match="before any arrays are made"):
