@@ -15,11 +15,12 @@ from xform.sharding import NamedSharding, P
 PROCESSES = 2
 
 
-@jax.jit
 def update(params, images, targets):
-    """One step of gradient descent on the images of all processes."""
-    loss, gradient = jax.value_and_grad(model.loss)(params, images, targets)
-    return jax.tree.map(lambda p, g: p - 0.5 * g, params, gradient), loss
+    """One step of gradient descent on the images of all processes; this device has a part of them."""
+    def loss(params):
+        return jax.lax.pmean(model.loss(params, images, targets), "data")
+    value, gradient = jax.value_and_grad(loss)(params)  # of the whole: the parts that the devices contribute are summed
+    return jax.tree.map(lambda p, g: p - 0.5 * g, params, gradient), value
 
 
 def train():
@@ -30,6 +31,7 @@ def train():
     training, test = data.load()
     rows = len(training.images) // jax.device_count() * jax.device_count() // count
     mine = slice(own * rows, (own + 1) * rows)
+    step = jax.jit(jax.shard_map(update, mesh=mesh, in_specs=(P(), P("data"), P("data")), out_specs=P()))
     cut = NamedSharding(mesh, P("data"))
     images = jax.make_array_from_process_local_data(cut, training.images[mine])
     targets = jax.make_array_from_process_local_data(cut, data.one_hot(training.labels)[mine])
@@ -38,10 +40,12 @@ def train():
              for shape in ((64, 64), (64, 10))]
     params = jax.device_put(start, NamedSharding(mesh, P()))
     print(f"process {own} of {count}: {len(jax.local_devices())} of {jax.device_count()} devices, {rows} of {images.shape[0]} images")
-    for step in range(101):
-        params, loss = update(params, images, targets)
-        if step % 25 == 0 and own == 0:
-            print(f"step {step:3d}  loss {float(loss):.4f}")
+    if own == 0:
+        print(jax.source(step))
+    for turn in range(101):
+        params, loss = step(params, images, targets)
+        if turn % 25 == 0 and own == 0:
+            print(f"step {turn:3d}  loss {float(loss):.4f}")
     whole = [tuple(numpy.asarray(p) for p in layer) for layer in params]
     right = numpy.argmax(numpy.asarray(model.predict(whole, test.images)), axis=1) == test.labels
     print(f"process {own}: test accuracy {right.mean():.1%}")

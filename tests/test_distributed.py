@@ -189,6 +189,7 @@ def test_example_of_sharding():
 
 def test_example_of_two_processes():
     printed = example("07_two_processes.py")
+    assert "@rt.shard_map(" in printed and printed.count("lax.pmean(") >= 2
     accuracies = [float(text) for text in re.findall(r"process [01]: test accuracy ([\d.]+)%", printed)]
     assert len(accuracies) == 2 and accuracies[0] == accuracies[1] >= 93
 
