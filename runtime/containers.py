@@ -519,8 +519,10 @@ def seal(residuals):
     """
     if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static)) or getattr(type(residuals), "_xform_constant", False):
         return Static(residuals)
-    if bound.checked and isinstance(residuals, (Array, varying.Told)):
-        return varying.Told(residuals, varying.names(residuals) if isinstance(residuals, Array) else ())
+    if isinstance(residuals, varying.Told):
+        return varying.Told(residuals, ())
+    if bound.checked and isinstance(residuals, Array):
+        return varying.Told(residuals, varying.names(residuals))
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 

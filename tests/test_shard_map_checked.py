@@ -74,7 +74,23 @@ def programs(lib, np, mesh):
             return np.mean(np.tanh(x @ params["w"] + params["b"]) ** 2)
         value, slope = lib.value_and_grad(loss)(params)
         return lax.pmean(value, BOTH), lib.tree_util.tree_map(lambda p, d: p - d, params, slope)
+    def trained(w, x):
+        def turn(w, _):
+            return w - 0.5 * lib.grad(shared)(w, x), None
+        return shared(lax.scan(turn, w, None, length=3)[0], x)
+
+    def ring(w, x):
+        def turn(i, c):
+            total, key = c
+            key = lax.ppermute(key, "y", [(j, (j + 1) % 4) for j in range(4)])
+            return total + np.tanh(query * key), key
+        query = x @ w
+        return lax.psum(lax.fori_loop(0, 4, turn, (query * 0, query))[0].sum(), BOTH)
     return {
+        "training": lib.grad(mapped(trained)), "ring": mapped(lib.grad(ring)),
+        "jit-in-jit": lib.jit(lib.grad(lib.jit(mapped(lambda w, x: np.sum(lib.grad(shared)(w, x) ** 2))))),
+        "gathered": lambda w, x: lib.shard_map(lib.grad(lambda w, x: shared(lax.all_gather(w, "y", tiled=True), x)), mesh=mesh, in_specs=(
+            P("y"), P(BOTH)), out_specs=P("y"))(w, x),
         "own": mapped(lib.grad(own)), "shared": mapped(lib.value_and_grad(shared)), "regular": mapped(lib.grad(regular)),
         "data": mapped(lambda w, x: lib.grad(lambda a: np.sum(lax.psum(a ** 2, "y")))(x), P(BOTH)),
         "scan": mapped(lib.grad(scanned)), "loop": mapped(lib.grad(looped)), "branch": mapped(lib.grad(branched)),
