@@ -272,6 +272,21 @@ def watch(callback, args, kwargs, ordered, partitioned=False):
                 partitioned=partitioned)
 
 
-for _op in (watch, watch_examples, pure_call, pure_examples, effectful_call, effectful_call_examples):
+@op(constant=True, unbatched=True, batch=lambda callback, value, over=(): look(callback, value))
+def look(callback, value):
+    """Tell a Python function how arrays lie: what ``debug.inspect_array_sharding`` does, with its arguments packed."""
+    for leaf in tree_leaves(value):
+        array = as_operand(leaf, "debug.inspect_array_sharding")
+        if tracing.block is None:
+            callback(array.sharding)
+            continue
+        module = tracing.block.module
+        if tracing.block is not module.main or bound.active:
+            raise NotImplementedError("debug.inspect_array_sharding in a loop, a branch, pmap or shard_map is not available: call it "
+                                      "outside of it")
+        module.facts.setdefault("inspected", []).append((callback, lift_array(tracing.block, array)))
+
+
+for _op in (look, watch, watch_examples, pure_call, pure_examples, effectful_call, effectful_call_examples):
     _op.takes_python = True     # the compiler leaves their first argument the Python function that it is
     _op.takes_objects = True    # ... and a sharding the object that it is

@@ -5,12 +5,12 @@ import logging
 import string
 import sys
 
-from runtime.callbacks import watch
+from runtime.callbacks import look, watch
 from runtime.hlo import tracing
 from runtime.op import op
 from runtime.visualize import visualize_array_sharding, visualize_sharding
 
-__all__ = ["breakpoint", "callback", "log", "print", "visualize_array_sharding", "visualize_sharding"]
+__all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print", "visualize_array_sharding", "visualize_sharding"]
 _print = print
 
 
@@ -41,6 +41,14 @@ def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False,
     ValueError when the string does not use every argument. Under vmap there is a line for each example.
     """
     watch(_Line(fmt, skip_format_check), args, kwargs, ordered, partitioned)
+
+
+def inspect_array_sharding(value, *, callback):
+    """Call a Python function with the sharding of every array of a pytree; in a staged program, when it is compiled.
+
+    There it is the one that XLA chooses for the array as a result of the program. NotImplementedError inside staged loops, branches, pmap and shard_map.
+    """
+    look(callback, value)
 
 
 def log(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):

@@ -45,6 +45,8 @@ class Program:
         if special:
             self.executable = getattr(self.runner, "executable", None)
             return
+        for tell, _ in staged.module.facts.get("inspected", ()):
+            tell(place.sharding)
         flags = list((options or {}).items())
         if place.platform == "cpu" and staged.module.largest <= TINY and not flags:
             flags = CHEAP[1:]  # no fusion emitters: half the compile time, and equal speed at this size

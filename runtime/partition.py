@@ -278,7 +278,16 @@ def of_staged(staged: Staged, spread: Spread | None = None, out_shardings=None, 
     outputs: list = [None] * len(staged.out_avals)
     if out_shardings is not None:
         outputs = along(f"{module.name} out_shardings", out_shardings, staged.out_tree.unflatten(list(staged.out_avals)))
-    return Partitioned(module, wanted or devices, mesh, staged.in_avals, inputs, staged.out_avals, outputs, options=options)
+    devices = wanted or devices
+    inspected = module.facts.pop("inspected", None)
+    if inspected:
+        values, results = [value for _, value in inspected], list(module._results)
+        module.results(results + values)
+        trial = Partitioned(module, devices, mesh, staged.in_avals, inputs, [v.aval for v in module._results], outputs + [None] * len(values))
+        module.results(results)
+        for (callback, _), sharding in zip(inspected, trial.outputs[len(results):]):
+            callback(sharding)
+    return Partitioned(module, devices, mesh, staged.in_avals, inputs, staged.out_avals, outputs, options=options)
 
 
 of_staged.takes_spread = True

@@ -72,6 +72,14 @@ def test_a_derivative_through_both():
                                   rtol=1e-4)
 
 
+def test_dimensions_in_place_of_specs():
+    with MESH:
+        halves = xform.jit(xform.smap(lambda a, b: a - xform.lax.psum(a, "x") + b, in_axes=(1, None), out_axes=1, axis_name="x"))
+        numpy.testing.assert_allclose(halves(X, 1.0), X - numpy.tile(X[:, :4] + X[:, 4:], 2) + 1, rtol=1e-5, atol=1e-5)
+        with pytest.raises(TypeError, match="in_axes must be an int, None"):
+            xform.smap(lambda a: a, in_axes="x", out_axes=0, axis_name="x")
+
+
 def test_constraints_along_other_axes_change_no_value():
     def f(a):
         return xform.lax.with_sharding_constraint(a * 2, xform.P(None, "x")) - xform.lax.psum(a, "y")

@@ -171,6 +171,24 @@ def test_drawing(capsys):
         xform.debug.visualize_sharding((1, 2, 3), NamedSharding(MESH, P()))
 
 
+def test_shardings_that_xla_chooses_are_told():
+    seen = []
+
+    def f(a, b):
+        product = a @ b
+        xform.debug.inspect_array_sharding(product, callback=seen.append)
+        return product.sum()
+    xform.debug.inspect_array_sharding({"a": put("x")}, callback=seen.append)
+    assert seen.pop() == NamedSharding(MESH, P("x"))
+    xform.jit(f)(put("x"), put(None, "y"))
+    assert seen.pop().is_equivalent_to(NamedSharding(MESH, P("x", "y")), 2) and not seen
+    xform.jit(xform.grad(f))(put("x"), put(None, "y"))
+    xform.jit(f)(X, X)
+    assert [len(s.device_set) for s in seen] == [8, 1]
+    with pytest.raises(NotImplementedError, match="in a loop, a branch"):
+        xform.pmap(lambda a: (xform.debug.inspect_array_sharding(a, callback=print), a)[1])(X)
+
+
 def test_new_arrays_lie_where_device_says():
     rows, third = NamedSharding(MESH, P("x")), xform.devices()[3]
     a = put("x")

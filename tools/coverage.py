@@ -41,14 +41,12 @@ REASONS = [
     (r"jax", r"no_tracing|no_execution|enable_custom_prng|enable_checks|legacy_prng_key|debug_key_reuse|make_user_context|thread_guard|"
      r"array_garbage_collection_guard|auto_pcast|remove_size_one_mesh_axis_from_type|jax2tf_associative_scan_reductions|"
      r"softmax_custom_jvp|allow_f16_reductions|default_prng_impl", "switches of JAX's tracing machinery or of what is not configurable here"),
-    (r"jax\.sharding|jax", r"Abstract\w+|AxisType|ManualAxisType|auto_axes|explicit_axes|get_\w*mesh|use_abstract_mesh|reshard|smap",
+    (r"jax\.sharding|jax", r"Abstract\w+|ManualAxisType|auto_axes|explicit_axes|get_abstract_mesh|use_abstract_mesh|reshard",
      "shardings as parts of types: here they are properties of arrays"),
     (r"jax\.Array", r"device_buffers?", "deprecated; `addressable_shards` has them"),
     (r"jax", r"ds", "slices of references (`jax.ref`): `lax.dynamic_slice` takes such a part of an array"),
     (r"jax", r"memory", "spaces as parts of types: arrays are kept in their device's default memory, programs choose no other"),
     (r"jax\.debug", r"\w*Effect", "types of effects in jaxprs: effects are calls in the generated code"),
-    (r"jax\.debug", r"inspect_array_sharding", "XLA's partitioner chooses inside a program and its choice is not handed out: "
-     "`x.sharding` and `visualize_array_sharding` tell it of arguments and results"),
     (r"jax\.profiler", r"register_subprocess", "profiles of one process at a time"),
     (r"jax\.Array", r"byteswap|format|traceback", "bytes in another order, layouts chosen by hand, and tracebacks of tracers: arrays have none of them"),
     (r".*", r".*", "not looked at yet"),
