@@ -101,6 +101,41 @@ print("finished", own)
     assert [status for status, _ in done] == [0, 0], done
 
 
+def test_shard_map_and_callbacks_of_two_processes():
+    done = start('''
+W = numpy.linspace(-1, 1, 12, dtype=numpy.float32).reshape(4, 3)
+x, w, alone = xform.device_put(X / 10, rows), xform.device_put(W, NamedSharding(mesh, P())), W
+slope = lambda w, x: xform.grad(lambda w: xform.lax.pmean(np.mean(np.tanh(x @ w) ** 2), "i"))(w)
+over = xform.jit(xform.shard_map(slope, mesh=mesh, in_specs=(P(), P("i")), out_specs=P()))
+one = xform.jit(xform.grad(lambda w: np.mean(np.tanh((X / 10) @ w) ** 2)))
+numpy.testing.assert_allclose(over(w, x), one(W), rtol=1e-5)
+seen = []
+
+def each(v):
+    xform.debug.callback(lambda i: seen.append(int(i)), xform.lax.axis_index("i"))
+    return v
+xform.block_until_ready(xform.shard_map(each, mesh=mesh, in_specs=P("i"), out_specs=P("i"))(x))
+assert sorted(seen) == [2 * own, 2 * own + 1], seen
+
+def first(v):
+    xform.debug.callback(lambda total: seen.append(float(total)), v.sum())
+    return xform.pure_callback(lambda total: total * 2, xform.ShapeDtypeStruct((), "float32"), v.sum())
+numpy.testing.assert_allclose(xform.jit(first)(x), X.sum() / 5, rtol=1e-5)
+assert len(seen) == (3 if own == 0 else 2), seen
+square = xform.make_mesh((2, count), ("a", "b"))
+inner = lambda b: b - xform.lax.psum(b, ("a", "b"))
+outer = lambda a: xform.shard_map(inner, in_specs=P(None, "b"), out_specs=P(None, "b"), axis_names={"b"})(a)
+made = xform.jit(xform.shard_map(outer, mesh=square, in_specs=P("a"), out_specs=P("a"), axis_names={"a"}))(X[:4, :4])
+parts = X[:4, :4].reshape(2, 2, 2, 2)
+expected = (parts - parts.sum((0, 2), keepdims=True)).reshape(4, 4)
+for shard in made.addressable_shards:
+    numpy.testing.assert_allclose(shard.data, expected[shard.index], rtol=1e-5)
+print("finished", own)
+''', 2)
+    for number, (status, output) in enumerate(done):
+        assert status == 0 and f"finished {number}" in output, output[-3000:]
+
+
 def test_a_process_that_dies_is_reported_to_the_others():
     began = time.monotonic()
     (status, output), (died, _) = start('''
