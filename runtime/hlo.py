@@ -235,6 +235,15 @@ class Block:
                        {"comparison_direction": f"#stablehlo<comparison_direction {direction}>",
                         "compare_type": f"#stablehlo<comparison_type {how}>"})
 
+    def ordered(self, direction: str, a: Value, b: Value) -> Value:
+        """Emit a comparison; complex numbers are ordered by their real parts, and where those are equal by their imaginary ones."""
+        if kind(a.aval.dtype) != "c" or direction in ("EQ", "NE"):
+            return self.compare(direction, a, b)
+        part = a.aval.with_dtype(np.dtype("float32" if a.aval.dtype == np.complex64 else "float64"))
+        (p, q), (r, s) = [[self.op(name, [x], part) for name in ("real", "imag")] for x in (a, b)]
+        truth = a.aval.with_dtype(np.dtype(bool))
+        return self.op("select", [self.compare("EQ", p, r), self.compare(direction, q, s), self.compare(direction, p, r)], truth)
+
     def region(self, avals: Sequence[Aval] = ()) -> Block:
         """Return a new Block, nested in this one, with arguments of these types."""
         inner = Block(self.module, self)
@@ -246,7 +255,11 @@ class Block:
         """Return a finished region that combines two scalars by one operation, as ``reduce`` and its kin take."""
         of = aval((), dtype)
         inner = self.region([of, of])
-        inner.ret([inner.op(name, inner.args, of)])
+        a, b = inner.args
+        if kind(of.dtype) == "c" and name in ("maximum", "minimum"):
+            inner.ret([inner.op("select", [inner.ordered("GT" if name == "maximum" else "LT", a, b), a, b], of)])
+        else:
+            inner.ret([inner.op(name, inner.args, of)])
         return inner
 
     def ret(self, values: Sequence[Value]) -> None:

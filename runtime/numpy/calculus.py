@@ -9,8 +9,9 @@ from runtime.array import ConcretizationError
 from runtime.numpy.signal import convolve
 from runtime.op import op as _op
 from runtime.ops.axes import axis_index, axis_tuple
-from runtime.ops.kernel import about_types, inexact
-from runtime.types import result_type
+from runtime.ops.binary import floating
+from runtime.ops.kernel import about_types, check_real, inexact
+from runtime.types import aval_of, result_type
 
 
 # ---- differences, integrals, interpolation ----
@@ -18,7 +19,8 @@ from runtime.types import result_type
 def diff(a, n=1, axis=-1, prepend=None, append=None):
     """Return the n-th differences of neighbours along an axis."""
     from runtime import numpy as np
-    place = axis_index(axis, a.ndim)
+    place = difference_axis(a, axis)
+    a = np.asarray(a)
     parts = [a]
     if prepend is not None:
         parts = [edge_of(prepend, a, place)] + parts
@@ -31,6 +33,15 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
         earlier = a[(slice(None),) * place + (slice(None, -1),)]
         a = np.not_equal(later, earlier) if a.dtype == bool else later - earlier
     return a
+
+
+@about_types
+def difference_axis(a, axis):
+    """Return the axis of differences; ValueError for a scalar."""
+    shape = aval_of(a).shape
+    if not shape:
+        raise ValueError("diff requires input that is at least one dimensional; use np.atleast_1d(a)")
+    return axis_index(axis, len(shape))
 
 
 def edge_of(value, a, axis):
@@ -54,11 +65,26 @@ def ediff1d(ary, to_end=None, to_begin=None):
 
 
 def gradient(f, *varargs, axis=None, edge_order=None):
-    """Return central differences (one-sided at the ends) along axes; spacings are numbers or coordinate vectors."""
+    """Return central differences (one-sided at the ends) along axes; spacings are numbers or coordinate vectors.
+
+    ValueError for an axis of fewer than two elements.
+    """
+    from runtime import numpy as np
+    f = floating(np.asarray(f))
     axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (list, tuple)) else [axis_index(i, f.ndim) for i in axis]
     spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
+    enough_for_gradient(f, axes)
     found = [gradient_along(f, h, i) for h, i in zip(spacings, axes)]
     return found[0] if len(axes) == 1 else found
+
+
+@about_types
+def enough_for_gradient(f, axes):
+    """Raise ValueError for an axis of fewer than two elements."""
+    if any(aval_of(f).shape[i] < 2 for i in axes):
+        raise ValueError(f"gradient: shape {aval_of(f).shape} is too small to calculate a numerical gradient, at least 2 elements are "
+                         "required along each axis")
+    return True
 
 
 def gradient_along(f, h, axis):
@@ -80,7 +106,7 @@ def gradient_along(f, h, axis):
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """Return the integral along an axis by the trapezoidal rule."""
     from runtime import numpy as np
-    rows = np.moveaxis(y, axis, -1)
+    rows = np.moveaxis(floating(y), axis, -1)
     if x is None:
         return dx * (np.sum(rows, -1) - 0.5 * (rows[..., 0] + rows[..., -1]))
     steps = np.diff(x) if np.ndim(x) == 1 else np.diff(np.moveaxis(x, axis, -1))
@@ -90,7 +116,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 def interp(x, xp, fp, left=None, right=None, period=None):
     """Return the piecewise linear function through the points (xp, fp), xp rising, at x; constant outside by default."""
     from runtime import numpy as np
-    x, xp, fp = np.asarray(x) * 1.0, np.asarray(xp) * 1.0, np.asarray(fp) * 1.0
+    x, xp, fp = floating(np.asarray(x)), floating(np.asarray(xp)), floating(np.asarray(fp))
     if period is not None:
         x, xp = x % period, xp % period
         order = np.argsort(xp)
@@ -110,7 +136,8 @@ def interp(x, xp, fp, left=None, right=None, period=None):
 def unwrap(p, discont=None, axis=-1, period=2 * _math.pi):
     """Return angles without jumps of more than half a period along an axis."""
     from runtime import numpy as np
-    rows = np.moveaxis(p, axis, -1) * 1.0
+    check_real("unwrap", p, ValueError)
+    rows = np.moveaxis(floating(p), axis, -1)
     half = period / 2
     jump = rows[..., 1:] - rows[..., :-1]
     turned = (jump + half) % period - half
@@ -154,7 +181,9 @@ def float_dtype(*arrays):
 
 def polysub(a1, a2):
     """Return the difference of two polynomials."""
-    return polyadd(a1, -a2)
+    from runtime import numpy as np
+    dtype = dtype_of_both(a1, a2)
+    return polyadd(np.astype(np.asarray(a1), dtype), -np.astype(np.asarray(a2), dtype))
 
 
 def polymul(a1, a2, *, trim_leading_zeros=False):

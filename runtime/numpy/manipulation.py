@@ -16,7 +16,7 @@ from runtime.ops.permute import moveaxis
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, ravel, reshape, widened
 from runtime.ops.slices import lax_pad, slice_in_dim
 from runtime.ops.take import take
-from runtime.types import kind
+from runtime.types import aval_of, kind
 
 
 def vstack(tup, dtype=None):
@@ -148,15 +148,31 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None
 @op(constant=True, unbatched=True)
 def diagonal_places(rows, columns, offset):
     """Return the row and column indices of a diagonal."""
-    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    places = numpy.arange(count)
+    places = numpy.arange(diagonal_size(rows, columns, offset))
     return array(places - min(offset, 0)), array(places + max(offset, 0))
 
 
+@op(constant=True, unbatched=True)
+def diagonal_size(rows, columns, offset):
+    """Return how many elements a diagonal of a matrix has."""
+    return max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+
+
+@about_types
+def matrices(function, a):
+    """Raise ValueError for an array of fewer than two axes."""
+    if len(aval_of(a).shape) < 2:
+        raise ValueError(f"{function} requires an array of at least two dimensions, got shape {aval_of(a).shape}")
+    return True
+
+
 def diagonal(a, offset=0, axis1=0, axis2=1):
-    """Return a diagonal of each matrix in two axes, as a new last axis."""
+    """Return a diagonal of each matrix in two axes, as a new last axis; ValueError for fewer than two axes."""
+    matrices("diagonal", a)
     moved = moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = diagonal_places(moved.shape[-2], moved.shape[-1], offset)
+    if diagonal_size(moved.shape[-2], moved.shape[-1], offset) == 0:
+        return reshape(moved[..., :0, :0], moved.shape[:-2] + (0,))
     return moved[..., rows, columns]
 
 
@@ -186,6 +202,7 @@ def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
 def tril(m, k=0):
     """Return the matrices with elements above diagonal ``k`` set to zero."""
     from runtime import numpy as np
+    matrices("tril", m)
     mask = tri(m.shape[-2], m.shape[-1], k, bool)
     return np.where(mask, m, np.zeros((), m.dtype))
 
@@ -193,6 +210,7 @@ def tril(m, k=0):
 def triu(m, k=0):
     """Return the matrices with elements below diagonal ``k`` set to zero."""
     from runtime import numpy as np
+    matrices("triu", m)
     mask = tri(m.shape[-2], m.shape[-1], k - 1, bool)
     return np.where(mask, np.zeros((), m.dtype), m)
 
@@ -244,11 +262,22 @@ def fill_diagonal(a, val, wrap=False, *, inplace=True):
     return a.at[diag_indices(length, a.ndim)].set(val)
 
 
+@about_types
+def vander_columns(x, N):
+    """Return the number of columns of a Vandermonde matrix; ValueError for other than a vector, or fewer than none."""
+    shape = aval_of(x).shape
+    if len(shape) != 1:
+        raise ValueError(f"vander: x must be a one-dimensional array, got shape {shape}")
+    if N is not None and operator.index(N) < 0:
+        raise ValueError(f"vander: N must be nonnegative, got {N}")
+    return shape[0] if N is None else operator.index(N)
+
+
 def vander(x, N=None, increasing=False):
     """Return the matrix whose columns are powers of a vector, falling by default."""
     from runtime import numpy as np
-    count = like_shape(x)[0] if N is None else N
-    powers = np.arange(count) if increasing else np.arange(count - 1, -1, -1)
+    count = vander_columns(x, N)
+    powers = np.astype(np.arange(count) if increasing else np.arange(count - 1, -1, -1), x.dtype)
     return np.expand_dims(x, 1) ** powers
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 import numpy
 
 from runtime.op import op
-from runtime.ops.kernel import about_types
+from runtime.ops.axes import axis_index
+from runtime.ops.binary import floating
+from runtime.ops.kernel import about_types, check_real
 from runtime.ops.elementwise import kernel, make_complex
-from runtime.types import aval_of, kind
+from runtime.types import aval_of, kind, python_dtype, result_type
 
 
 # ---- tests ----
@@ -14,11 +16,24 @@ from runtime.types import aval_of, kind
 def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Return whether elements are equal within ``atol + rtol * |b|``."""
     from runtime import numpy as np
+    a, b = countable(a), countable(b)
     near = np.abs(a - b) <= atol + rtol * np.abs(b)
     near = np.where(np.isfinite(a) & np.isfinite(b), near, np.equal(a, b))
     if equal_nan:
         near = near | (np.isnan(a) & np.isnan(b))
     return near
+
+
+def countable(x):
+    """Return bools as integers, other numbers as they are."""
+    from runtime import numpy as np
+    return np.astype(x, python_dtype(int)) if holds_bools(x) else x
+
+
+@about_types
+def holds_bools(x):
+    """Tell whether a dtype is that of bools."""
+    return kind(aval_of(x).dtype) == "b"
 
 
 def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
@@ -124,6 +139,8 @@ def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, wh
 def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the largest element over axes that is not NaN; NaN if there is none."""
     from runtime import numpy as np
+    if counts(a):
+        return np.max(a, axis, None, keepdims, initial, where)
     lost = np.isnan(a)
     found = np.max(np.where(lost, -np.inf, a), axis, None, keepdims, initial, where)
     return np.where(np.all(lost, axis, None, keepdims), np.nan, found)
@@ -132,6 +149,8 @@ def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
 def nanmin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the smallest element over axes that is not NaN; NaN if there is none."""
     from runtime import numpy as np
+    if counts(a):
+        return np.min(a, axis, None, keepdims, initial, where)
     lost = np.isnan(a)
     found = np.min(np.where(lost, np.inf, a), axis, None, keepdims, initial, where)
     return np.where(np.all(lost, axis, None, keepdims), np.nan, found)
@@ -189,20 +208,39 @@ def nancumprod(a, axis=None, dtype=None, out=None):
     return np.cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
 
 
+@about_types
+def cumulative_axis(what, x, axis):
+    """Return the axis along which to accumulate; ValueError for a scalar, or where there are several to choose from."""
+    shape = aval_of(x).shape
+    if not shape:
+        raise ValueError(f"The input must be non-scalar to take a cumulative {what}; use np.atleast_1d(x)")
+    if axis is None and len(shape) != 1:
+        raise ValueError(f"cumulative {what}: the array has {len(shape)} dimensions, shape {shape}; give axis=, it is optional for vectors only")
+    return axis_index(0 if axis is None else axis, len(shape))
+
+
+@about_types
+def summed_dtype(x):
+    """Return the dtype of sums of an array's elements."""
+    from runtime.ops.reduce import wide_integer
+    dtype = aval_of(x).dtype
+    return wide_integer(dtype) if kind(dtype) in "biu" else dtype
+
+
 def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
-    """Return the running sums along an axis, on request with a leading zero."""
+    """Return the running sums along an axis, on request with a leading zero; ValueError for a scalar, and without axis for matrices."""
     from runtime import numpy as np
-    axis = 0 if axis is None else axis
-    out = np.cumsum(x, axis, dtype)
+    axis = cumulative_axis("sum", x, axis)
+    out = np.cumsum(x, axis, summed_dtype(x) if dtype is None else dtype)
     if include_initial:
         out = np.concatenate([np.zeros_like(np.take(out, np.arange(1), axis)), out], axis)
     return out
 
 
 def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
-    """Return the running products along an axis, on request with a leading one."""
+    """Return the running products along an axis, on request with a leading one; ValueError for a scalar, and without axis for matrices."""
     from runtime import numpy as np
-    axis = 0 if axis is None else axis
+    axis = cumulative_axis("product", x, axis)
     out = np.cumprod(x, axis, dtype)
     if include_initial:
         out = np.concatenate([np.ones_like(np.take(out, np.arange(1), axis)), out], axis)
@@ -214,6 +252,7 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
 def sinc(x):
     """Return sin(pi x) / (pi x), 1 at zero, elementwise."""
     from runtime import numpy as np
+    x = floating(x)
     zero = np.equal(x, 0)
     angle = np.where(zero, 1.0, x) * np.pi
     return np.where(zero, sinc_near_zero(x), np.sin(angle) / angle)
@@ -229,14 +268,25 @@ def sinc_near_zero(x):
 def modf(x, /, out=None):
     """Return the fractional and the integral part, both with the sign of x."""
     from runtime import numpy as np
-    x = np.true_divide(x, 1) if counts(x) else x
+    x = floating(x)
     whole = np.trunc(x)
     return x - whole, whole
 
 
+@about_types
+def check_ldexp(x1, x2):
+    """Raise ValueError for exponents that are no integers."""
+    dtypes = aval_of(x1).dtype, aval_of(x2).dtype
+    if kind(dtypes[1]) not in "biu" or kind(dtypes[0]) == "c":
+        raise ValueError(f"ldexp not supported for input types {dtypes[0]} and {dtypes[1]}: the exponents are integers, and the first "
+                         "operand real")
+    return True
+
+
 def ldexp(x1, x2, /):
-    """Return x1 * 2**x2."""
+    """Return x1 * 2**x2; ValueError for exponents that are not of integers."""
     from runtime import numpy as np
+    check_ldexp(x1, x2)
     return x1 * np.exp2(np.astype(x2, np.result_type(float)))
 
 
@@ -245,7 +295,10 @@ def frexp(x, /):
     """Return (mantissa, exponent) with x = mantissa * 2**exponent and 0.5 <= |mantissa| < 1."""
     from runtime.ops.binary import where
     from runtime.ops.create import astype
+    from runtime.ops.create import asarray
     from runtime.ops.elementwise import abs, exp2, floor, isfinite, log2
+    check_real("frexp", x, TypeError)
+    x = floating(asarray(x))
     special = (x == 0) | (isfinite(x) == False)  # noqa: E712  (an array comparison)
     size = where(special, 1.0, abs(x))
     exponent = floor(log2(size)) + 1
@@ -259,6 +312,8 @@ def frexp(x, /):
 def spacing(x, /):
     """Return the distance to the next float away from zero, elementwise."""
     from runtime import numpy as np
+    check_real("spacing", x, ValueError)
+    x = np.asarray(floating(x))
     toward = np.copysign(np.inf, x)
     return np.nextafter(x, toward) - x
 
@@ -287,21 +342,32 @@ def _gcd_emit(block, values, of):
 _gcd = kernel("gcd", _gcd_emit, "iu")
 
 
+@about_types
+def check_integers(function, x1, x2):
+    """Raise ValueError unless two operands promote to integers."""
+    if kind(result_type(x1, x2)) not in "iu":
+        raise ValueError(f"Arguments to np.{function} must be integers, got {aval_of(x1).dtype} and {aval_of(x2).dtype}; cast with astype")
+    return True
+
+
 @op(constant=True, elementwise=True)
 def gcd(x1, x2):
-    """Return the greatest common divisor, elementwise."""
+    """Return the greatest common divisor, elementwise; ValueError for other than integers."""
+    check_integers("gcd", x1, x2)
     return _gcd(x1, x2)
 
 
 def lcm(x1, x2):
-    """Return the least common multiple, elementwise."""
+    """Return the least common multiple, elementwise; ValueError for other than integers."""
     from runtime import numpy as np
+    check_integers("lcm", x1, x2)
     divisor = gcd(x1, x2)
     return np.where(divisor == 0, 0, np.abs(x1 // np.where(divisor == 0, 1, divisor) * x2))
 
 
 def i0(x):
-    """Return the modified Bessel function of the first kind and order zero."""
+    """Return the modified Bessel function of the first kind and order zero; ValueError for complex numbers."""
+    check_real("i0", x, ValueError)
     from runtime.ops import special
     return special.i0(x)
 

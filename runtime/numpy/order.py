@@ -4,7 +4,7 @@ from __future__ import annotations
 from runtime.ops.axes import axis_tuple
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact
-from runtime.types import aval_of, result_type
+from runtime.types import aval_of, kind, result_type
 
 
 METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
@@ -112,7 +112,9 @@ def quantile_by_weight(rows, shares, q):
 
 @about_types
 def check_quantile(name, a, axis, method, weights):
-    """Refuse unknown methods, and weights where they have no meaning or do not fit."""
+    """Refuse complex numbers, unknown methods, and weights where they have no meaning or do not fit."""
+    if kind(aval_of(a).dtype) == "c":
+        raise ValueError(f"{name} does not support complex numbers, which have no order; use abs(a), or the real part")
     if method not in METHODS:
         raise ValueError(f"{name}: method {method!r} is not supported; use {', '.join(METHODS)}")
     if weights is None:

@@ -51,8 +51,10 @@ def convolve(a, v, mode="full", *, precision=None, preferred_element_type=None):
 def correlate(a, v, mode="valid", *, precision=None, preferred_element_type=None):
     """Return the cross-correlation of two vectors."""
     from runtime import numpy as np
-    if np.shape(a)[0] < np.shape(v)[0]:
+    if np.ndim(a) == 1 and np.ndim(v) == 1 and np.shape(a)[0] < np.shape(v)[0]:
         return np.flip(_sliding(np.flip(a), np.conjugate(v), mode, "correlate"))
+    if np.ndim(v) != 1:
+        raise ValueError(f"correlate: only one-dimensional arrays can be correlated, got shapes {np.shape(a)} and {np.shape(v)}")
     return _sliding(a, np.conjugate(np.flip(v)), mode, "correlate")
 
 

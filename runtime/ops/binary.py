@@ -7,7 +7,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
-from runtime.ops.elementwise import full, imag, kernel, make_complex, real, rint
+from runtime.ops.elementwise import full, imag, kernel, make_complex, real, real_dtype, rint
 from runtime.ops.kernel import elementwise, fused, inexact, named
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, kind, promote_avals, result_type
@@ -25,15 +25,33 @@ def _logical_or_arithmetic(arithmetic, logical):
     return build
 
 
+def _larger_or_smaller(extremum):
+    """The larger or smaller operand; of complex ones by their real parts first."""
+    def build(block, values, of):
+        if kind(of.dtype) == "c":
+            return block.op("select", [block.ordered("GT" if extremum == "maximum" else "LT", *values), *values], of)
+        return block.op({"maximum": "or", "minimum": "and"}[extremum] if kind(of.dtype) == "b" else extremum, values, of)
+    return build
+
+
 def _floats_of(name, build, compute="inexact", accepts="biufc"):
     return elementwise(name, build, accepts, compute)
 
 
+def _remainder_towards_zero(block, values, of):
+    """The remainder with the sign of x; of integers by zero it is zero."""
+    rest = block.op("remainder", values, of)
+    if kind(of.dtype) == "f":
+        return rest
+    zero = full(block, 0, of)
+    return block.op("select", [block.compare("EQ", values[1], zero), zero, rest], of)
+
+
 def _remainder(block, values, of):
     x, y = values
-    if kind(of.dtype) in "bu":
-        return block.op("remainder", values, of)
-    rest = block.op("remainder", values, of)
+    rest = _remainder_towards_zero(block, values, of)
+    if kind(of.dtype) == "u":
+        return rest
     zero = full(block, 0, of)
     truth = of.with_dtype(numpy.dtype(bool))
     crossed = block.op("and", [block.compare("NE", rest, zero), block.op(
@@ -43,14 +61,14 @@ def _remainder(block, values, of):
 
 def _floor_divide(block, values, of):
     x, y = values
-    if kind(of.dtype) in "bu":
+    if kind(of.dtype) == "u":
         return block.op("divide", values, of)
     truth = of.with_dtype(numpy.dtype(bool))
     rest, zero = block.op("remainder", values, of), full(block, 0, of)
     inexact_turn = block.compare("NE", rest, zero)
     if kind(of.dtype) == "i":
         quotient = block.op("divide", values, of)
-        crossed = block.op("xor", [_negated(block, x), _negated(block, y)], truth)
+        crossed = block.compare("NE", block.op("sign", [x], of), block.op("sign", [y], of))
     else:
         quotient = block.op("divide", [block.op("subtract", [x, rest], of), y], of)
         crossed = block.op("xor", [_negated(block, rest), _negated(block, y)], truth)
@@ -64,7 +82,7 @@ def _by_number(extremum):
     """fmax and fmin: a NaN gives way to the other operand."""
     def build(block, values, of):
         x, y = values
-        best = block.op(extremum, values, of)
+        best = _larger_or_smaller(extremum)(block, values, of)
         if kind(of.dtype) not in "fc":
             return best
         best = block.op("select", [block.compare("NE", x, x), y, best], of)
@@ -87,6 +105,8 @@ def _hypot(block, values, of):
 def _logaddexp(base):
     def build(block, values, of):
         x, y = values
+        if kind(of.dtype) == "c":
+            return _logaddexp_complex(block, x, y, of, base)
         gap = block.op("subtract", [x, y], of)
         reach = block.op("negate", [block.op("abs", [gap], of)], of)
         if base == 2:
@@ -99,6 +119,23 @@ def _logaddexp(base):
         # inf - inf is NaN: equal infinities (and NaN operands) are their own sum
         return block.op("select", [block.compare("NE", gap, gap), block.op("add", [x, y], of), value], of)
     return build
+
+
+def _logaddexp_complex(block, x, y, of, base):
+    """The same of complex numbers, with an angle within half a turn."""
+    if base == 2:
+        two = full(block, math.log(2), of)
+        x, y = [block.op("multiply", [v, two], of) for v in (x, y)]
+    large, small = [_larger_or_smaller(how)(block, [x, y], of) for how in ("maximum", "minimum")]
+    gap = block.op("subtract", [small, large], of)
+    value = block.op("add", [large, block.op("log_plus_one", [block.op("exponential", [gap], of)], of)], of)
+    part = of.with_dtype(real_dtype(of.dtype))
+    turn = full(block, 2 * math.pi, part)
+    angle = block.op("imag", [value], part)
+    turns = block.op("round_nearest_even", [block.op("divide", [angle, turn], part)], part)
+    value = block.op("complex", [block.op("real", [value], part),
+                                 block.op("subtract", [angle, block.op("multiply", [turns, turn], part)], part)], of)
+    return block.op("divide", [value, two], of) if base == 2 else value
 
 
 def _heaviside(block, values, of):
@@ -122,14 +159,14 @@ _multiply = kernel("mul", _logical_or_arithmetic("multiply", "and"))
 _subtract = kernel("sub", "subtract", "iufc")
 _divide = kernel("div", "divide", compute="inexact")
 _quotient = kernel("div", "divide", "iufc")
-_maximum = kernel("max", _logical_or_arithmetic("maximum", "or"))
-_minimum = kernel("min", _logical_or_arithmetic("minimum", "and"))
-_less = elementwise("lt", lambda block, values, of: block.compare("LT", *values), result="bool")
+_maximum = kernel("max", _larger_or_smaller("maximum"))
+_minimum = kernel("min", _larger_or_smaller("minimum"))
+_less = elementwise("lt", lambda block, values, of: block.ordered("LT", *values), result="bool")
 _equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values), "biufck", result="bool")
 
 
-def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None):
-    prim = prim or kernel(name, build, accepts, compute, result)
+def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None, strong=False):
+    prim = prim or kernel(name, build, accepts, compute, result, strong)
 
     def function(x, y, /):
         return prim(x, y)
@@ -139,7 +176,7 @@ def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", re
 
 
 def _comparison(name, direction, doc, accepts="biufc"):
-    return _binary(name, lambda block, values, of: block.compare(direction, *values), doc, accepts=accepts, result="bool")
+    return _binary(name, lambda block, values, of: block.ordered(direction, *values), doc, accepts=accepts, result="bool")
 
 
 add = _binary("add", None, "Return x + y, elementwise.", ("1", "1"), prim=_add)
@@ -147,28 +184,28 @@ subtract = _binary("subtract", None, "Return x - y, elementwise.", ("1", "-1"), 
 multiply = _binary("multiply", None, "Return x * y, elementwise.", ("y", "x"), prim=_multiply)
 divide = _binary("divide", None, "Return x / y, elementwise; integers give floats.", ("1 / y", "-out / y"), prim=_divide)
 true_divide = divide
-maximum = _binary("maximum", None, "Return the larger of x and y, elementwise; NaN wins.",
+maximum = _binary("maximum", None, "Return the larger of x and y, elementwise; NaN wins. Complex numbers are ordered by real, then imaginary part.",
                   ("rt.larger(x, y)", "rt.larger(y, x)"), prim=_maximum)
-minimum = _binary("minimum", None, "Return the smaller of x and y, elementwise; NaN wins.",
+minimum = _binary("minimum", None, "Return the smaller of x and y, elementwise; NaN wins. Complex numbers are ordered by real, then imaginary part.",
                   ("rt.larger(y, x)", "rt.larger(x, y)"), prim=_minimum)
 fmax = _binary("fmax", _by_number("maximum"), "Return the larger of x and y, elementwise; a number wins over NaN.",
-               ("rt.larger_number(x, y)", "rt.larger_number(y, x)"), "biuf")
+               ("rt.larger_number(x, y)", "rt.larger_number(y, x)"))
 fmin = _binary("fmin", _by_number("minimum"), "Return the smaller of x and y, elementwise; a number wins over NaN.",
-               ("rt.smaller_number(x, y)", "rt.smaller_number(y, x)"), "biuf")
+               ("rt.smaller_number(x, y)", "rt.smaller_number(y, x)"))
 floor_divide = _binary("floor_divide", _floor_divide, "Return the largest integer not above x / y, elementwise.",
-                       accepts="biuf")
+                       accepts="biuf", compute="number")
 remainder = _binary("remainder", _remainder, "Return x - floor_divide(x, y) * y, which has the sign of y, elementwise.",
-                    ("1", "-np.floor_divide(x, y)"), "biuf")
-fmod = _binary("fmod", "remainder", "Return the remainder of x / y with the sign of x, elementwise.",
-               ("1", "-np.trunc(x / y)"), "biuf")
+                    ("1", "-np.floor_divide(x, y)"), "biuf", "number")
+fmod = _binary("fmod", _remainder_towards_zero, "Return the remainder of x / y with the sign of x, elementwise.",
+               ("1", "-np.trunc(x / y)"), "biuf", "number")
 arctan2 = _binary("arctan2", "atan2", "Return the angle of the point (y, x) from the first axis, elementwise.",
-                  ("y / (x * x + y * y)", "-x / (x * x + y * y)"), "biuf", "inexact")
+                  ("y / (x * x + y * y)", "-x / (x * x + y * y)"), compute="inexact")
 hypot = _binary("hypot", _hypot, "Return sqrt(x**2 + y**2) without overflow, elementwise.", ("x / out", "y / out"),
                 "biuf", "inexact")
 logaddexp = _binary("logaddexp", _logaddexp(math.e), "Return log(exp(x) + exp(y)), elementwise.",
-                    ("nn.sigmoid(x - y)", "nn.sigmoid(y - x)"), "biuf", "inexact")
+                    ("nn.sigmoid(x - y)", "nn.sigmoid(y - x)"), compute="inexact")
 logaddexp2 = _binary("logaddexp2", _logaddexp(2), "Return log2(2**x + 2**y), elementwise.",
-                     ("np.exp2(x - out)", "np.exp2(y - out)"), "biuf", "inexact")
+                     ("np.exp2(x - out)", "np.exp2(y - out)"), compute="inexact")
 heaviside = _binary("heaviside", _heaviside, "Return 0 where x < 0, y where x == 0, 1 where x > 0.",
                     ("0.0", "np.where(x == 0, 1.0, 0.0)"), "biuf", "inexact")
 copysign = _binary("copysign", _copysign, "Return |x| with the sign of y, elementwise.",
@@ -188,14 +225,14 @@ logical_xor = _binary("logical_xor", "xor", "Return whether exactly one is true,
 bitwise_and = _binary("bitwise_and", "and", "Return the bits set in both (logical and for bools).", accepts="biu")
 bitwise_or = _binary("bitwise_or", "or", "Return the bits set in either (logical or for bools).", accepts="biu")
 bitwise_xor = _binary("bitwise_xor", "xor", "Return the bits set in exactly one (logical xor for bools).", accepts="biu")
-left_shift = _binary("left_shift", "shift_left", "Shift bits to the left, elementwise.", accepts="iu")
+left_shift = _binary("left_shift", "shift_left", "Shift bits to the left, elementwise.", accepts="biu", compute="number")
 shift_right_logical = _binary("shift_right_logical", "shift_right_logical", "Shift bits right, filling with zeros.",
                               accepts="iu")
 shift_right_arithmetic = _binary("shift_right_arithmetic", "shift_right_arithmetic",
                                  "Shift bits right, filling with the sign bit.", accepts="iu")
 right_shift = _binary("right_shift", lambda block, values, of: block.op(
     "shift_right_arithmetic" if kind(of.dtype) == "i" else "shift_right_logical", values, of),
-    "Shift bits to the right, keeping the sign, elementwise.", accepts="iu")
+    "Shift bits to the right, keeping the sign, elementwise.", accepts="biu", compute="number")
 
 
 def _quotient_towards_zero(x, y, /):
@@ -210,7 +247,7 @@ def _larger_build(number_wins, least):
     def build(block, values, of):
         x, y = values
         one, half, zero = full(block, 1, of), full(block, 0.5, of), full(block, 0, of)
-        first = block.compare("LT" if least else "GT", x, y)
+        first = block.ordered("LT" if least else "GT", x, y)
         if number_wins:
             truth = of.with_dtype(numpy.dtype(bool))
             first = block.op("or", [first, block.compare("NE", y, y)], truth)
@@ -264,7 +301,18 @@ def _power_infer(x, y):
 def _power_emit(block, operands, out_avals):
     of = out_avals[0]
     values = [block.broadcast(block.convert(v, v.aval.with_dtype(of.dtype)), of.shape) for v in operands]
-    return block.op("power", values, of)
+    return _whole_power(block, *values, of) if kind(of.dtype) in "iu" else block.op("power", values, of)
+
+
+def _whole_power(block, x, y, of):
+    """Powers of integers by repeated squaring: the six lowest bits of the exponent, beyond which all but 0, 1 and -1 overflow."""
+    one, zero, result = full(block, 1, of), full(block, 0, of), full(block, 1, of)
+    for bit in range(6):
+        if bit:
+            y, x = block.op("shift_right_logical", [y, one], of), block.op("multiply", [x, x], of)
+        odd = block.compare("NE", block.op("and", [y, one], of), zero)
+        result = block.op("select", [odd, block.op("multiply", [result, x], of), result], of)
+    return result
 
 
 _power = Primitive("pow", _power_infer, _power_emit)
@@ -311,9 +359,14 @@ def power(x, y, /):
     return _power(x, y)
 
 
+def floating(x):
+    """Return numbers as floating-point ones: integers and bools converted, others as they are."""
+    return divide(x, True)
+
+
 def float_power(x, y, /):
     """Return x to the power y, elementwise, computed in floating point."""
-    return power(x * 1.0, y * 1.0)
+    return power(floating(x), floating(y))
 
 
 def pow(x, y, /):

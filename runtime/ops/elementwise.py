@@ -6,8 +6,8 @@ import math
 import numpy
 
 from runtime.op import op
-from runtime.ops.kernel import about_types, elementwise, named, real_dtype
-from runtime.primitive import cast
+from runtime.ops.kernel import about_types, check_real, elementwise, named, real_dtype
+from runtime.primitive import as_operand, cast
 from runtime.types import aval, aval_of, kind
 from runtime.zero import ZERO
 
@@ -46,6 +46,13 @@ def _trunc(block, values, of):
         return values[0]
     return block.op("multiply", [block.op("sign", values, of),
                                  block.op("floor", [block.op("abs", values, of)], of)], of)
+
+
+def _rounded(block, values, of):
+    if kind(of.dtype) != "c":
+        return block.op("round_nearest_even", values, of)
+    part = of.with_dtype(real_dtype(of.dtype))
+    return block.op("complex", [block.op("round_nearest_even", [block.op(name, values, part)], part) for name in ("real", "imag")], of)
 
 
 def _absolute(block, values, of):
@@ -100,14 +107,14 @@ def _signbit(block, values, of):
 _KERNELS = {}
 
 
-def kernel(name, build, accepts="biufc", compute="same", result="same"):
+def kernel(name, build, accepts="biufc", compute="same", result="same", strong=False):
     """Make a primitive and keep it under its name for other families."""
-    made = _KERNELS[name] = elementwise(name, build, accepts, compute, result)
+    made = _KERNELS[name] = elementwise(name, build, accepts, compute, result, strong)
     return made
 
 
-def _unary(name, build, doc, partial=None, accepts="biufc", compute="inexact", result="same", **rule):
-    prim = kernel(name, build, accepts, compute, result)
+def _unary(name, build, doc, partial=None, accepts="biufc", compute="inexact", result="same", strong=False, **rule):
+    prim = kernel(name, build, accepts, compute, result, strong)
 
     def function(x, /):
         return prim(x)
@@ -124,12 +131,14 @@ exp2 = _unary("exp2", _exp2, "Return 2 to the power x, elementwise.", "out * 0.6
 expm1 = _unary("expm1", "exponential_minus_one", "Return exp(x) - 1, accurately for small x.", "out + 1")
 log = _unary("log", "log", "Return the natural logarithm, elementwise.", "1 / x")
 log1p = _unary("log1p", "log_plus_one", "Return log(1 + x), accurately for small x.", "1 / (1 + x)")
-log2 = _unary("log2", _log_base(2), "Return the logarithm to base 2, elementwise.", "1 / (x * 0.6931471805599453)")
-log10 = _unary("log10", _log_base(10), "Return the logarithm to base 10, elementwise.", "1 / (x * 2.302585092994046)")
+log2 = _unary("log2", _log_base(2), "Return the logarithm to base 2, elementwise.", "1 / (x * 0.6931471805599453)",
+              strong=True)
+log10 = _unary("log10", _log_base(10), "Return the logarithm to base 10, elementwise.", "1 / (x * 2.302585092994046)",
+               strong=True)
 sqrt = _unary("sqrt", "sqrt", "Return the square root, elementwise.", "0.5 / out")
 rsqrt = _unary("rsqrt", "rsqrt", "Return 1 / sqrt(x), elementwise.", "-0.5 * out / x")
 cbrt = _unary("cbrt", "cbrt", "Return the cube root, elementwise.", "1 / (3 * out * out)", "biuf")
-square = _unary("square", _square, "Return x * x, elementwise.", "2 * x", compute="same")
+square = _unary("square", _square, "Return x * x, elementwise.", "2 * x", compute="number")
 reciprocal = _unary("reciprocal", _reciprocal, "Return 1 / x, elementwise.", "-out * out")
 sin = _unary("sin", "sine", "Return the sine of an angle in radians, elementwise.", "np.cos(x)")
 cos = _unary("cos", "cosine", "Return the cosine of an angle in radians, elementwise.", "-np.sin(x)")
@@ -157,10 +166,10 @@ negative = _unary("negative", "negate", "Return -x, elementwise.", "-1", "iufc",
 positive = _unary("positive", lambda block, values, of: values[0], "Return +x, elementwise.", "1", compute="same")
 degrees = _unary("degrees", lambda block, values, of: block.op(
     "multiply", [values[0], full(block, 180 / math.pi, of)], of), "Convert radians to degrees, elementwise.",
-    "57.29577951308232", "biuf")
+    "57.29577951308232")
 radians = _unary("radians", lambda block, values, of: block.op(
     "multiply", [values[0], full(block, math.pi / 180, of)], of), "Convert degrees to radians, elementwise.",
-    "0.017453292519943295", "biuf")
+    "0.017453292519943295")
 
 def _sign(block, values, of):
     if kind(of.dtype) == "u":
@@ -175,18 +184,18 @@ floor = _unary("floor", _integers_stay("floor"), "Return the largest integer not
 ceil = _unary("ceil", _integers_stay("ceil"), "Return the smallest integer not below x, elementwise.",
               accepts="biuf", compute="same")
 trunc = _unary("trunc", _trunc, "Return x without its fractional part, elementwise.", accepts="biuf", compute="same")
-rint = _unary("rint", "round_nearest_even", "Return the nearest integer, halves to even, elementwise.", accepts="biuf")
+rint = _unary("rint", _rounded, "Return the nearest integer, halves to even, elementwise; of complex numbers both parts.")
 isnan = _unary("isnan", _is_nan, "Test for NaN, elementwise; returns bools.", compute="same", result="bool")
 isinf = _unary("isinf", _parts(_infinite, "or"), "Test for infinity, elementwise; returns bools.",
-               compute="same", result="bool")
+               compute="same", result="bool", strong=True)
 isfinite = _unary("isfinite", _parts(_finite, "and"), "Test for neither NaN nor infinity, elementwise; returns bools.",
                   compute="same", result="bool")
 isposinf = _unary("isposinf", _parts(_signed_infinite(math.inf), "or"), "Test for +infinity, elementwise; returns bools.",
-                  accepts="biuf", compute="same", result="bool")
+                  accepts="biuf", compute="same", result="bool", strong=True)
 isneginf = _unary("isneginf", _parts(_signed_infinite(-math.inf), "or"), "Test for -infinity, elementwise; returns bools.",
-                  accepts="biuf", compute="same", result="bool")
+                  accepts="biuf", compute="same", result="bool", strong=True)
 signbit = _unary("signbit", _signbit, "Test whether the sign bit is set, elementwise; returns bools.",
-                 accepts="biuf", compute="same", result="bool")
+                 accepts="biuf", compute="same", result="bool", strong=True)
 bitwise_not = _unary("bitwise_not", _not, "Invert every bit (logical not for bools), elementwise.",
                      accepts="biu", compute="same")
 logical_not = _unary("logical_not", _not, "Return whether x is false, elementwise.", compute="bool")
@@ -196,13 +205,13 @@ clz = _unary("clz", "count_leading_zeros", "Return the number of leading zero bi
 invert = bitwise_invert = bitwise_not
 
 _absolute_kernel = kernel("abs", _absolute, result="real")
-_fabs_kernel = kernel("fabs", "abs", "biuf", "inexact")
 
 
 @op(constant=True, elementwise=True)
 def bitwise_count(x, /):
     """Return the number of set bits of |x| as uint8, elementwise."""
-    return cast(population_count(absolute(x)), numpy.uint8)
+    x = as_operand(x, "bitwise_count")
+    return cast(x if kind(x.dtype) == "b" else population_count(absolute(x)), numpy.uint8)
 
 
 @op(elementwise=True, jvp={"x": "rt.absolute_dot(x_dot, x)"}, vjp={"x": "d_out * rt.direction(x)"})
@@ -212,8 +221,10 @@ def absolute(x, /):
 
 
 def fabs(x, /):
-    """Return the absolute value as a floating-point number, elementwise."""
-    return absolute(x * 1.0)
+    """Return the absolute value as a floating-point number, elementwise; TypeError for complex ones."""
+    from runtime.ops.binary import floating
+    check_real("fabs", x, TypeError)
+    return absolute(floating(x))
 
 
 @op(elementwise=True, jvp={"x": "rt.direction_dot(x_dot, x)"}, vjp={"x": "rt.direction_dot(d_out, x)"})

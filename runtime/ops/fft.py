@@ -45,8 +45,8 @@ def fft_name(fft_type) -> str:
     return name
 
 
-@op(linear="x", vjp={"x": "np.fft.unfft(d_out, fft_type, fft_lengths)"}, batch=lambda x, fft_type, fft_lengths, over=(): fft(
-    x, fft_type, fft_lengths))
+@op(linear="x", vjp={"x": "rt.astype_like(np.fft.unfft(d_out, fft_type, fft_lengths), like=x)"},
+    batch=lambda x, fft_type, fft_lengths, over=(): fft(x, fft_type, fft_lengths))
 def fft(x, fft_type, fft_lengths):
     """Transform the last axes, of the given lengths (the lengths of the real side, for RFFT and IRFFT).
 

@@ -14,7 +14,7 @@ from runtime.execute import EXACT
 from runtime.hlo import Module, Value, into
 from runtime.op import op
 from runtime.primitive import Primitive, as_operand, lift_array
-from runtime.types import aval, broadcast_shapes, dtype_name, kind, promote_avals, promote_types, python_dtype
+from runtime.types import aval, aval_of, broadcast_shapes, dtype_name, kind, promote_avals, promote_types, python_dtype
 
 KIND_NAMES = {"b": "bool", "i": "integer", "u": "integer", "f": "floating", "c": "complexfloating"}
 
@@ -58,11 +58,19 @@ def check_kinds(name: str, dtype, accepted: str) -> None:
         raise TypeError(f"{name} does not accept dtype {dtype_name(dtype)}. Accepted dtypes are subtypes of {wanted}; cast with astype.")
 
 
-def elementwise(name: str, build, accepts: str = "biufc", compute: str = "same", result: str = "same") -> Primitive:
+def check_real(function, x, error):
+    """Raise an error of the given class for complex numbers."""
+    if kind(aval_of(x).dtype) == "c":
+        raise error(f"{function} is not defined for complex numbers, got {dtype_name(aval_of(x).dtype)}; use abs(x), or the real part")
+    return True
+
+
+def elementwise(name: str, build, accepts: str = "biufc", compute: str = "same", result: str = "same", strong: bool = False) -> Primitive:
     """Make an elementwise primitive whose operands are promoted and broadcast in the kernel.
 
     ``build``: a StableHLO operation's name, or ``(block, values, aval) -> Value`` on operands of one type, where ``aval``
-    is the result's. ``compute``: "same" (the promoted dtype), "inexact" or "bool". ``result``: "same", "bool" or "real".
+    is the result's. ``compute``: "same" (the promoted dtype), "number" (bools become integers), "inexact" or "bool".
+    ``result``: "same", "bool" or "real". ``strong``: the result is never weakly typed.
     """
     def types(avals):
         dtype, weak = promote_avals(*avals)
@@ -70,13 +78,15 @@ def elementwise(name: str, build, accepts: str = "biufc", compute: str = "same",
         if compute == "inexact":
             dtype = inexact(dtype)
         elif compute == "bool":
-            dtype, weak = np.dtype(bool), False
+            dtype, weak = np.dtype(bool), all([a.weak_type for a in avals])
+        elif compute == "number" and kind(dtype) == "b":
+            dtype = python_dtype(int)
         out = dtype
         if result == "bool":
-            out, weak = np.dtype(bool), False
+            out = np.dtype(bool)
         elif result == "real" and kind(dtype) == "c":
             out = real_dtype(dtype)
-        return dtype, out, weak
+        return dtype, out, weak and not strong
 
     def infer(*avals, **params):
         _, out, weak = types(avals)
@@ -182,3 +192,6 @@ def named(function: Callable, name: str, module: str, doc: str) -> Callable:
     function.__module__ = module
     function.__doc__ = doc
     return function
+
+
+check_real = about_types(check_real)

@@ -69,11 +69,20 @@ def exclusive_products(rows):
     return cumprod(np.concatenate([ones, rows], axis=-1), axis=-1)[..., :-1]
 
 
+def counted(a):
+    """Return an array of bools as one of integers, others as they are."""
+    from runtime import numpy as np
+    a = np.asarray(a)
+    return np.astype(a, int) if a.dtype == bool else a
+
+
 def cumprod(a, axis=None, dtype=None, out=None):
     """Return the products of all elements up to each one along an axis (of the flattened array by default)."""
     from runtime import numpy as np
     if dtype is not None:
         a = np.astype(a, dtype)
+    else:
+        a = counted(a)
     if axis is None:
         a = np.ravel(a)
         axis = 0

@@ -18,12 +18,12 @@ NARROW_FLOATS = {"bfloat16", "float16"}
 
 def least(dtype):
     """Return the smallest value of a dtype: -inf for floats."""
-    return -math.inf if kind(dtype) == "f" else False if kind(dtype) == "b" else int(numpy.iinfo(dtype).min)
+    return -math.inf if kind(dtype) in "fc" else False if kind(dtype) == "b" else int(numpy.iinfo(dtype).min)
 
 
 def largest(dtype):
     """Return the largest value of a dtype: inf for floats."""
-    return math.inf if kind(dtype) == "f" else True if kind(dtype) == "b" else int(numpy.iinfo(dtype).max)
+    return math.inf if kind(dtype) in "fc" else True if kind(dtype) == "b" else int(numpy.iinfo(dtype).max)
 
 
 INITIAL = {"add": lambda dtype: 0, "multiply": lambda dtype: 1, "maximum": least, "minimum": largest,
@@ -49,7 +49,7 @@ def emit_reduce(block, how, value, axes, keepdims=False):
 def _reduce_infer(x, *, how, axes, keepdims):
     if x.dtype == KEY:
         raise TypeError(f"a reduction by {how} got {x}: random keys are no numbers")
-    return x.with_shape(kept_axes(x.shape, axes) if keepdims else without_axes(x.shape, axes))
+    return aval(kept_axes(x.shape, axes) if keepdims else without_axes(x.shape, axes), x.dtype)
 
 
 def _reduce_emit(block, operands, out_avals, *, how, axes, keepdims):
@@ -75,7 +75,7 @@ def count_elements(shape, axes):
 
 
 def _mean_infer(x, *, axes, keepdims, dtype):
-    return aval(_reduce_infer(x, how="add", axes=axes, keepdims=keepdims).shape, dtype, x.weak_type)
+    return aval(_reduce_infer(x, how="add", axes=axes, keepdims=keepdims).shape, dtype)
 
 
 def _mean_emit(block, operands, out_avals, *, axes, keepdims, dtype):
@@ -331,8 +331,6 @@ def _extremum(name, how, a, axis, keepdims, initial, where):
     axes = axis_tuple(axis, a.ndim)
     if initial is None and count_elements(a.shape, axes) == 0 and math.prod(without_axes(a.shape, axes)):
         raise ValueError(f"zero-size array to reduction operation {name} which has no identity; give initial=")
-    if kind(a.dtype) == "c":
-        raise TypeError(f"{name} does not order complex numbers; reduce abs(x), or the real part")
     found = _reduce(a, how=how, axes=axes, keepdims=bool(keepdims))
     if initial is None:
         return found
@@ -354,13 +352,15 @@ _EXTREMUM_RULE = {
 
 @op(**_EXTREMUM_RULE, batch=max_batched, name="max")
 def max_(a, axis=None, out=None, keepdims=False, initial=None, where=None):
-    """Return the largest element over axes (all by default); NaN wins. Ties share the derivative equally."""
+    """Return the largest element over axes (all by default); NaN wins; complex numbers are ordered by real, then
+    imaginary part. Ties share the derivative equally."""
     return _extremum("max", "maximum", a, axis, keepdims, initial, where)
 
 
 @op(**_EXTREMUM_RULE, batch=min_batched, name="min")
 def min_(a, axis=None, out=None, keepdims=False, initial=None, where=None):
-    """Return the smallest element over axes (all by default); NaN wins. Ties share the derivative equally."""
+    """Return the smallest element over axes (all by default); NaN wins; complex numbers are ordered by real, then
+    imaginary part. Ties share the derivative equally."""
     return _extremum("min", "minimum", a, axis, keepdims, initial, where)
 
 

@@ -8,7 +8,7 @@ from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.shape import reshape
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.types import KEY, aval, canonical_dtype, kind
+from runtime.types import KEY, aval, aval_of, canonical_dtype, kind
 from runtime.xla import ArrayImpl
 from runtime.zero import ZERO
 
@@ -262,8 +262,10 @@ def _host(x, name):
 def nonzero(a, *, size=None, fill_value=None):
     """Return, for each axis, the indices of the elements that are not zero.
 
-    With ``size``, the indices are cut or filled up to this length, which also works on staged arrays.
+    With ``size``, the indices are cut or filled up to this length, which also works on staged arrays. ValueError for a scalar.
     """
+    if not aval_of(a).shape:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
     if size is None:
         return tuple([Array(to_buffer(i, canonical_dtype(int))) for i in numpy.nonzero(numpy.atleast_1d(_host(a, "nonzero")))])
     from runtime import numpy as np

@@ -1,0 +1,67 @@
+"""Functions of the array library on every kind of dtype, on empty arrays and at the edges of integers, beside jax."""
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform
+
+OURS = xform.numpy
+
+
+def _names(np):
+    return {"np": np, "f": np.array([0.3, -0.7, 0.0, 1.5], "float32"), "c": np.array([1 + 2j, -0.5, 3j, 1 - 1j, 1 + 1j], "complex64"),
+            "i": np.array([3, -1, 0, 2]), "j": np.array([3, -1, 0, 2], "int8"), "u": np.array([3, 1, 0, 2], "uint8"),
+            "b": np.array([True, False, True, True]), "e": np.zeros((0, 3)), "m": np.array([[1.0, -2, 3], [0.5, 0, -1]])}
+
+
+def _run(np, text):
+    try:
+        found = eval(text, _names(np))
+    except (TypeError, ValueError, IndexError) as error:
+        return type(error)
+    return [(str(x.dtype), bool(x.weak_type), numpy.asarray(x)) for x in (found if isinstance(found, (tuple, list)) else [found])]
+
+
+CASES = """
+np.square(b) | np.cumprod(b) | np.cumulative_prod(b) | np.cumulative_sum(j) | np.cumulative_sum(u) | np.nanmax(i) | np.nanmax(u) | np.nanmin(b)
+np.floor_divide(b, b) | np.remainder(b, b) | np.fmod(b, b) | np.divmod(i, i + 1) | np.fmod(i, i + 1) | np.remainder(2, j) | np.floor_divide(2, j)
+np.floor_divide(i, 0) | np.left_shift(b, b) | np.right_shift(b, b) | np.power(i, i) | np.power(j, j) | np.power(u, u + 5) | np.power(i, i - 2)
+np.maximum(c, 1) | np.minimum(c, c[::-1]) | np.fmax(c, 1j) | np.fmin(c, f[0]) | np.less(c, c[::-1]) | np.greater_equal(c, 1) | np.max(c) | np.min(c)
+np.max(c, initial=9) | np.ptp(c) | np.nanmax(c) | np.arctan2(c, 2 + c) | np.logaddexp(c, c + 1) | np.logaddexp(6j, 1 + 6.1j) | np.logaddexp2(6j, 1 + 6.1j)
+np.degrees(c) | np.radians(c) | np.rint(c) | np.fabs(c) | np.fabs(i) | np.frexp(c) | np.frexp(i) | np.bitwise_count(b) | np.sign(u)
+np.gradient(u) | np.gradient(b) | np.gradient(e) | np.trapezoid(b) | np.trapezoid(u) | np.isclose(b, b) | np.allclose(b, b) | np.vander(u) | np.vander(j, 3)
+np.vander(m) | np.tril(f) | np.triu(f) | np.trace(e) | np.diag(e) | np.diagonal(m, 7) | np.diagonal(m, -7) | np.diagonal(f) | np.diag(e, 1)
+np.ldexp(f, i) | np.ldexp(f, f) | np.ldexp(i, 2.5) | np.ldexp(c, i) | np.gcd(f, f) | np.lcm(i, 2.5) | np.gcd(i, 6) | np.i0(c) | np.median(c) | np.spacing(c)
+np.nonzero(f[0]) | np.cumulative_sum(m) | np.cumulative_sum(f[0]) | np.diff(f[0]) | np.diff(3) | np.unwrap(c) | np.unwrap(i) | np.polysub(j, u)
+np.sinc(i) | np.float_power(i, i) | np.sum(3) | np.max(2.5) | np.mean(2.5) | np.prod(1j) | np.cumsum(3) | np.equal(3, 2) | np.less(i, 2.5) | np.isnan(2.5)
+np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
+"""
+
+
+@pytest.mark.parametrize("text", [case.strip() for line in CASES.strip().splitlines() for case in line.split(" | ")])
+def test_as_in_jax(text):
+    found, wanted = _run(OURS, text), _run(jnp, text)
+    if isinstance(wanted, type):
+        assert found is wanted
+        return
+    assert not isinstance(found, type), f"{text} raises {found}"
+    assert [x[:2] for x in found] == [x[:2] for x in wanted]
+    for (_, _, one), (_, _, other) in zip(found, wanted):
+        assert one.shape == other.shape
+        numpy.testing.assert_allclose(one.astype(complex), other.astype(complex), rtol=2e-5, atol=1e-6)
+
+
+def test_the_order_of_complex_numbers_has_derivatives():
+    def largest(x, y):
+        return OURS.max(OURS.maximum(x, y)).real
+    x, y = OURS.array([1 + 2j, 3 - 1j]), OURS.array([1 + 3j, 2 + 5j])
+    assert numpy.asarray(xform.grad(largest)(x, y)).tolist() == [0, 1]
+
+
+def test_a_real_signal_has_a_real_cotangent():
+    def power(v):
+        return OURS.sum(OURS.abs(OURS.fft.fft(v)) ** 2)
+    v = OURS.array([1.0, 2.0, 4.0])
+    found = xform.grad(power)(v)
+    assert found.dtype == "float32"
+    numpy.testing.assert_allclose(numpy.asarray(found), 6 * numpy.asarray(v), rtol=1e-5)
