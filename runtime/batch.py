@@ -5,6 +5,7 @@ from runtime.containers import restore
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
+from runtime.trees import tree_map_1
 from runtime.zero import ZERO, Like
 
 
@@ -339,6 +340,30 @@ def mapped_size(x, axes):
         return None
     pairs = [(x[k], a) for k, a in axes.items()] if isinstance(axes, dict) else list(zip(x, axes))
     return next((size for size in [mapped_size(item, axis) for item, axis in pairs] if size is not None), None)
+
+
+def sum_batch(x):
+    """Return a pytree with its arrays summed over the examples."""
+    from runtime import numpy as np
+    return tree_map_1(lambda leaf: np.sum(leaf, axis=0), x)
+
+
+def mean_batch(x):
+    """Return a pytree with its arrays averaged over the examples."""
+    from runtime import numpy as np
+    return tree_map_1(lambda leaf: np.mean(leaf, axis=0), x)
+
+
+def max_batch(x):
+    """Return a pytree with the largest of the examples in its arrays."""
+    from runtime import numpy as np
+    return tree_map_1(lambda leaf: np.max(leaf, axis=0), x)
+
+
+def min_batch(x):
+    """Return a pytree with the smallest of the examples in its arrays."""
+    from runtime import numpy as np
+    return tree_map_1(lambda leaf: np.min(leaf, axis=0), x)
 
 
 def permute_batch(x, perm):

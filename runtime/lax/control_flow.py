@@ -7,6 +7,7 @@ import inspect
 import numpy
 
 from runtime.array import Array
+from runtime.lax import loop_checks
 from runtime.op import op
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
@@ -25,10 +26,11 @@ def on_array(body):
     return lambda i, value: body(array(i), value)
 
 
-def on_arrays(*operands, index=None):
+def on_arrays(*operands, index=None, checked=None, finished=None):
     """Decorate structured control flow: in a call that is not transformed, ``operands`` and the result hold arrays, no numbers.
 
-    index: the parameter that is a function of (index, value). What is transformed or staged reads the function itself.
+    index: the parameter that is a function of (index, value). checked: a function of the arguments by name that refuses or
+    replaces some. finished: a function of these and the result that replaces it. What is transformed or staged reads the function itself.
     """
     def decorate(function):
         @functools.wraps(function)
@@ -39,7 +41,12 @@ def on_arrays(*operands, index=None):
                     for name, v in zip((*names, *[None] * len(args)), args)]
             kwargs = {name: arrays_of(v) if name in operands else on_array(v) if name == index else v
                       for name, v in kwargs.items()}
-            return arrays_of(function(*args, **kwargs))
+            named = {**dict(zip(names, args)), **kwargs}
+            changed = {} if checked is None else checked(named)
+            args = [changed.get(name, v) for name, v in zip((*names, *[None] * len(args)), args)]
+            kwargs = {name: changed.get(name, v) for name, v in kwargs.items()}
+            out = arrays_of(function(*args, **kwargs))
+            return out if finished is None else finished(named, out)
         code = function.__code__
         names = code.co_varnames[:code.co_argcount]
         del call.__wrapped__
@@ -49,7 +56,7 @@ def on_arrays(*operands, index=None):
     return decorate
 
 
-@on_arrays()
+@on_arrays(checked=lambda given: {"pred": loop_checks.predicate(given["pred"])} if "pred" in given else {})
 def cond(pred, true_fun, false_fun, *operands):
     """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
     if pred:
@@ -59,7 +66,7 @@ def cond(pred, true_fun, false_fun, *operands):
     return out
 
 
-@on_arrays()
+@on_arrays(checked=lambda given: {"index": loop_checks.branch_index(given["index"], given["branches"])} if "branches" in given else {})
 def switch(index, branches, *operands):
     """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
     place = nearest_index(index, len(branches))
@@ -75,7 +82,8 @@ def nearest_index(index, count):
     return np.clip(np.astype(index, "int32"), 0, count - 1)
 
 
-@on_arrays("init_val")
+@on_arrays("init_val", checked=lambda given: {"cond_fun": loop_checks.asking(given["cond_fun"]),
+                                              "body_fun": loop_checks.carrying(given["body_fun"], "while_loop body")})
 def while_loop(cond_fun, body_fun, init_val):
     """Return the value after ``val = body_fun(val)`` has been repeated as long as ``cond_fun(val)`` holds."""
     val = init_val
@@ -93,7 +101,8 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     return val
 
 
-@on_arrays("init", "xs")
+@on_arrays("init", "xs", checked=lambda given: {"f": loop_checks.carrying(given["f"], "scan body", loop_checks.pair_of)},
+           finished=lambda given, out: loop_checks.with_rows(out, given["f"], given["init"], given.get("xs")))
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpose=False):
     """Return (last carry, stacked ys) of ``carry, y = f(carry, x)`` over the leading axis of the arrays in ``xs``.
 

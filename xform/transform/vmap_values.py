@@ -14,7 +14,7 @@ from xform.errors import TransformError, refuse
 from xform.library import STATIC_ATTRIBUTES
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, at, call, clone, const, dotted, name, pack, reads, reference, rename
-from xform.transform.collective import batched_collective
+from xform.transform.collective import batched_collective, over_another_axis
 from xform.transform.nested import nested, rule_of_batching
 
 # Container ops whose result's structure follows from their operands'.
@@ -125,6 +125,10 @@ def rule(run, operation, node, statement, made):
         found = batched_collective(run, operation, statement)
         if found is not None:
             return found
+    found = over_another_axis(run, operation, node) if isinstance(operation, RuleCall) else None
+    if found is not None:
+        run.ranks.add(target, run.ranks.result(operation))
+        return found
     run.ranks.add(target, run.ranks.result(operation))
     found = special(run, operation, node, statement, target, made)
     if found is not None:

@@ -1,0 +1,88 @@
+"""What structured control flow refuses in a call that is not transformed: predicates, indices and carries of the wrong type."""
+from __future__ import annotations
+
+import numpy
+
+from runtime.array import Array
+from runtime.tree import tree_flatten, tree_leaves, tree_map
+from runtime.types import aval_of
+
+
+def _described(leaf):
+    try:
+        found = aval_of(leaf)
+    except TypeError:
+        return type(leaf).__name__
+    return f"{found.dtype.name}[{','.join(str(n) for n in found.shape)}]"
+
+
+def predicate(pred):
+    """Return the predicate of ``cond``; TypeError unless it is a scalar."""
+    if not isinstance(pred, (bool, int, float, complex, numpy.generic, numpy.ndarray, Array)) or numpy.shape(pred):
+        raise TypeError(f"Pred must be a scalar, got {pred} of type {_described(pred)}")
+    return pred
+
+
+def branch_index(index, branches):
+    """Return the index of ``switch``; TypeError unless it is one integer, ValueError where there are no branches."""
+    if len(branches) == 0:
+        raise ValueError("Empty branch sequence")
+    if isinstance(index, (float, complex)) or numpy.shape(index) or getattr(index, "dtype", numpy.dtype(int)).kind not in "biu":
+        raise TypeError(f"Index type must be an integer scalar, got {index} as {_described(index)}")
+    return index
+
+
+def asking(cond_fun):
+    """Return the condition of ``while_loop``; calling it raises TypeError where it gives anything but one bool."""
+    def holds(val):
+        found = cond_fun(val)
+        if not isinstance(found, bool) and (getattr(found, "dtype", None) != bool or numpy.shape(found)):
+            raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{_described(found)}].")
+        return found
+    return holds
+
+
+def carrying(body, name, carry_of=None):
+    """Return the body of a loop; calling it raises TypeError where what it gives is not of the types of what it got.
+
+    carry_of: the carry in the body's result (by default the result). Numbers that give way to other dtypes may change theirs.
+    """
+    def turn(carry, *rest):
+        result = body(carry, *rest)
+        found = result if carry_of is None else carry_of(result)
+        leaves, tree = tree_flatten(carry)
+        others, other = tree_flatten(found)
+        start = f"{name} function carry input and carry output must have "
+        if tree != other:
+            raise TypeError(f"{start}the same pytree structure, but they differ: the input has {tree}, the output {other}.")
+        for before, after in zip(leaves, others):
+            if numpy.shape(before) != numpy.shape(after) or not _gives_way(before) and _dtype(before) != _dtype(after):
+                raise TypeError(f"{start}equal types, but they differ: the input has {_described(before)} where the output has "
+                                f"{_described(after)}.")
+        return result
+    return turn
+
+
+def _gives_way(leaf):
+    return not hasattr(leaf, "dtype") or getattr(leaf, "weak_type", False)
+
+
+def _dtype(leaf):
+    return getattr(leaf, "dtype", None)
+
+
+def pair_of(result):
+    """Return the carry of what the body of a scan gives; TypeError unless that is a pair."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise TypeError(f"scan body output must be a pair, got {result}.")
+    return result[0]
+
+
+def with_rows(out, f, init, xs):
+    """Return (carry, ys) of a scan; over arrays without rows, ys have none: ``f`` is asked once, on zeros, of what type they are."""
+    from runtime import numpy as np
+    if not any(leaf.shape[0] == 0 for leaf in tree_leaves(xs)):
+        return out
+    row = tree_map(lambda leaf: np.zeros(leaf.shape[1:], leaf.dtype), xs)
+    _, y = f(init, row)
+    return out[0], tree_map(lambda leaf: np.zeros((0, *np.shape(leaf)), np.result_type(leaf)), y)

@@ -1,0 +1,42 @@
+"""What structured control flow refuses, with the type of jax's error, and scans over nothing."""
+import jax
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform
+import xform.numpy as np
+
+
+@pytest.mark.parametrize("call", [
+    lambda lax, np: lax.while_loop(lambda c: c, lambda c: c, 1.0),
+    lambda lax, np: lax.while_loop(lambda c: np.array([True]), lambda c: c, 1.0),
+    lambda lax, np: lax.while_loop(lambda c: (True,), lambda c: c, 1.0),
+    lambda lax, np: lax.while_loop(lambda c: c.sum() < 3, lambda c: np.ones(3), np.zeros(2)),
+    lambda lax, np: lax.scan(lambda c, x: ((c, c), x), 1.0, np.ones(2)),
+    lambda lax, np: lax.scan(lambda c, x: (np.ones(2), x), 1.0, np.ones(2)),
+    lambda lax, np: lax.scan(lambda c, x: (c + 1.5, x), np.int32(1), np.ones(2)),
+    lambda lax, np: lax.scan(lambda c, x: c, np.ones(3), np.ones(2)),
+    lambda lax, np: lax.cond(np.ones(2), lambda: 1, lambda: 2), lambda lax, np: lax.cond("a", lambda: 1, lambda: 2),
+    lambda lax, np: lax.switch(1.0, [lambda: 1, lambda: 2]), lambda lax, np: lax.switch(1, []),
+])
+def test_errors(call):
+    with pytest.raises((TypeError, ValueError)) as theirs:
+        call(jax.lax, jnp)
+    with pytest.raises(theirs.type):
+        call(xform.lax, np)
+
+
+def test_numbers_in_a_carry_give_way():
+    assert xform.lax.scan(lambda c, x: (c + x, c), 0, np.ones(3))[0] == 3
+    assert xform.lax.while_loop(lambda c: c < 3, lambda c: c + 1.5, 1) == 4
+
+
+def test_scan_over_no_rows():
+    def turn(c, x):
+        return c + x.sum(), (x, c)
+    found, expected = xform.lax.scan(turn, 1.0, np.zeros((0, 2))), jax.lax.scan(turn, 1.0, jnp.zeros((0, 2)))
+    assert float(found[0]) == float(expected[0])
+    for one, other in zip(found[1], expected[1], strict=True):
+        assert one.shape == other.shape and one.dtype == other.dtype
+        numpy.testing.assert_array_equal(one, other)

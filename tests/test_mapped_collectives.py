@@ -1,0 +1,63 @@
+"""Collectives over axes that vmap batches: of pytrees, over several axes, with the options of all_gather and all_to_all."""
+import jax as oracle
+import jax.numpy as ojnp
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+
+V = onp.arange(9.0, dtype=onp.float32).reshape(3, 3)
+W = onp.arange(18.0, dtype=onp.float32).reshape(3, 3, 2)
+
+
+def over(jax, names, f):
+    for name in names:
+        f = jax.vmap(f, axis_name=name)
+    return f
+
+
+def step(jax, np):
+    def f(params, x):
+        slopes = jax.grad(lambda p: (np.dot(p["w"], x) + p["b"][0]) ** 2)(params)
+        slopes = jax.lax.pmean(slopes, "i")
+        return jax.tree_util.tree_map(lambda p, d: p - 0.1 * d, params, slopes)
+    return jax.vmap(f, in_axes=(None, 0), axis_name="i")
+
+
+PROGRAMS = {
+    "both axes": lambda jax, np: lambda: over(jax, "ji", lambda x: x - jax.lax.psum(x, ("i", "j")))(V),
+    "mean of both": lambda jax, np: lambda: over(jax, "ji", lambda x: x - jax.lax.pmean(x, ("j", "i")))(V),
+    "outer axis": lambda jax, np: lambda: over(jax, "ji", lambda x: x - jax.lax.pmax(x, "i"))(V),
+    "size": lambda jax, np: lambda: over(jax, "ji", lambda x: jax.lax.psum(1, ("i", "j")) * x)(V),
+    "gradient": lambda jax, np: lambda: jax.grad(lambda v: np.sum(np.sin(jax.vmap(jax.vmap(
+        lambda x: x * jax.lax.psum(x, ("i", "j")), axis_name="j"), axis_name="i")(v))))(V),
+    "dict": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.psum({"a": x, "b": 2.0}, "i"))(V),
+    "dict of the outer axis": lambda jax, np: lambda: over(jax, "ji", lambda x: jax.lax.pmin({"a": x, "b": (x * 2,)}, "i"))(V),
+    "step": lambda jax, np: lambda: step(jax, np)({"w": np.ones(2), "b": (np.array(1.0),)}, V[:, :2]),
+    "step under jit": lambda jax, np: lambda: jax.jit(step(jax, np))({"w": np.ones(2), "b": (np.array(1.0),)}, V[:, :2]),
+    "derivative of step": lambda jax, np: lambda: jax.grad(lambda p: np.sum(step(jax, np)(p, V[:, :2])["w"]))(
+        {"w": np.ones(2), "b": (np.array(1.0),)}),
+    "gathered": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_gather(x, "i", axis=1))(V),
+    "gathered in a row": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_gather(x, "i", axis=1, tiled=True))(W),
+    "exchanged": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_to_all(x, "i", 0, 1))(W),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_jax(name):
+    found, expected = PROGRAMS[name](xform, np)(), PROGRAMS[name](oracle, ojnp)()
+    assert str(xform.tree.structure(found)) == str(oracle.tree.structure(expected))
+    for one, other in zip(xform.tree.leaves(found), oracle.tree.leaves(expected), strict=True):
+        onp.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_groups_are_refused():
+    with pytest.raises(xform.TransformError, match="axis_index_groups"):
+        over(xform, "i", lambda x: xform.lax.psum(x, "i", axis_index_groups=[[0, 1], [2]]))(V)
+
+
+def test_one_array_is_summed_in_the_open():
+    f = xform.vmap(lambda x: x - xform.lax.psum(x, "i"), axis_name="i")
+    f(V)
+    assert "np.sum(x, axis=0)" in xform.source(f)
