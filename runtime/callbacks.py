@@ -17,7 +17,7 @@ from runtime.ops.collective import index_value
 from runtime.primitive import as_operand, lift_array, user_location
 from runtime.stage import ShapeDtypeStruct
 from runtime.tree import tree_flatten, tree_leaves, tree_map, tree_unflatten
-from runtime.types import KEY, Aval, aval, aval_of, dtype_name
+from runtime.types import KEY, Aval, aval, aval_of, canonical_dtype, dtype_name
 
 TARGETS = {"cpu": '"xla_ffi_python_cpu_callback"'}
 PARTITIONED = {"cpu": '"xla_ffi_partitioned_python_cpu_callback"'}  # called by every device with its part of the operands
@@ -44,8 +44,12 @@ def call_python(name: str, function, operands: list, out_avals: list[Aval], effe
 
 
 def checked(name: str, values, out_avals) -> list[np.ndarray]:
-    """Return the values of a callback as arrays of exactly the promised types: XLA would read others as garbage."""
+    """Return the values of a callback as arrays of exactly the promised types, for XLA would read others as garbage.
+
+    Types of 64 bits are narrowed as those of arrays are.
+    """
     made = [np.asarray(value) for value in values]
+    made = [value.astype(canonical_dtype(value.dtype)) if value.dtype.kind in "iufc" else value for value in made]
     if len(made) != len(out_avals):
         raise ValueError(f"{name}: the callback returned {len(made)} arrays, result_shape_dtypes has {len(out_avals)}")
     for value, of in zip(made, out_avals):

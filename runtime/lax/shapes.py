@@ -11,7 +11,7 @@ from runtime.ops.axes import axis_index
 from runtime.ops.barrier import barrier
 from runtime.ops.joining import concatenate as join
 from runtime.ops.kernel import about_types
-from runtime.ops.permute import flip
+from runtime.ops.permute import flip, transpose
 from runtime.ops.reduce import largest, least
 from runtime.ops.search import argsort
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, reshape, squeeze
@@ -49,18 +49,32 @@ def broadcast(operand, sizes, *, out_sharding=None):
 
 def broadcast_in_dim(operand, shape, broadcast_dimensions, *, out_sharding=None):
     """Return the array broadcast to a shape, its axes becoming the given axes of the result."""
-    return broadcast_to(reshape(operand, spread_shape(like_shape(operand), shape, broadcast_dimensions)), shape)
+    order = rising_order(like_shape(operand), broadcast_dimensions)
+    rising = operand if order is None else transpose(operand, order)
+    places = broadcast_dimensions if order is None else sorted(broadcast_dimensions)
+    return broadcast_to(reshape(rising, spread_shape(like_shape(rising), shape, places)), shape)
+
+
+@op(constant=True, unbatched=True)
+def rising_order(own, broadcast_dimensions):
+    """Return the order of an operand's axes in the result, None where they rise already; TypeError for repeated or missing ones."""
+    places = [operator.index(d) for d in broadcast_dimensions]
+    if len(places) != len(own) or len(set(places)) != len(places):
+        raise TypeError(f"broadcast_in_dim: broadcast_dimensions {tuple(broadcast_dimensions)} must be distinct, one for each axis of "
+                        f"shape {tuple(own)}")
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return None if order == list(range(len(places))) else tuple(order)
 
 
 @op(constant=True, unbatched=True)
 def spread_shape(own, shape, broadcast_dimensions):
     """Return a shape with the operand's axes in their places and ones elsewhere."""
     places = [operator.index(d) for d in broadcast_dimensions]
-    if len(places) != len(own) or sorted(set(places)) != places:
-        raise ValueError(f"broadcast_in_dim: broadcast_dimensions {broadcast_dimensions} must be increasing, one for each axis of "
-                         f"shape {tuple(own)}")
     found = [1] * len(shape)
     for place, n in zip(places, own):
+        if not 0 <= place < len(shape) or n not in (1, shape[place]):
+            raise TypeError(f"broadcast_in_dim: the axis of size {n} of shape {tuple(own)} cannot become axis {place} of shape "
+                            f"{tuple(shape)}; sizes must be equal, or 1")
         found[place] = n
     return tuple(found)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy
 
-from runtime.array import Array, concrete, to_buffer
+from runtime.array import Array, ConcretizationError, concrete, to_buffer
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.shape import reshape
@@ -258,7 +258,24 @@ def _host(x, name):
     return numpy.asarray(x)
 
 
-@op(constant=True)
+def nonzero_batched(a, size=None, fill_value=None, over=()):
+    """Find the first elements of each example that are not zero: a stable sort puts them in front."""
+    from runtime import numpy as np
+    if size is None:
+        raise ConcretizationError("nonzero (or where with a condition alone) finds as many elements as there are, which may differ from "
+                                  "example to example; give size=")
+    inner = a.shape[1:]
+    if not inner:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    mask = np.reshape(np.not_equal(a, 0), (a.shape[0], -1))
+    spots = np.argsort(np.logical_not(mask), axis=1)[:, :size]
+    spots = np.pad(spots, ((0, 0), (0, size - spots.shape[1])))
+    found = np.less(np.arange(size), np.sum(mask, 1)[:, None])
+    fills = fill_value if isinstance(fill_value, (tuple, list)) else (0 if fill_value is None else fill_value,) * len(inner)
+    return tuple([np.where(found, i, fill) for i, fill in zip(unravel(spots, inner), fills)])
+
+
+@op(constant=True, batch=nonzero_batched)
 def nonzero(a, *, size=None, fill_value=None):
     """Return, for each axis, the indices of the elements that are not zero.
 

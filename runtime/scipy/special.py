@@ -1,7 +1,11 @@
 """Special functions under SciPy's names."""
 import math
 
-from runtime.nn.functions import log_softmax, logsumexp, softmax
+from runtime.nn.functions import log_softmax as _log_softmax
+from runtime.nn.functions import logsumexp
+from runtime.nn.functions import softmax as _softmax
+from runtime.ops.axes import axis_tuple as _axis_tuple
+from runtime.ops.kernel import about_types as _about_types
 from runtime.op import op as _op
 from runtime.ops.elementwise import digamma, erf, erfc, erfinv, gammaln
 from runtime.ops.elementwise import sigmoid as expit
@@ -22,6 +26,22 @@ from runtime.ops.special import zeta as _zeta
 from runtime.scipy.harmonics import bernoulli, bessel_jn, sph_harm_y
 
 psi = digamma
+
+
+@_about_types
+def every_axis(x, axis):
+    """Return an axis argument, where None stands for all axes."""
+    return _axis_tuple(axis, len(x.shape)) if axis is None else axis
+
+
+def softmax(x, /, *, axis=None):
+    """Return exp(x) / sum(exp(x)) over axes (all by default)."""
+    return _softmax(x, every_axis(x, axis))
+
+
+def log_softmax(x, /, *, axis=None):
+    """Return log(softmax(x)) over axes (all by default)."""
+    return _log_softmax(x, every_axis(x, axis))
 
 
 def logit(x, /):

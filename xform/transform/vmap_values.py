@@ -108,6 +108,11 @@ def static(run, operation, node, statement):
 def rule(run, operation, node, statement, made):
     rule, path = operation.rule, operation.path
     args = operation.args
+    if path == "np.where" and "x" not in operation.given:     # with a condition alone it is no elementwise function
+        node.func = reference("np.nonzero")
+        for keyword in node.keywords:
+            keyword.arg = "a" if keyword.arg == "condition" else keyword.arg
+        return value(run, node, statement, made)
     flat = atoms_of(operation)
     target = statement.targets[0].id if isinstance(statement, gast.Assign) else None
     if not any(is_batched(run.flags.of(a)) for a in flat):
@@ -151,8 +156,8 @@ def rule(run, operation, node, statement, made):
     if rule.batch is None:
         refuse(node if hasattr(node, "lineno") else statement, run.unit, f"{path} has no batching rule",
                "Write it with other xform.numpy functions.")
-    value = batch_call(run, path, rule, given, over, statement)
-    return value, False if rule.unbatched else True
+    found = batch_call(run, path, rule, given, over, statement)
+    return found, False if rule.unbatched else True
 
 
 def example(run, atom, statement):

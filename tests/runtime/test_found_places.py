@@ -1,0 +1,78 @@
+"""Functions whose results have a length given by ``size=``, over examples; axes of broadcasts in any order."""
+import jax
+import jax.numpy as jnp
+import numpy
+import pytest
+
+import xform
+from xform import lax
+
+np = xform.numpy
+EXAMPLES = numpy.array([[1, 0, 2, 0], [0, 0, 3, 1]])
+
+
+def places(a):
+    return np.nonzero(a, size=3)[0]
+
+
+def chosen(a):
+    return np.where(a > 0, size=3, fill_value=-1)[0]
+
+
+def coordinates(a):
+    return np.argwhere(np.reshape(a, (2, 2)), size=3, fill_value=7)
+
+
+def flat_places(a):
+    return np.flatnonzero(a, size=6)
+
+
+def kept(a):
+    return np.compress(a > 0, a, size=2)
+
+
+def extracted(a):
+    return np.extract(a > 0, a, size=2, fill_value=9)
+
+
+@pytest.mark.parametrize("function", [places, chosen, coordinates, flat_places, kept, extracted])
+def test_over_examples(function):
+    found = xform.vmap(function)(np.asarray(EXAMPLES))
+    wanted = numpy.stack([numpy.asarray(function(np.asarray(row))) for row in EXAMPLES])
+    assert numpy.asarray(found).tolist() == wanted.tolist()
+    twice = xform.vmap(xform.vmap(function))(np.asarray(EXAMPLES[None]))
+    assert numpy.asarray(twice).tolist() == wanted[None].tolist()
+    assert numpy.asarray(xform.jit(xform.vmap(function))(np.asarray(EXAMPLES))).tolist() == wanted.tolist()
+
+
+def test_as_in_jax():
+    wanted = jax.vmap(lambda a: jnp.where(a > 0, size=3, fill_value=-1)[0])(EXAMPLES)
+    assert numpy.asarray(xform.vmap(chosen)(np.asarray(EXAMPLES))).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("shape, places", [((3, 2), (1, 0)), ((3, 5, 2), (2, 0)), ((2, 4, 3), (0, 2))])
+def test_axes_of_a_broadcast_in_any_order(shape, places):
+    x = numpy.arange(6.0, dtype="float32").reshape(2, 3)
+    assert numpy.asarray(lax.broadcast_in_dim(np.asarray(x), shape, places)).tolist() == numpy.asarray(
+        jax.lax.broadcast_in_dim(x, shape, places)).tolist()
+
+
+@pytest.mark.parametrize("shape, places", [((4, 3), (0, 1)), ((2, 3), (0, 0)), ((2, 3), (0,)), ((2, 3), (0, 5))])
+def test_wrong_axes_of_a_broadcast(shape, places):
+    with pytest.raises(TypeError, match="broadcast_in_dim"):
+        lax.broadcast_in_dim(np.ones((2, 3)), shape, places)
+
+
+def test_softmax_of_scipy_is_over_all_axes():
+    x = numpy.arange(6.0, dtype="float32").reshape(2, 3)
+    for name in ("softmax", "log_softmax"):
+        for axis in (None, 0, (0, 1)):
+            numpy.testing.assert_allclose(numpy.asarray(getattr(xform.scipy.special, name)(np.asarray(x), axis=axis)),
+                                          numpy.asarray(getattr(jax.scipy.special, name)(x, axis=axis)), rtol=1e-5)
+
+
+def test_callbacks_may_return_doubles():
+    def doubled(t):
+        return numpy.float64(t) * 2
+    out = xform.pure_callback(doubled, xform.ShapeDtypeStruct((), "float32"), 1.5)
+    assert out.dtype == "float32" and float(out) == 3
