@@ -300,3 +300,18 @@ def test_a_rule_is_called_once_for_each_example():
         return np.sum(x ** 2), lambda g: g * x
     text = xform.source(xform.grad(lambda x: f(x) * 2.0))
     assert "f_fwd(x)" in text and "f_bwd(" in text
+
+
+def test_rule_that_unpacks_primals_and_tangents_in_one_line():
+    @xform.custom_jvp
+    def f(x, y):
+        return np.sin(x) * y
+
+    @f.defjvp
+    def rule(primals, tangents):
+        (x, y), (dx, dy) = primals, tangents
+        return f(x, y), 2 * np.cos(x) * y * dx + np.sin(x) * dy
+    slope = xform.grad(f, argnums=(0, 1))(0.7, 3.0)
+    onp.testing.assert_allclose(slope, (6 * onp.cos(0.7), onp.sin(0.7)), rtol=1e-5)
+    onp.testing.assert_allclose(xform.grad(xform.grad(f))(0.7, 3.0), -6 * onp.sin(0.7), rtol=1e-5)
+    onp.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(f), (0, None)))(onp.ones(2, onp.float32), 3.0), [6 * onp.cos(1.0)] * 2, rtol=1e-5)

@@ -45,7 +45,7 @@ def store_to(lowering, target, value, node):
 
 
 def side_by_side(lowering, node):
-    """``a, b = x, y`` as the assignments ``a = x`` and ``b = y``, where no value reads a target; None for any other assignment.
+    """``a, (b, c) = x, y`` as the assignments ``a = x`` and ``b, c = y``, where no value reads a target; None for any other assignment.
 
     What varies is then known of each by itself.
     """
@@ -53,8 +53,9 @@ def side_by_side(lowering, node):
     if getattr(lowering.scope, "generated", False) or len(node.targets) > 1 or not isinstance(target, gast.Tuple) or not isinstance(
             value, (gast.Tuple, gast.List)) or len(target.elts) != len(value.elts):
         return None
-    names = [e.id for e in target.elts if isinstance(e, gast.Name)]
-    if len(set(names)) < len(target.elts) or any(isinstance(e, gast.Starred) for e in value.elts) or any(
+    parts = [n for n in gast.walk(target) if not isinstance(n, gast.expr_context)]
+    names = [n.id for n in parts if isinstance(n, gast.Name)]
+    if len(set(names)) < len(names) or not all(isinstance(n, (gast.Name, gast.Tuple, gast.List)) for n in parts) or any(isinstance(e, gast.Starred) for e in value.elts) or any(
             isinstance(n, (gast.NamedExpr, gast.Lambda)) or isinstance(n, gast.Name) and n.id in names for n in gast.walk(value)):
         return None
     return [at(gast.Assign([one], part, None), node) for one, part in zip(target.elts, value.elts)]
