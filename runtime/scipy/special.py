@@ -44,33 +44,33 @@ def log_softmax(x, /, *, axis=None):
     return _log_softmax(x, every_axis(x, axis))
 
 
-def logit(x, /):
+def logit(x):
     """Return log(x / (1 - x)), elementwise."""
     from runtime import numpy as np
     return np.log(x / (1 - x))
 
 
 @_op(partials={"x": "np.log(y)", "y": "x / y"})
-def xlogy(x, y, /):
+def xlogy(x, y):
     """Return x * log(y), and 0 where x is 0, elementwise."""
     from runtime import numpy as np
     return np.where(x == 0, 0.0, x * np.log(y))
 
 
 @_op(partials={"x": "np.log1p(y)", "y": "x / (1 + y)"})
-def xlog1py(x, y, /):
+def xlog1py(x, y):
     """Return x * log(1 + y), and 0 where x is 0, elementwise."""
     from runtime import numpy as np
     return np.where(x == 0, 0.0, x * np.log1p(y))
 
 
-def entr(x, /):
+def entr(x):
     """Return -x * log(x), 0 at zero and -inf below, elementwise."""
     from runtime import numpy as np
     return np.where(x < 0, -math.inf, -xlogy(x, x))
 
 
-def rel_entr(p, q, /):
+def rel_entr(p, q):
     """Return p * log(p / q), 0 where p is 0, inf where either is out of range, elementwise."""
     from runtime import numpy as np
     both = np.logical_and(p > 0, q > 0)
@@ -79,13 +79,13 @@ def rel_entr(p, q, /):
     return np.where(both, found, np.where(none, 0.0, math.inf))
 
 
-def kl_div(p, q, /):
+def kl_div(p, q):
     """Return rel_entr(p, q) - p + q, elementwise."""
     return rel_entr(p, q) - p + q
 
 
 @_op(partials={"x": "out * rt.digamma(x)"})
-def gamma(x, /):
+def gamma(x):
     """Return the gamma function, elementwise; NaN at negative integers."""
     from runtime import numpy as np
     floor = np.floor(x)
@@ -93,7 +93,7 @@ def gamma(x, /):
     return np.where(np.logical_and(x < 0, x == floor), math.nan, sign * np.exp(gammaln(x)))
 
 
-def gammasgn(x, /):
+def gammasgn(x):
     """Return the sign of the gamma function, elementwise; NaN at negative integers."""
     from runtime import numpy as np
     floor = np.floor(x)
@@ -103,18 +103,18 @@ def gammasgn(x, /):
     return np.where(np.isnan(x), math.nan, sign) + np.zeros_like(x)
 
 
-def loggamma(x, /):
+def loggamma(x):
     """Return the logarithm of the gamma function of real numbers, elementwise; NaN where that is negative or undefined."""
     from runtime import numpy as np
     return np.where(x > 0, gammaln(x), math.nan)
 
 
-def betaln(a, b, /):
+def betaln(a, b):
     """Return the logarithm of the absolute value of the beta function, elementwise."""
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
-def beta(a, b, /):
+def beta(a, b):
     """Return the beta function, elementwise."""
     from runtime import numpy as np
     return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * np.exp(betaln(a, b))
@@ -191,7 +191,7 @@ def factorial(n, exact=False):
 
 
 @_op(partials={"x": "0.3989422804014327 * np.exp(-0.5 * x * x)"})
-def ndtr(x, /):
+def ndtr(x):
     """Return the standard normal distribution function, elementwise."""
     return 0.5 * erfc(-x * math.sqrt(0.5))
 
@@ -225,12 +225,12 @@ def log_ndtr(x, series_order=3):
 
 
 @_op(partials={"p": "2.5066282746310002 * np.exp(0.5 * out * out)"})
-def ndtri(p, /):
+def ndtri(p):
     """Return the inverse of the standard normal distribution function, elementwise."""
     return math.sqrt(2.0) * erfinv(2.0 * p - 1.0)
 
 
-def multigammaln(a, d, /):
+def multigammaln(a, d):
     """Return the logarithm of the multivariate gamma function of dimension d, a Python integer, elementwise."""
     total = d * (d - 1) / 4 * math.log(math.pi)
     for j in range(d):

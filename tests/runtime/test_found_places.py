@@ -1,4 +1,6 @@
 """Functions whose results have a length given by ``size=``, over examples; axes of broadcasts in any order."""
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy
@@ -76,3 +78,10 @@ def test_callbacks_may_return_doubles():
         return numpy.float64(t) * 2
     out = xform.pure_callback(doubled, xform.ShapeDtypeStruct((), "float32"), 1.5)
     assert out.dtype == "float32" and float(out) == 3
+
+
+@pytest.mark.parametrize("name", ("logit xlogy xlog1py entr rel_entr kl_div gamma gammasgn loggamma betaln beta multigammaln ndtr ndtri "
+                                  "softmax log_softmax").split())
+def test_parameters_of_scipy_functions(name):
+    own, theirs = [inspect.signature(getattr(module.scipy.special, name)).parameters.values() for module in (xform, jax)]
+    assert [(p.name, p.kind) for p in own] == [(p.name, p.kind) for p in theirs]
