@@ -159,7 +159,10 @@ def roll(a, shift, axis=None):
     if axis is None:
         return reshape(roll(reshape(a, (-1,)), shift, 0), a.shape)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if getattr(shift, "ndim", 0) == 1:
+        shift = [shift[k] for k in range(shift.shape[0])]
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    shifts = shifts * len(axes) if len(shifts) == 1 else shifts
     if len(axes) == 1 and len(shifts) > 1:
         axes = axes * len(shifts)
     for by, i in zip(shifts, axes, strict=True):
@@ -168,8 +171,8 @@ def roll(a, shift, axis=None):
         if size == 0:
             continue
         if isinstance(by, Array):
-            from runtime.ops.index import take
             from runtime.ops.create import arange
+            from runtime.ops.take import take
             a = take(a, (arange(size) - by) % size, i)
             continue
         by = operator.index(by) % size

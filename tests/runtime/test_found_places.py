@@ -85,3 +85,13 @@ def test_callbacks_may_return_doubles():
 def test_parameters_of_scipy_functions(name):
     own, theirs = [inspect.signature(getattr(module.scipy.special, name)).parameters.values() for module in (xform, jax)]
     assert [(p.name, p.kind) for p in own] == [(p.name, p.kind) for p in theirs]
+
+
+@pytest.mark.parametrize("shape, shift, axis", [((5,), 2, None), ((5,), [2], None), ((5,), [1, 2], None), ((2, 3), [1, 2], (0, 1)),
+                                                ((2, 3), [1, 2], 1), ((2, 3), [1], (0, 1)), ((2, 3), -4, 1), ((0, 3), 1, 1)])
+def test_roll_by_arrays(shape, shift, axis):
+    x = numpy.arange(numpy.prod(shape), dtype="float32").reshape(shape)
+    wanted = jnp.roll(x, jnp.asarray(shift), axis)
+    for by in (np.asarray(shift), numpy.asarray(shift)):
+        assert numpy.asarray(np.roll(np.asarray(x), by, axis)).tolist() == wanted.tolist()
+    assert numpy.roll(np.asarray(x), np.asarray(shift), axis).tolist() == wanted.tolist()
