@@ -14,14 +14,18 @@ from runtime.jit import clear_caches, jit
 from runtime.cotangent import add, broadcast_like, filled, instantiate, joined, like, one_like, one_like_complex, shared, unbroadcast
 from runtime.attempt import attempt, attempted
 from runtime.attributes import attribute, build, field, rebuilt, spread_data, taken_apart, unattribute, unspread_data
-from runtime.containers import (append, as_arrays, checked_index, checked_key, clear, cleared, construct, contains, count_of, entries, extend, fields_of, getitem, insert, instantiate_shell, is_dict, lanes_filled, listed, only_fields, pack, pairs, parts, place_of, popped, popped_at, popped_or,
-                                reiter, remove, parts_given, repair, reverse, set_default, replace_fields, restore, rule_parts, seal, setitem, setitem_dot, unindex, unseal, uniter, unpairs, update, without, without_fields, without_key,
-                                zero_to_number)
+from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains,
+                                count_of, entries, extend, fields_of, getitem, insert, instantiate_shell,
+                                is_dict, only_fields, place_of, popped, popped_at, popped_or, remove, reverse,
+                                set_default, replace_fields, setitem, setitem_dot, unindex, update, without,
+                                without_fields, without_key, zero_to_number)
+from runtime.turns import (as_arrays, lane_pairs, lanes_filled, listed, pack, pairs, parts, reiter,
+                           parts_given, repair, restore, rule_parts, seal, unseal, uniter, unpairs)
 from functools import partial
 
 from runtime import builtins
 from runtime.ops import *
-from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, unalign, unspread, where)
+from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
 from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows

@@ -1,11 +1,12 @@
 """Helpers of batched code: the batch axis is axis 0 of everything that carries one."""
 from __future__ import annotations
 
-from runtime.containers import restore
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
+from runtime.sequence import Chain, is_lazy, mapped, sample
 from runtime.trees import tree_map_1
+from runtime.turns import Turn, restore
 from runtime.zero import ZERO, Like
 
 
@@ -14,6 +15,10 @@ def is_array(x):
 
 
 def _leaf_size(value, over, lead=0):
+    if is_lazy(value):
+        parts = value.parts if isinstance(value, Chain) else [value]
+        found = [_leaf_size(sample(part), over if over is True or not over else over[0], lead) for part in parts]
+        return next((size for size in found if size is not None), None)
     if over is True:
         if isinstance(value, CONTAINERS):
             for item in _items(value):
@@ -25,13 +30,20 @@ def _leaf_size(value, over, lead=0):
     if not over or value is ZERO:
         return None
     inner = _items(value) if isinstance(value, CONTAINERS) else ()
-    kinds = over if isinstance(over, tuple) else [over[0]] * len(inner)
+    kinds = _kinds(over, len(inner))
     for item, kind in zip(inner, kinds):
         found = _leaf_size(item, kind, lead)
         if found is not None:
             return found
     return None
 
+
+
+def _kinds(known, count):
+    """Which of ``count`` items carry the batch: a tuple says it of each, a list of all, a dict of the lanes and the item of a turn."""
+    if isinstance(known, dict):
+        return list(known.values())
+    return known if isinstance(known, tuple) else [known[0] if known else False] * count
 
 
 def _has_zero(x):
@@ -83,8 +95,11 @@ def spread(x, size, known=False, lead=0):
         return Like(x.shape[:lead] + (size,) + x.shape[lead:], x.dtype, x.weak_type)
     if isinstance(x, CONTAINERS):
         inner = _items(x)
-        kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)
+        kinds = _kinds(known, len(inner))
         return _rebuild(x, [spread(item, size, kind, lead) for item, kind in zip(inner, kinds)])
+    if is_lazy(x):
+        kind = known[0] if known else False
+        return x if kind is True else mapped(lambda item: spread(item, size, kind, lead), x)
     if is_array(x) or isinstance(x, (bool, int, float, complex)):
         from runtime import numpy as np
         shape = shape_of(x)
@@ -101,8 +116,11 @@ def unspread(d, known=False, lead=0):
         return d
     if isinstance(d, CONTAINERS):
         inner = _items(d)
-        kinds = known if isinstance(known, tuple) else [known[0] if known else False] * len(inner)
+        kinds = _kinds(known, len(inner))
         return _rebuild(d, [unspread(item, kind, lead) for item, kind in zip(inner, kinds)])
+    if is_lazy(d):
+        kind = known[0] if known else False
+        return d if kind is True else mapped(lambda item: unspread(item, kind, lead), d)
     from runtime import numpy as np
     return np.sum(d, axis=lead)
 
@@ -223,12 +241,13 @@ def unalign(d, like, sizes=()):
     if d is ZERO:
         return ZERO
     from runtime import numpy as np
-    return tuple([x if x is ZERO else np.reshape(x, sizes + shape_of(one)) for x, one in zip(d, like)])
+    # nothing flows back into a symbolic zero
+    return tuple([ZERO if x is ZERO or one is ZERO else np.reshape(x, sizes + shape_of(one)) for x, one in zip(d, like)])
 
 
 @op(constant=True, unbatched=True, batch=lambda d, lead=0, over=(): _leading(d, lead + 1))
 def _leading(d, lead=0):
-    return next(x.shape[lead] for x in d if x is not ZERO)
+    return next((x.shape[lead] for x in d if x is not ZERO), None)      # of nothing but zeros, nothing is reshaped
 
 
 @op(linear="d", vjp={"d": "rt.unalign(d_out, like=d)"},
@@ -285,7 +304,11 @@ def like_parts(x, over_):
     from runtime.cotangent import like
     if isinstance(over_, bool) or x is ZERO or x is None or x is UNDEFINED:
         return like(x, 1 if over_ is True else 0)
-    kinds = over_ if isinstance(over_, tuple) else [over_[0]] * len(x)
+    if is_lazy(x):
+        return mapped(lambda item: like_parts(item, over_[0]), x)
+    kinds = _kinds(over_, len(x))
+    if isinstance(over_, dict):
+        return Turn(*[like_parts(item, kind) for item, kind in zip(x, kinds)])
     return _rebuild(x, [like_parts(item, kind) for item, kind in zip(_items(x), kinds)])
 
 
@@ -296,6 +319,12 @@ def parts_batched(x, count):
     if x is UNDEFINED or x is ZERO:
         return (x,) * count
     return tuple([x[:, i] for i in range(count)])
+
+
+def turns_of(span, step):
+    """Return how many steps lead through a span: the turns of a range, or a number below zero where it has none."""
+    from runtime import numpy as np
+    return np.negative(np.floor_divide(np.negative(span), step))
 
 
 def move_axes(x, axes):

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import builtins
 
-from runtime.containers import instantiate_shell, listed, restore, unpairs
+from runtime.containers import instantiate_shell
 from runtime.cotangent import CONTAINERS
 from runtime.join import any_symbolic
 from runtime.op import op
+from runtime.turns import listed, restore, unpairs
 from runtime.zero import ZERO
 
 
@@ -178,7 +179,7 @@ def reversed(xs):
 
 
 def _sequence_batched(xs, over=()):
-    return xs if isinstance(xs, CONTAINERS) else [xs[:, i] for i in range(xs.shape[1])]
+    return xs if isinstance(xs, CONTAINERS) or not hasattr(xs, "shape") else [xs[:, i] for i in range(xs.shape[1])]
 
 
 @op(linear="xs", vjp={"xs": "rt.restore(d_out, like=xs)"}, batch=lambda xs=(), over=(): list(_sequence_batched(xs)))

@@ -3,16 +3,12 @@ from __future__ import annotations
 
 import operator
 
-import numpy
-
-from runtime import varying
-from runtime.array import Array
-from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of, shared
-from runtime.join import UNDEFINED, is_symbolic
-from runtime.mesh import bound
+from runtime.cotangent import CONTAINERS, _items, _rebuild, filled
+from runtime.join import is_symbolic
 from runtime.op import op
-from runtime.xla import PyTreeDef
-from runtime.zero import ZERO, Like, Static
+from runtime.sequence import is_lazy
+from runtime.sequence import reverse as last_first
+from runtime.zero import ZERO, Like
 
 
 def _is_array(x):
@@ -54,6 +50,10 @@ def unindex(d, index, like):
         else:
             items[index] = d
         return _rebuild(like, items)
+    if is_lazy(like):
+        if isinstance(index, slice) and index == slice(None, None, -1):
+            return last_first(d)
+        return unindex(d, index, list(like))
     if hasattr(like, "unindex"):
         return like.unindex(d, index)
     return arrays.unindex(d, index, like)
@@ -331,239 +331,3 @@ def checked_key(key, keys):
     if key not in keys:
         raise KeyError(key)
     return key
-
-
-# -- packing, iterating ---------------------------------------------------------------------------------------------
-
-def parts_batched(d, count, over=()):
-    if d is ZERO or isinstance(d, CONTAINERS):
-        return parts(d, count)
-    return tuple(d[:, i] for i in range(count))
-
-
-@op(jvp="rt.parts(d_dot, count)", vjp={"d": "rt.pack(d_out, like=d)"}, batch=parts_batched)
-def parts(d, count):
-    """Return the tangents of the ``count`` items that a value unpacks into."""
-    if d is ZERO or d is UNDEFINED:
-        return (d,) * count
-    return d if isinstance(d, tuple) else tuple(d[i] for i in range(count))
-
-
-def pack_batched(items, like, over=()):
-    if isinstance(like, CONTAINERS):
-        return pack(items, like)
-    if all([item is ZERO for item in items]):
-        return ZERO
-    from runtime import numpy as np
-    given = [filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
-    size = max(one.shape[0] if one.ndim == len(shape_of(like)) else 1 for one in given)
-    given = [one if one.ndim == len(shape_of(like)) else np.broadcast_to(one, (size,) + one.shape) for one in given]
-    return np.stack(given, axis=1)
-
-
-@op(jvp="rt.pack(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.parts(d_out, len(items))"},
-    batch=pack_batched)
-def pack(items, like):
-    """Put the cotangents of unpacked items together again: a container like ``like``, or a stacked array."""
-    return restore(items if items is ZERO else list(items), like)
-
-
-@op(jvp="rt.restore(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.listed(d_out, items)"},
-    batch=pack_batched)
-def restore(items, like):
-    """Give a list of cotangents the kind of ``like``: tuple, list, dict, or an array stacked along axis 0."""
-    if like is ZERO or items is ZERO:
-        return ZERO
-    if isinstance(like, dict):
-        return {k: v for k, v in zip(like, items)}
-    if isinstance(like, (list, tuple)):
-        return _rebuild(like, items)
-    if hasattr(like, "restore"):
-        return like.restore(items)
-    if not _is_array(like):
-        return list(items)
-    if all(item is ZERO for item in items):
-        return ZERO
-    from runtime import numpy as np
-    return np.stack([filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
-
-
-def listed_batched(d, like, over=()):
-    if isinstance(d, CONTAINERS) or "d" not in over:
-        return listed(d, like)
-    return [d[:, i] for i in range(d.shape[1])]
-
-
-@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"}, batch=listed_batched)
-def listed(d, like):
-    """A cotangent of a container as a list of its items' cotangents."""
-    return _items(d) if isinstance(d, CONTAINERS) else [d[i] for i in range(len(like))]
-
-
-def uniter_batched(items, like, over=()):
-    return pack_batched(_padded(items, like), like, over) if _is_array(like) else uniter(items, like)
-
-
-def _padded(items, like):
-    made = list(items)[::-1]
-    length = shape_of(like)[0] if _is_array(like) else len(like)
-    return made + [ZERO] * (length - len(made))
-
-
-@op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items)"},
-    batch=uniter_batched)
-def uniter(items, like):
-    """Return the cotangent of an iterable from its turns' cotangents, collected last turn first.
-
-    Turns that a break left out have none.
-    """
-    if items is ZERO:
-        return ZERO
-    if hasattr(items, "uniter"):
-        return items.uniter(like)
-    given = _padded(items, like)
-    if isinstance(like, (list, tuple)):
-        given = [fit(item, one) for item, one in zip(given, like, strict=True)]
-    elif _is_array(like):
-        row = Like(shape_of(like)[1:], like.dtype)
-        given = [fit(item, row) for item in given]
-    return restore(given, like)
-
-
-def fit(d, like):
-    """Give a cotangent that was put together as a tuple of parts the kind of ``like``."""
-    if isinstance(d, tuple) and not hasattr(d, "_fields") and not isinstance(like, dict) and like is not None:
-        if isinstance(like, (list, tuple)):
-            return _rebuild(like, [fit(item, one) for item, one in zip(d, like, strict=True)])
-        if _is_array(like):
-            row = Like(shape_of(like)[1:], like.dtype)
-            return restore([fit(item, row) for item in d], like)
-    return d
-
-
-def reiter_batched(d, items, over=()):
-    return reiter(listed_batched(d, items, over), items)
-
-
-@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=reiter_batched)
-def reiter(d, items):
-    """The transpose of ``uniter``: the items' cotangents, last turn first."""
-    return listed(d, d)[:len(items)][::-1]
-
-
-def pairs_batched(xs, xs_dot, over=()):
-    return pairs(xs, xs_dot)
-
-
-@op(jvp="rt.pairs(rt.instantiate_shell(xs_dot, xs), rt.instantiate_shell(xs_dot_dot, xs_dot))",
-    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"}, batch=pairs_batched)
-def pairs(xs, xs_dot):
-    """Iterate over values and their tangents together."""
-    if xs_dot is ZERO:
-        return [(x, ZERO) for x in xs]
-    if isinstance(xs, dict):
-        return [(key, ZERO) for key in xs]
-    return list(zip(xs, xs_dot, strict=True))
-
-
-def unpairs_batched(d, which, like, over=()):
-    if not _is_array(like):
-        return unpairs(d, which, like)
-    return pack_batched(_unpaired(d, which, like), like, over)
-
-
-def _unpaired(d, which, like):
-    """One part of every pair; items that a shorter sequence beside theirs left out have none."""
-    parts = [ZERO if item is ZERO else item[which] for item in d]
-    length = shape_of(like)[0] if _is_array(like) else len(like)
-    return parts + [ZERO] * (length - len(parts))
-
-
-@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"}, batch=unpairs_batched)
-def unpairs(d, which, like):
-    """Return the cotangent of one of the sequences that were zipped."""
-    if d is ZERO or like is ZERO:
-        return ZERO
-    return restore(_unpaired(d, which, like), like)
-
-
-def repair_batched(d, which, like, over=()):
-    return repair(listed_batched(d, like, over), which, like)
-
-
-@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"}, batch=repair_batched)
-def repair(d, which, like):
-    """The transpose of ``unpairs``."""
-    width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)[:len(like)]]
-
-
-def rule_parts(parts, count):
-    """Return the cotangents that a user's backward rule gave: ``count`` of them, None meaning zero."""
-    if not isinstance(parts, (tuple, list)) or len(parts) != count:
-        raise TypeError("Custom VJP bwd rule must produce a tuple with one entry for each differentiable argument of the "
-                        f"function: expected {count}, got {parts!r}")
-    return tuple([ZERO if part is None else shared(part, part) for part in parts])
-
-
-def parts_given(parts):
-    """Return what the function of a custom gradient gave as a tuple: it may be the one argument's cotangent itself."""
-    return parts if isinstance(parts, (tuple, list, dict)) or parts is None else (parts,)
-
-
-@op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
-def seal(residuals):
-    """Wrap the Python values among residuals, so that they pass through a compiled function as they are.
-
-    What is wrapped for a function inside another is wrapped once more.
-    """
-    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static)) or getattr(type(residuals), "_xform_constant", False):
-        return Static(residuals)
-    if isinstance(residuals, varying.Told):
-        return varying.Told(residuals, ())
-    if bound.checked and isinstance(residuals, Array):
-        return varying.Told(residuals, varying.names(residuals))
-    return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
-
-
-@op(jvp="rt.unseal(residuals_dot)", vjp={"residuals": "rt.seal(d_out)"}, batch=lambda residuals, over=(): unseal(residuals))
-def unseal(residuals):
-    """Undo ``seal``."""
-    if isinstance(residuals, Static):
-        return residuals.value
-    if isinstance(residuals, varying.Told):
-        return residuals.again()
-    return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
-
-
-def items_batched(d):
-    """The items of a batched cotangent: of an array along axis 1."""
-    return _items(d) if isinstance(d, CONTAINERS) or d is ZERO else [d[:, i] for i in range(d.shape[1])]
-
-
-def _unpairs_batched(d, which, like, over):
-    if d is ZERO or not _is_array(like):
-        return unpairs(d, which, like)
-    return pack_batched(_unpaired(d, which, like), like, over)
-
-
-def _repair_batched(d, which, like, over):
-    width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in items_batched(d)[:len(like)]]
-
-
-def lanes_filled(items):
-    """Turn a list of (lanes, cotangent) pairs into cotangents of all lanes, ZERO where a lane took no turn."""
-    from runtime.batch import where
-    return [where(lanes, item, ZERO) for lanes, item in items]
-
-
-@op(linear="x", vjp={"x": "d_out"}, batch=lambda x, over=(): as_arrays(x))
-def as_arrays(x):
-    """Turn the numbers in a cotangent into arrays."""
-    if isinstance(x, CONTAINERS):
-        return _rebuild(x, [as_arrays(item) for item in _items(x)])
-    if isinstance(x, (bool, int, float, complex)):
-        from runtime import numpy as np
-        return np.asarray(x)
-    return x

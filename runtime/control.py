@@ -13,7 +13,7 @@ from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, descr
                           UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
-from runtime.sequence import (INDEX, Chain, Guarded, Replayable, Stacked, SymbolicRange, as_sequence, index_value, reversed,
+from runtime.sequence import (INDEX, Chain, Endless, Guarded, Replayable, Same, Stacked, SymbolicRange, Zipped, as_sequence, index_value, known_length, reversed,
                               stack_plan, write_row)
 from runtime.types import Aval, aval, aval_of
 
@@ -310,6 +310,9 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
         if block is None:
             iter(xs)  # raises: there is no program to recompute them in
         return xs.run(loop, init)
+    if isinstance(xs, Zipped) and xs.replayed():
+        from runtime import replay  # it is built on this module
+        return replay.run_beside(loop, xs, init)
     if block is None or not _worth_staging(xs):
         try:
             return loop.finish(*loop.python(xs, init))
@@ -317,7 +320,8 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
             if block is None or stop is None or not hasattr(xs, "__len__"):
                 raise
             # a short loop that ends at a turn that only the compiled program knows: stage it
-    unknown = isinstance(xs, SymbolicRange) or isinstance(xs, Stacked) and xs.count is not None
+    unknown = known_length(xs) is None if isinstance(xs, Zipped) else (
+        isinstance(xs, SymbolicRange) or isinstance(xs, Stacked) and xs.count is not None)
     sequence = as_sequence(xs)
     if not hasattr(sequence, "item"):
         return loop.finish(*loop.python(sequence, init))
@@ -349,7 +353,7 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
 
 
 def _worth_staging(xs) -> bool:
-    if isinstance(xs, (SymbolicRange, Stacked)):
+    if isinstance(xs, (SymbolicRange, Stacked)) or isinstance(xs, Zipped) and xs.stays():
         return True
     if isinstance(xs, Array):
         return xs.ndim > 0 and xs.shape[0] > UNROLL_LIMIT
@@ -359,6 +363,8 @@ def _worth_staging(xs) -> bool:
 def _symbolic_items(sequence) -> bool:
     if isinstance(sequence, Stacked):
         return any_symbolic(sequence.stacked, sequence.fixed)
+    if isinstance(sequence, Same):
+        return any_symbolic(sequence.value)
     parts = getattr(sequence, "parts", None)
     if parts is not None:
         return any(_symbolic_items(p) for p in parts)
@@ -472,6 +478,8 @@ class _For:
         ran = None
         if self.stop is not None or not isinstance(size, int) or getattr(sequence, "count", None) is not None:
             ran = Array(block.op("subtract", [results[n], start], INDEX) if first else results[n])
+            if self.stop is None and not first and isinstance(sequence, Stacked):
+                ran = sequence.count    # the very same number: these records stand beside those
         feed = iter(results[n + 1:])
         tapes = [Stacked([Array(next(feed)) for _ in stack], fixed, ran, plan, tree, size - first)
                  for stack, fixed, plan, tree in plans]
@@ -504,6 +512,8 @@ class _For:
             return sequence.count(block), None
         if isinstance(sequence, Stacked):
             return sequence.total(block), sequence.size
+        if isinstance(sequence, Zipped) and sequence.length is None:
+            return self._total(block, next(part for part in sequence.parts if not isinstance(part, (Same, Endless)) and known_length(part) is None))
         return index_value(block, len(sequence)), len(sequence)
 
 

@@ -14,6 +14,7 @@ from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.node import Node, children_of, with_children
 from runtime.op import op
+from runtime.sequence import is_lazy, mapped
 from runtime.types import aval_of
 from runtime.zero import ZERO, Like
 
@@ -63,6 +64,8 @@ def add(a, b):
         return b
     if b is ZERO:
         return a
+    if is_lazy(a) or is_lazy(b):
+        return mapped(add, a, b)
     if isinstance(a, CONTAINERS):
         if isinstance(a, dict):
             return {k: add(a.get(k, ZERO), b.get(k, ZERO)) for k in [*a, *(k for k in b if k not in a)]}
@@ -82,6 +85,8 @@ def like(x, lead=0):
         return x
     if isinstance(x, CONTAINERS):
         return _rebuild(x, [like(item, lead) for item in _items(x)])
+    if is_lazy(x):
+        return mapped(lambda item: like(item, lead), x) if lead else x
     if hasattr(x, "stacked_like"):
         return x.stacked_like(lead)
     if not (hasattr(x, "shape") and hasattr(x, "dtype")) and not isinstance(x, (bool, int, float, complex)):
@@ -183,6 +188,8 @@ def filled(d, like, sizes=()):
     if like is None:
         return None
     if d is ZERO:
+        if is_lazy(like):
+            return ZERO     # records of a staged loop: a symbolic zero each
         if not (hasattr(like, "shape") and hasattr(like, "dtype")) and not isinstance(like, (bool, int, float, complex)):
             return like     # static data: an object that holds no derivative
         shape, dtype = shape_of(like), dtype_of(like)
@@ -228,6 +235,8 @@ def unbroadcast(d, like, lead=0, inner=0):
         own = d.aval
         if own.shape == like.shape and own.dtype == like.dtype:
             return d
+    if like is UNDEFINED:       # lanes that were chosen in its place have the cotangent
+        return ZERO
     if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS) or like is ZERO or like is None:
         return _same_length(d, like)
     from runtime import numpy as np

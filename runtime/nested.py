@@ -5,6 +5,7 @@ from runtime.batch import _leaf_size, is_array
 from runtime.cotangent import CONTAINERS, _items, _rebuild, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
+from runtime.sequence import is_lazy, mapped
 from runtime.zero import ZERO, Like
 
 
@@ -12,6 +13,8 @@ def _each(x, function):
     """Apply a function to every array and number in ``x``."""
     if isinstance(x, CONTAINERS):
         return _rebuild(x, [_each(item, function) for item in _items(x)])
+    if is_lazy(x):
+        return mapped(lambda item: _each(item, function), x)
     if x is None or x is ZERO or x is UNDEFINED or isinstance(x, Like):
         return x
     return function(x) if is_array(x) or isinstance(x, (bool, int, float, complex)) else x

@@ -10,16 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from runtime import varying
-from runtime.array import Array
+from runtime.array import Array, ConcretizationError
 from runtime.config import config
 from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, truth, variable_names
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
-from runtime.sequence import INDEX, Replayable, index_value, row, write_row
+from runtime.sequence import INDEX, Replayable, Zipped, as_sequence, index_value, row, write_row
 from runtime.tree import register_structure
 from runtime.types import aval
 
 _BOOL = aval((), np.bool_)
+DEEPEST = 2             # loops within one that is recomputed: each order of reverse mode adds one, and multiplies the program
 
 
 def _sum(block: Block, a: Value, b: Value) -> Value:
@@ -99,11 +100,11 @@ def _thin(block: Block, slots: list[Value], stride: Value) -> list[Value]:
 
 
 class _Source:
-    """What is static about a replayed loop: its body, its variables' structure, and the outer values the body uses."""
-    __slots__ = ("body", "carry", "collect", "free")
+    """What is static about a replayed loop: its body, its variables' structure, the outer values the body uses, its depth."""
+    __slots__ = ("body", "carry", "collect", "free", "depth")
 
-    def __init__(self, body, carry: Carry, collect: int, free: list[Value]):
-        self.body, self.carry, self.collect, self.free = body, carry, collect, free
+    def __init__(self, body, carry: Carry, collect: int, free: list[Value], depth: int):
+        self.body, self.carry, self.collect, self.free, self.depth = body, carry, collect, free, depth
 
 
 class Replayed(Replayable):
@@ -112,22 +113,22 @@ class Replayed(Replayable):
     slots: the loop variables' checkpoints, [config.loop_checkpoints + 1, ...] each. total: the number of turns. stride: turns between checkpoints.
     outer: what the values of enclosing blocks that the body uses are here and now.
     """
-    __slots__ = ("slots", "total", "stride", "outer", "source", "which", "backwards")
+    __slots__ = ("slots", "total", "stride", "outer", "source", "which", "backwards", "span")
 
-    def __init__(self, slots, total, stride, outer, source: _Source, which: int, backwards: bool = False):
+    def __init__(self, slots, total, stride, outer, source: _Source, which: int, backwards: bool = False, span=None):
         self.slots, self.total, self.stride, self.outer = slots, total, stride, outer
         self.source, self.which, self.backwards = source, which, backwards
+        self.span = source if span is None else span    # the loop that decided how many records there are
 
     def __reversed__(self):
-        return Replayed(self.slots, self.total, self.stride, self.outer, self.source, self.which, not self.backwards)
+        return Replayed(self.slots, self.total, self.stride, self.outer, self.source, self.which, not self.backwards, self.span)
 
     def __iter__(self):
-        from runtime.array import ConcretizationError
         raise ConcretizationError("the records of this loop can only be run over by a for loop of the same staged function; "
                                   "their number is known only when the compiled program runs")
 
-    def _turn(self, block: Block, values: list[Value]) -> tuple[list[Value], object]:
-        """Emit one turn of the original loop; return (variables after it, its record)."""
+    def _turn(self, block: Block, values: list[Value]) -> tuple[list[Value], tuple]:
+        """Emit one turn of the original loop; return (variables after it, its records)."""
         source = self.source
         for old, new in zip(source.free, self.outer):
             if isinstance(new, Array) and block.resolve(old) is None:
@@ -135,7 +136,7 @@ class Replayed(Replayable):
         count = len(source.carry.names)
         with into(block):
             out = as_tuple(source.body(*source.carry.with_values(values)), count + source.collect, "the body of a while loop")
-            return source.carry.returned(block, out[:count]), out[count + self.which]
+            return source.carry.returned(block, out[:count]), out[count:]
 
     def _advance(self, block: Block, values: list[Value], turns: Value) -> list[Value]:
         """Emit a number of turns of the original loop."""
@@ -145,24 +146,9 @@ class Replayed(Replayable):
 
     def run(self, loop, init: tuple):
         """Run a for loop over the records; return what the loop returns."""
-        return (self._run_backwards if self.backwards else self._run_forwards)(loop, init)
-
-    def _run_forwards(self, loop, init):
-        outer = tracing.block
-        start = tuple(Array(row(outer, lift_array(outer, s), _number(outer, 0))) for s in self.slots)
-
-        def test(turn, variables, *carry):
-            block = tracing.block
-            more = block.compare("LT", index_value(block, turn), index_value(block, self.total))
-            return Array(loop.unless_ended(block, more, carry))
-
-        def body(turn, variables, *carry):
-            block = tracing.block
-            values, record = self._turn(block, [lift_array(block, v) for v in variables])
-            out, records = loop.turn(record, carry)
-            after = _sum(block, index_value(block, turn), _number(block, 1))
-            return (Array(after), tuple(map(Array, values)), *out, *records)
-        return _finish(loop, 2, test, body, (Array(_number(outer, 0)), start, *init))
+        if self.backwards and not loop.collect:
+            return self._run_backwards(loop, init)
+        return run_beside(loop, self, init)
 
     def _run_backwards(self, loop, init):
         outer = tracing.block
@@ -171,8 +157,7 @@ class Replayed(Replayable):
         count = _rows(slots)
         fine = _over(outer, _sum(outer, stride, _number(outer, count - 1)), _number(outer, count))
         last = _minus(outer, total, _number(outer, 1))
-        run = self._backwards_recorded if loop.collect else self._backwards
-        return run(loop, init, Array(last), stride, fine, slots)
+        return self._backwards(loop, init, Array(last), stride, fine, slots)
 
     def _stretch(self, region: Block, here: Value, offset: Value, fine: Value, slots: list[Value]) -> list[Value]:
         """Emit the run of a stretch from its checkpoint to the turn at ``offset``, keeping every ``fine``-th turn."""
@@ -187,7 +172,7 @@ class Replayed(Replayable):
         return end[1 + len(begin):]
 
     def _record(self, block: Block, near: list[Value], offset: Value, fine: Value):
-        """Emit the turn at ``offset`` of a stretch from the nearest of its checkpoints; return its record."""
+        """Emit the turn at ``offset`` of a stretch from the nearest of its checkpoints; return its records."""
         place = _over(block, offset, fine)
         values = self._advance(block, [row(block, k, place) for k in near], _minus(block, offset, _times(block, place, fine)))
         return self._turn(block, values)[1]
@@ -209,43 +194,103 @@ class Replayed(Replayable):
                 inner = tracing.block
                 now = index_value(inner, turn)
                 offset = _minus(inner, now, lift(inner, first))
-                record = self._record(inner, [lift(inner, k) for k in near], offset, lift(inner, near_pace))
-                out, _ = loop.turn(record, carry)
+                records = self._record(inner, [lift(inner, k) for k in near], offset, lift(inner, near_pace))
+                out, _ = loop.turn(records[self.which], carry)
                 return (Array(_minus(inner, now, _number(inner, 1))), *out)
             after, _ = _stage(lambda turn, *carry: more(turn, lift(tracing.block, first), carry), body, (turn, *carry), 0)
             return after
         return _finish(loop, 1, lambda turn, *carry: more(turn, _number(tracing.block, 0), carry), stretch, (last, *init))
 
-    def _backwards_recorded(self, loop, init, last, stride, fine, slots):
-        """One loop, whose turns can be run again in their turn: a stretch is run where its last turn comes up."""
-        outer = tracing.block
-        types = [s.aval for s in slots]
-        empty = tuple(Array(outer.zeros(of)) for of in types)
+    # -- one record after the other, for a loop that keeps more than this in step ---------------------------------------
 
-        def test(turn, stretch, near, *carry):
-            block = tracing.block
-            more = block.compare("GE", index_value(block, turn), _number(block, 0))
-            return Array(loop.unless_ended(block, more, carry))
+    def begin(self, block: Block) -> tuple:
+        """Return what such a loop carries for these records."""
+        first = [lift_array(block, s) for s in self.slots]
+        if not self.backwards:
+            return Array(_number(block, 0)), tuple(Array(row(block, s, _number(block, 0))) for s in first)
+        last = _minus(block, index_value(block, self.total), _number(block, 1))
+        return Array(last), Array(_number(block, -1)), tuple(Array(block.zeros(s.aval)) for s in first)
 
-        def body(turn, stretch, near, *carry):
-            block = tracing.block
-            now = index_value(block, turn)
-            # through lift, so that a loop that replays this one in turn knows the outer values it needs
-            pace, near_pace, coarse = lift(block, stride), lift(block, fine), [lift(block, s) for s in slots]
-            here = _over(block, now, pace)
-            offset = _minus(block, now, _times(block, here, pace))
-            moved = block.compare("NE", here, index_value(block, stretch))
-            kept = _either(block, moved, lambda region: self._stretch(region, here, offset, near_pace, coarse),
-                           lambda region: [lift_array(region, k) for k in near], types)
-            record = self._record(block, kept, offset, near_pace)
-            out, records = loop.turn(record, carry)
-            before = _minus(block, now, _number(block, 1))
-            return (Array(before), Array(here), tuple(map(Array, kept)), *out, *records)
-        return _finish(loop, 3, test, body, (last, Array(_number(outer, -1)), empty, *init))
+    def more(self, block: Block, state) -> Value:
+        """Emit whether another turn follows."""
+        turn = index_value(block, state[0])
+        return block.compare("GE", turn, _number(block, 0)) if self.backwards else block.compare("LT", turn, index_value(block, self.total))
+
+    def step(self, block: Block, state) -> tuple[tuple, tuple]:
+        """Emit the records of a turn; return (records, state for the next)."""
+        now = index_value(block, state[0])
+        if not self.backwards:
+            values, records = self._turn(block, [lift_array(block, v) for v in state[1]])
+            return records, (Array(_sum(block, now, _number(block, 1))), tuple(map(Array, values)))
+        # a stretch is run where its last turn comes up; through lift, so that a loop that replays this one in turn knows the
+        # outer values it needs
+        pace, slots = lift(block, index_value(block, self.stride)), [lift_array(block, s) for s in self.slots]
+        count = _rows(slots)
+        fine = _over(block, _sum(block, pace, _number(block, count - 1)), _number(block, count))
+        here = _over(block, now, pace)
+        offset = _minus(block, now, _times(block, here, pace))
+        moved = block.compare("NE", here, index_value(block, state[1]))
+        kept = _either(block, moved, lambda region: self._stretch(region, here, offset, fine, slots),
+                       lambda region: [lift_array(region, k) for k in state[2]], [s.aval for s in slots])
+        records = self._record(block, kept, offset, fine)
+        return records, (Array(_minus(block, now, _number(block, 1))), Array(here), tuple(map(Array, kept)))
+
+    def loop_of(self) -> tuple:
+        """Return what two records of the same turns have in common."""
+        return id(self.source), self.backwards, lift_names(self.slots), lift_names([self.total, self.stride])
 
 
-def _finish(loop, internal: int, test, body, init):
-    carry, tapes = _stage(test, body, init, loop.collect)
+def lift_names(arrays) -> tuple:
+    """Return the names of the values of arrays: equal where they are the same."""
+    return tuple(getattr(a._v, "name", id(a._v)) for a in arrays)
+
+
+def run_beside(loop, sequence, init):
+    """Run a for loop over records that are recomputed and what stands beside them, in step; return what the loop returns.
+
+    Records of the same turns of one loop are recomputed together.
+    """
+    outer = tracing.block
+    leaves = sequence.leaves() if isinstance(sequence, Zipped) else [sequence]
+    prepared = [leaf if isinstance(leaf, Replayable) else as_sequence(leaf) for leaf in leaves]
+    walked = {leaf.loop_of(): leaf for leaf in leaves if isinstance(leaf, Replayable)}
+    lead = next(iter(walked.values()))
+
+    def items(block, turn, records):
+        feed = iter([records[leaf.loop_of()][leaf.which] if isinstance(leaf, Replayable) else each.item(block, turn)
+                     for leaf, each in zip(leaves, prepared)])
+        return _arranged(sequence, feed)
+
+    def test(turn, states, *carry):
+        block = tracing.block
+        return Array(loop.unless_ended(block, lead.more(block, states[0]), carry))
+
+    def body(turn, states, *carry):
+        block = tracing.block
+        now = index_value(block, turn)
+        records, after = {}, []
+        for (key, leaf), state in zip(walked.items(), states):
+            records[key], following = leaf.step(block, state)
+            after.append(following)
+        out, made = loop.turn(items(block, now, records), carry)
+        return (Array(_sum(block, now, _number(block, 1))), tuple(after), *out, *made)
+    states = tuple(leaf.begin(outer) for leaf in walked.values())
+    return _finish(loop, 2, test, body, (Array(_number(outer, 0)), states, *init), lead.span,
+                   1 + max(leaf.source.depth for leaf in walked.values()))
+
+
+def _arranged(sequence, feed):
+    """One item of a sequence, from those of its leaves."""
+    if not isinstance(sequence, Zipped):
+        return next(feed)
+    return sequence.arranged(tuple(_arranged(s, feed) for s in sequence.sources))
+
+
+def _finish(loop, internal: int, test, body, init, span=None, depth: int = 0):
+    carry, tapes = staged_while(test, body, init, loop.collect, depth)
+    if loop.stop is None and span is not None:
+        for tape in tapes:
+            tape.span = span
     return loop.finish(carry[internal:], tapes)
 
 
@@ -264,13 +309,14 @@ class _Static:
 
 
 register_structure(
-    Replayed, lambda r: ((r.slots, r.total, r.stride, r.outer), _Static(r.source, r.which, r.backwards)),
+    Replayed, lambda r: ((r.slots, r.total, r.stride, r.outer), _Static(r.source, r.which, r.backwards, r.span)),
     lambda aux, children: Replayed(*children, *aux.parts))
 
 
-def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Replayed]]:
+def staged_while(test, body, init: tuple, collect: int, depth: int = 0) -> tuple[tuple, list[Replayed]]:
     """Stage a while loop; return (variables after it, one tape for each of ``collect`` records).
 
+    depth: how many loops are recomputed within its turns, whose checkpoints its own hold: the deeper, the fewer these are.
     The body returns the variables followed by the records. JoinError when the variables' types do not settle.
     """
     carry = Carry(tuple(init), variable_names(body, 0, len(init)))
@@ -289,7 +335,10 @@ def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Rep
         return carry.with_values(results), []
     variables = list(region.args)
     types = carry.initial_types()
-    budget = config.loop_checkpoints
+    if depth > DEEPEST:
+        raise ConcretizationError("reverse mode of the third order through a loop whose number of turns only the compiled program knows is "
+                                  "not supported; take the outer derivatives in forward mode (jacfwd, jvp), or differentiate outside jit")
+    budget = max(2, config.loop_checkpoints >> 2 * depth)
     kept = [of.with_shape((budget + 1, *of.shape)) for of in types]
     every = [*types, INDEX, INDEX, *kept]
     with into(region):
@@ -318,7 +367,7 @@ def staged_while(test, body, init: tuple, collect: int) -> tuple[tuple, list[Rep
     results = block.op("while", inputs, every, regions=[check, filling])
     n = len(types)
     free = list(region.free.values())
-    source = _Source(body, carry, collect, free)
+    source = _Source(body, carry, collect, free, depth)
     tapes = [Replayed([Array(r) for r in results[n + 2:]], Array(results[n]), Array(results[n + 1]),
                       [Array(v) for v in free], source, which) for which in range(collect)]
     return carry.with_values(results[:n]), tapes

@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import operator
 
 import numpy as np
 
 from runtime.array import Array, ConcretizationError
-from runtime.hlo import Block, Value, tracing
+from runtime.hlo import Block, Value, into, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
 from runtime.primitive import lift_array
 from runtime.tree import register_structure
+from runtime.zero import ZERO
 from runtime.types import Aval, aval, aval_of, kind, python_dtype
 
 INDEX = aval((), np.int32)
@@ -102,7 +104,7 @@ class Rows:
 
     def __init__(self, tree):
         self.tree = tree
-        self.length = next(iter(flatten(tree)[0])).shape[0]
+        self.length = next(leaf for leaf in flatten(tree)[0] if leaf is not ZERO).shape[0]
 
     def __len__(self):
         return self.length
@@ -110,11 +112,26 @@ class Rows:
     def item(self, block, i):
         """Emit row ``i``."""
         leaves, tree = flatten(self.tree)
-        return tree.unflatten([Array(row(block, lift_array(block, leaf), i)) for leaf in leaves])
+        return tree.unflatten([leaf if leaf is ZERO else Array(row(block, lift_array(block, leaf), i)) for leaf in leaves])
 
     def __iter__(self):
         leaves, tree = flatten(self.tree)
-        return (tree.unflatten(list(parts)) for parts in builtins.zip(*leaves))
+        columns = [itertools.repeat(ZERO) if leaf is ZERO else leaf for leaf in leaves]
+        return (tree.unflatten(list(parts)) for parts in builtins.zip(*columns))
+
+    def __getitem__(self, i):
+        return reverse(self) if _is_reversal(i) else list(self)[i]
+
+    def __reversed__(self):
+        leaves, tree = flatten(self.tree)
+        return Rows(tree.unflatten([leaf if leaf is ZERO else flip_rows(leaf) for leaf in leaves]))
+
+
+register_structure(Rows, lambda rows: ((rows.tree,), None), lambda _, children: Rows(*children))
+
+
+def _is_reversal(index) -> bool:
+    return isinstance(index, slice) and index == slice(None, None, -1)
 
 
 class Stacked:
@@ -152,9 +169,7 @@ class Stacked:
 
     def __getitem__(self, i):
         if isinstance(i, slice):
-            if (i.start, i.stop, i.step) == (None, None, -1):
-                return reverse(self)
-            return list(self)[i]
+            return reverse(self) if _is_reversal(i) else list(self)[i]
         n = len(self)
         i = operator.index(i)
         if not -n <= i < n:
@@ -232,10 +247,8 @@ class Chain:
         return (x for p in self.parts for x in p)
 
     def __getitem__(self, i):
-        if isinstance(i, slice) and (i.start, i.stop, i.step) == (None, None, -1):
-            return reverse(self)
         if isinstance(i, slice):
-            return list(self)[i]
+            return reverse(self) if _is_reversal(i) else list(self)[i]
         n = len(self)
         i = operator.index(i)
         if not -n <= i < n:
@@ -257,28 +270,158 @@ class Zipped:
     """Several sequences side by side: its items are tuples. ``prepare`` it before asking for symbolic items."""
 
     def __init__(self, sources):
-        self.sources, self.parts = sources, None
-        self.length = min(len(s) for s in sources if not isinstance(s, Endless))
+        self.sources, self.parts = tuple(sources), None
+        self.length = shortest(self.sources)
 
     def __len__(self):
+        if self.length is None:
+            raise ConcretizationError("the number of turns of this loop is known only when the compiled program runs")
         return self.length
+
+    def leaves(self) -> list:
+        """Return the sequences that stand side by side, those of inner ones too."""
+        return [leaf for s in self.sources for leaf in (s.leaves() if isinstance(s, Zipped) else [s])]
+
+    def replayed(self) -> bool:
+        """Tell whether one of them is recomputed, so that the loop has to keep step with it."""
+        return any(isinstance(leaf, Replayable) for leaf in self.leaves())
+
+    def stays(self) -> bool:
+        """Tell whether a loop over them has to stay one: one of them is the record of such a loop."""
+        return any(isinstance(leaf, (Stacked, SymbolicRange, Replayable)) for leaf in self.leaves())
 
     def prepare(self) -> Zipped | None:
         """Stack what has to be stacked, in the current block; None if some part cannot have symbolic items."""
         self.parts = [as_sequence(s) for s in self.sources]
         return self if all(hasattr(p, "item") for p in self.parts) else None
 
+    def arranged(self, items: tuple):
+        """Make an item of one item of each part."""
+        return items
+
     def item(self, block, i):
         """Emit item ``i``."""
-        return tuple(p.item(block, i) for p in self.parts)
+        return self.arranged(tuple(p.item(block, i) for p in self.parts))
 
     def __iter__(self):
-        return builtins.zip(*self.sources)
+        return map(self.arranged, builtins.zip(*self.sources))
+
+    def __getitem__(self, i):
+        return reverse(self) if _is_reversal(i) else list(self)[i]
+
+    def like(self, sources):
+        """The same of other sequences."""
+        return Zipped(sources)
 
     def __reversed__(self):
         cut = [builtins.range(s.start, s.start + self.length) if isinstance(s, Endless) else
-               s if len(s) == self.length else list(s)[:self.length] for s in self.sources]
-        return Zipped([reverse(s) for s in cut])
+               s if isinstance(s, Same) or self.length is None or len(s) == self.length else list(s)[:self.length] for s in self.sources]
+        return self.like([reverse(s) for s in cut])
+
+
+class Mapped(Zipped):
+    """A function of the items of several sequences, item by item: what a loop over them gets is worked out in its turn."""
+
+    def __init__(self, function, sources):
+        super().__init__(sources)
+        self.function = function
+
+    def arranged(self, items: tuple):
+        """Make an item of one item of each part."""
+        return self.function(*items)
+
+    def like(self, sources):
+        """The same of other sequences."""
+        return Mapped(self.function, sources)
+
+
+def shortest(sources) -> int | None:
+    """Return the least length of sequences; None where only the running program knows that of one."""
+    lengths = [known_length(s) for s in sources if not isinstance(s, (Endless, Same))]
+    return None if None in lengths else min(lengths)
+
+
+def known_length(sequence) -> int | None:
+    """Return the length of a sequence; None if only the running program knows it."""
+    if isinstance(sequence, (SymbolicRange, Replayable)):
+        return None
+    if isinstance(sequence, Stacked) and sequence.count is not None and is_symbolic(sequence.count):
+        return None
+    if isinstance(sequence, Chain):
+        lengths = [known_length(part) for part in sequence.parts]
+        return None if None in lengths else sum(lengths)
+    return sequence.length if isinstance(sequence, Zipped) else len(sequence)
+
+
+class Same:
+    """One value as often as it is asked for."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def item(self, block, i):
+        """Return the value."""
+        return self.value
+
+    def __iter__(self):
+        return itertools.repeat(self.value)
+
+
+def is_lazy(x) -> bool:
+    """Tell whether a sequence is one that a staged loop runs over, rather than a list or an array."""
+    return isinstance(x, (Stacked, Chain, Zipped, Rows, SymbolicRange, Replayable, Guarded))
+
+
+def mapped(function, *sources):
+    """Return the sequence of a function of the items of sequences; ``Same`` stands for one value in every turn."""
+    chains = [s for s in sources if isinstance(s, Chain)]
+    if chains:
+        pieces = _pieces(sources, chains[0])
+        if pieces is not None:
+            return Chain([mapped(function, *piece) for piece in pieces])
+        sources = [s if isinstance(s, Same) else list(s) for s in sources]
+    guarded = next((s for s in sources if isinstance(s, Guarded)), None)
+    if guarded is not None:
+        items = [s.items if isinstance(s, Guarded) else s for s in sources]
+        return Guarded([function(*each) for each in builtins.zip(*items)], guarded.skips)
+    if any(is_lazy(s) for s in sources):
+        return Mapped(function, sources)
+    return [function(*each) for each in builtins.zip(*sources)]
+
+
+def sample(sequence):
+    """Return an item of a sequence, for its structure and types: the code that makes it is thrown away."""
+    scratch = tracing.block.region()
+    with into(scratch):
+        return _sampled(scratch, sequence)
+
+
+def _sampled(block: Block, sequence):
+    if isinstance(sequence, Chain):
+        return _sampled(block, sequence.parts[0])
+    if isinstance(sequence, (list, Guarded)):
+        return next(iter(sequence if isinstance(sequence, list) else sequence.items))
+    if isinstance(sequence, Replayable):
+        return sequence.step(block, sequence.begin(block))[0][sequence.which]
+    if isinstance(sequence, Zipped):
+        return sequence.arranged(tuple(s.value if isinstance(s, Same) else _sampled(block, s) for s in sequence.sources))
+    return as_sequence(sequence).item(block, block.constant(0, np.int32))
+
+
+def _pieces(sources, chain):
+    """The parts of sequences that stand beside each part of a chain; None if they are not divided as it is."""
+    made = []
+    for source in sources:
+        if isinstance(source, Same):
+            made.append([source] * len(chain.parts))
+        elif isinstance(source, Chain) and list(map(known_length, source.parts)) == list(map(known_length, chain.parts)):
+            made.append(source.parts)
+        elif isinstance(source, list) and known_length(chain) == len(source):
+            ends = list(itertools.accumulate(map(len, chain.parts)))
+            made.append([source[end - len(part):end] for end, part in builtins.zip(ends, chain.parts)])
+        else:
+            return None
+    return list(builtins.zip(*made))
 
 
 class Endless:
@@ -292,7 +435,6 @@ class Endless:
         return _range_item(block, self.start, 1, i)
 
     def __iter__(self):
-        import itertools
         return itertools.count(self.start)
 
 
@@ -336,7 +478,7 @@ class Guarded:
 
     def uniter(self, like):
         """Return the cotangent of an iterable from these, last turn first: those of turns that did not run are zeros."""
-        from runtime.containers import uniter
+        from runtime.turns import uniter
         return uniter(self.items, like)
 
     def __iter__(self):
@@ -381,7 +523,7 @@ def as_sequence(xs, stack_lists: bool = True):
     """Return a sequence with ``len`` and ``item(block, i)``, or a plain list if the items have no common type."""
     if isinstance(xs, Zipped):
         return xs.prepare() or list(xs)
-    if isinstance(xs, (SymbolicRange, Rows, Stacked, Endless, Span, Chain, Replayable)):
+    if isinstance(xs, (SymbolicRange, Rows, Stacked, Endless, Same, Span, Chain, Replayable)):
         return xs
     if isinstance(xs, builtins.range):
         return Span(xs)
@@ -398,7 +540,9 @@ def as_sequence(xs, stack_lists: bool = True):
 
 def reverse(xs):
     """Return a sequence backwards: lists, tuples, ranges, arrays, zips and the records of loops."""
-    if isinstance(xs, (Stacked, Chain, Zipped, Replayable, Guarded)):
+    if isinstance(xs, Same):
+        return xs
+    if isinstance(xs, (Stacked, Chain, Zipped, Rows, Replayable, Guarded)) or hasattr(xs, "last_first"):
         return xs.__reversed__()
     if isinstance(xs, SymbolicRange):
         block = tracing.block
@@ -415,9 +559,6 @@ def reverse(xs):
         return xs[::-1]
     if isinstance(xs, Array):
         return flip_rows(xs)
-    if isinstance(xs, Rows):
-        leaves, tree = flatten(xs.tree)
-        return Rows(tree.unflatten([flip_rows(leaf) for leaf in leaves]))
     return list(xs)[::-1]
 
 

@@ -13,6 +13,7 @@ from runtime.hlo import tracing
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.ops.records import Tail, stack_records, staged_records
+from runtime.sequence import is_lazy
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
@@ -198,6 +199,8 @@ def _leaves(object):
 def array_batched(object, dtype=None, copy=True, order="K", ndmin=0, device=None, over=()):
     """Stack the batched items of nested lists behind the batch axis."""
     from runtime import numpy as np
+    if is_lazy(object):
+        object = list(object)
     if not isinstance(object, (list, tuple)):
         return object if dtype is None else np.astype(object, dtype)
     from runtime.tree import tree_leaves
@@ -288,9 +291,9 @@ def unarray(d, like, lead=0, dtype=None):
         return ZERO
     if lead == 0 and staged_records(like, d):
         return Tail(d, d.shape[0])
-    if isinstance(like, (list, tuple)):
+    if isinstance(like, (list, tuple)) or is_lazy(like):
         parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
-        return type(like)(parts)
+        return parts if is_lazy(like) else type(like)(parts)
     if isinstance(like, (bool, int)) or not hasattr(like, "dtype") and not isinstance(like, float):
         return ZERO
     from runtime.cotangent import unbroadcast

@@ -9,6 +9,7 @@ from runtime.array import Array
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
 from runtime.ops.records import Tail, stack_records, staged_records
+from runtime.sequence import is_lazy
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import like_shape, make_shape, reshape
 from runtime.ops.slices import slice_in_dim
@@ -56,7 +57,7 @@ def batch_items(arrays, over=()):
     """Return the items of a batched sequence, each with the batch axis in front."""
     from runtime import numpy as np
     if not isinstance(arrays, (list, tuple)):
-        return [arrays[:, i] for i in range(arrays.shape[1])]
+        return [arrays[:, i] for i in range(arrays.shape[1])] if hasattr(arrays, "shape") else list(arrays)
     return [np.asarray(a) for a in arrays]
 
 
@@ -90,7 +91,7 @@ def unconcatenate_batched(d, like, axis=0, lead=0, over=()):
 @op(constant=True, unbatched=True)
 def items_like(like):
     """Return the tokens of the items of a sequence, or of the rows of an array."""
-    if isinstance(like, (list, tuple)):
+    if isinstance(like, (list, tuple)) or is_lazy(like):
         return list(like)
     return [Like(like_shape(like)[1:], like.dtype)] * like_shape(like)[0]
 
@@ -115,7 +116,7 @@ def unconcatenate(d, like, axis=0, lead=0):
         parts.append(unbroadcast(piece, part, lead))
     if isinstance(like, (list, tuple)):
         return type(like)(parts)
-    return stack(parts, axis=lead)
+    return parts if is_lazy(like) else stack(parts, axis=lead)
 
 
 def concatenate_again(d, like, parts, axis=0, lead=0):
@@ -123,7 +124,7 @@ def concatenate_again(d, like, parts, axis=0, lead=0):
     if d is ZERO:
         return ZERO
     from runtime import numpy as np
-    from runtime.containers import listed
+    from runtime.turns import listed
     from runtime.cotangent import filled
     front = like.shape[:lead]
     items = []
@@ -192,7 +193,7 @@ def unstack_like(d, like, axis=0, lead=0):
              for i, part in enumerate(items_like(like))]
     if isinstance(like, (list, tuple)):
         return type(like)(parts)
-    return stack(parts, axis=lead)
+    return parts if is_lazy(like) else stack(parts, axis=lead)
 
 
 def stack_again(d, like, parts, axis=0, lead=0):
@@ -200,7 +201,7 @@ def stack_again(d, like, parts, axis=0, lead=0):
     if d is ZERO:
         return ZERO
     from runtime import numpy as np
-    from runtime.containers import listed
+    from runtime.turns import listed
     from runtime.cotangent import filled
     items = []
     for one, part in zip(listed(d, parts), items_like(parts)):

@@ -5,7 +5,7 @@ import operator
 
 from runtime.op import op
 from runtime.ops.kernel import any_staged
-from runtime.sequence import Chain, Stacked
+from runtime.sequence import Chain, Rows, Stacked, reverse
 from runtime.tree import register_structure, tree_flatten, tree_unflatten
 from runtime.trees import leaves_of, tree_build, tree_map_1
 from runtime.zero import ZERO
@@ -99,6 +99,12 @@ class Tail:
 
     def __len__(self):
         return operator.index(self.count)
+
+    last_first = True       # may be asked for backwards
+
+    def __reversed__(self):
+        whole = self._map(lambda leaf: leaf[:len(self)]) if type(self.count) is int else None
+        return reverse(Rows(whole)) if whole is not None else list(self)[::-1]
 
     def __iter__(self):
         return iter([self[i] for i in range(len(self))])

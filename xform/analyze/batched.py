@@ -71,12 +71,12 @@ def uniform(flag):
 
 
 def literal(flag):
-    """A flag as it is written in generated code: True, False, tuples, and one-item lists for lists."""
+    """A flag as it is written in generated code: True, False, tuples, one-item lists for lists, a dict for a ragged list's pairs."""
     if isinstance(flag, tuple):
         if flag[:1] == (LIST,):
             return [literal(flag[1])]
         if flag[:1] == ("ragged",):
-            return (True, literal(flag[1]))
+            return {"lanes": True, "item": literal(flag[1])}
         return tuple(literal(f) for f in flag)
     return flag is True
 

@@ -19,6 +19,7 @@ import gast
 
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
+from xform.analyze.lists import lists
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -53,6 +54,7 @@ class _Forward:
         self.flags, self.made = flags, made
         made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
         self.facts = activity(self.unit, flags)
+        self.lists = lists(self.unit)
         self.names = Names({n.id for n in nodes_of(self.unit.tree) if isinstance(n, gast.Name)}
                            | set(self.unit.params) | set(unit.env))
         self.dots = {}
@@ -123,10 +125,15 @@ class _Forward:
             from xform.transform.custom import forward
             forward(self, operation, statement, tangent, made)
             return
-        if isinstance(operation, Copy):
+        if isinstance(operation, Copy) and target.id in self.lists.grown and operation.atom.id in self.lists.empty:
+            value = at(gast.List([], gast.Load()), statement)       # as many tangents as there will be items
+        elif isinstance(operation, Copy):
             value = self.dot(operation.atom)
         elif isinstance(operation, Pack):
             value = self.packing(operation, statement)
+        elif isinstance(operation, RuleCall) and operation.path == "rt.append" and target.id in self.lists.grown and self.varied(
+                operation.args["items"]):
+            value = call("rt.append", [self.dot(operation.args["items"]), self.dot(operation.args["item"])], node=statement)
         elif isinstance(operation, RuleCall):
             value = self.rule(operation, target.id, statement)
         else:

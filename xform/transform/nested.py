@@ -17,6 +17,7 @@ import gast
 
 from xform.analyze.batched import expression_of, is_batched
 from xform.library import canonical
+from xform.names import Names
 from xform.syntax import assign, call, const, function, name, pack, reference, returns
 from xform.unit import Unit
 
@@ -45,29 +46,31 @@ def nested(unit, rule, flags, inner):
 def _nested(unit, rule, outer, inner):
     both = {p: (is_batched(outer[p]), p in inner) for p in unit.params if p != "over" and (is_batched(outer[p]) or p in inner)}
     over = tuple(p for p in both if p != "like")
-    body = [assign("outer_size", _size([(p, 0) for p in over if both[p][0]])),
-            assign("inner_size", _size([(p, int(both[p][0])) for p in over if both[p][1]])),
-            assign("sizes", pack(["outer_size", "inner_size"]))]
+    names = Names(set(unit.params))
+    outer_size, inner_size, sizes, out = [names.fresh(wanted) for wanted in ("outer_size", "inner_size", "sizes", "out")]
+    body = [assign(outer_size, _size([(p, 0) for p in over if both[p][0]])),
+            assign(inner_size, _size([(p, int(both[p][0])) for p in over if both[p][1]])),
+            assign(sizes, pack([outer_size, inner_size]))]
     args = {p: name(p) for p in unit.params if p != "over"}
     for p in both:
         if p == "like":
             args[p] = call("rt.like", [name(p), const(sum(both[p]))])
         else:
-            args[p] = call("rt.merge_axes", [name(p), expression_of(both[p]), name("sizes")])
+            args[p] = call("rt.merge_axes", [name(p), expression_of(both[p]), name(sizes)])
     if "size" in args and "size" not in rule.params:
-        args["size"] = gast.BinOp(name("outer_size"), gast.Mult(), name("inner_size"))
+        args["size"] = gast.BinOp(name(outer_size), gast.Mult(), name(inner_size))
     given = inspect.signature(rule.batch).parameters
     positional = [v for p, v in args.items() if given[p].kind is not inspect.Parameter.KEYWORD_ONLY]
     keywords = {p: v for p, v in args.items() if given[p].kind is inspect.Parameter.KEYWORD_ONLY}
     keywords["over"] = pack([const(p) for p in over])
     path = canonical(rule.function)
     env = {} if path else {rule.name: rule.function}
-    body.append(assign("out", call(call("rt.batched", [reference(path or rule.name)]), positional, keywords)))
+    body.append(assign(out, call(call("rt.batched", [reference(path or rule.name)]), positional, keywords)))
     if not rule.unbatched:
-        body.append(assign("out", call("rt.unmerge_axes", [name("out"), expression_of((True, True)), name("sizes")])))
-    body.append(returns(name("out")))
+        body.append(assign(out, call("rt.unmerge_axes", [name(out), expression_of((True, True)), name(sizes)])))
+    body.append(returns(name(out)))
     made = Unit(f"{rule.name}_nested", function(f"{rule.name}_nested", unit.params, body), env,
-                {"outer_size", "inner_size", "out"}, unit.file, unit.origin)
+                {outer_size, inner_size, out}, unit.file, unit.origin)
     made.signature = unit.signature
     return made, not rule.unbatched
 

@@ -62,13 +62,14 @@ class _Recorder:
             for part in own:
                 found.update(dict.fromkeys(n for n in reads(part) if n in self.run.primal))
             if isinstance(statement, gast.For):
-                tape = statement.iter.args[0].id
-                self._loop(statement, self.run.loops[tape], tape, found)
+                tape, record = self.run.tape_of(statement)
+                found.update(dict.fromkeys(n for n in reads(statement.iter) if n in self.run.primal and n != tape))
+                self._loop(statement, self.run.loops[tape], tape, record, found)
             else:
                 for block in blocks(statement):
                     self._collect(block, found)
 
-    def _loop(self, backward, forward, tape, found):
+    def _loop(self, backward, forward, tape, record_name, found):
         """Write the record of one loop: the append in the forward half, the unpacking in the backward half."""
         inner = {}
         self._collect(backward.body, inner)
@@ -89,10 +90,12 @@ class _Recorder:
         self._insert_before(self.versioned.tree.body, forward,
                             assign(tape, at(gast.List([], gast.Load()), forward), forward))
         if len(fields) == 1:
-            rename(backward.target, {backward.target.id: fields[0]})
+            rename(backward.target, {record_name: fields[0]})
+            for statement in backward.body:
+                rename(statement, {record_name: fields[0]})
         elif fields:
-            target = backward.target.id
-            backward.body.insert(0, assign(fields, target, backward))
+            place = next((i + 1 for i, s in enumerate(backward.body) if isinstance(s, gast.Assign) and record_name in assigned([s])), 0)
+            backward.body.insert(place, assign(fields, record_name, backward))
 
     def _position(self, forward, own, head):
         """The earliest point of the loop's body at which everything recorded has been assigned."""

@@ -30,11 +30,12 @@ import gast
 
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
+from xform.analyze.lists import grown_by, lists
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.simplify.dead import remove_dead
-from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, function, is_exit, name, nodes_of,
+from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, dotted, function, is_exit, name, nodes_of,
                           pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
 from xform.transform.residuals import fill
@@ -111,6 +112,8 @@ class Backward:
     def __init__(self, unit, flags):
         self.unit = unit
         self.facts = activity(unit, flags)
+        self.lists = lists(unit)
+        self.items = {}         # id of an append -> the cotangent of the item, in a loop over those of the whole list
         self.primal = set(assigned(unit.tree.body)) | set(unit.params)
         self.names = Names(self.primal | set(unit.env) | {n.id for n in nodes_of(unit.tree) if isinstance(n, gast.Name)})
         self.d = {}
@@ -198,17 +201,26 @@ class Backward:
             atom = candidate
         return clone(atom)
 
+    def tape_of(self, loop):
+        """(tape, name of one record) of a loop of the backward half."""
+        iterable = loop.iter
+        while dotted(iterable.func) == "rt.pairs":
+            iterable = iterable.args[0]
+        tape = iterable.args[0].id
+        return tape, self.memo["record", id(self.loops[tape])]
+
     # -- statements ---------------------------------------------------------------------------------------------
 
     def block(self, statements, nonzero):
         made = []
-        for statement in reversed(statements):
+        for index in range(len(statements) - 1, -1, -1):
+            statement = statements[index]
             if isinstance(statement, gast.Assign):
                 self.assignment(statement, nonzero, made)
             elif isinstance(statement, gast.If) and not is_exit(statement):
                 self.conditional(statement, nonzero, made)
             elif isinstance(statement, (gast.For, gast.While)):
-                self.loop(statement, nonzero, made)
+                self.loop(statement, statements[:index], nonzero, made)
         return made
 
     def conditional(self, statement, nonzero, made):
@@ -225,7 +237,13 @@ class Backward:
     def zero(self, variable):
         return assign(self.cotangent(variable), reference("rt.ZERO"))
 
-    def loop(self, statement, nonzero, made):
+    def loop(self, statement, before, nonzero, made):
+        """The loop over the records, last first; beside each, what the items that its turn appended to lists got."""
+        entry = {s.targets[0].id: s.value for s in before if isinstance(s, gast.Assign) and isinstance(s.targets[0], gast.Name)}
+        grown = {head: append for head, (append, _) in grown_by(statement, entry, self.unit, self.lists).items() if head in nonzero}
+        for head, append in grown.items():
+            del nonzero[head]
+            self.items[id(append)] = self.once(("item", id(append)), "d_item")
         tape = self.once(("tape", id(statement)), "tape", primal=True)
         self.loops[tape] = statement
         target = statement.target.id if isinstance(statement, gast.For) else None
@@ -252,9 +270,15 @@ class Backward:
             made.append(assign(collected, gast.List([], gast.Load())))
         if not body:
             return
-        record = self.once(("record", id(statement)), "record")
-        loop = gast.For(gast.Name(record, gast.Store(), None, None), call("reversed", [name(tape)], node=statement), body, [],
-                        None)
+        target_of_loop = self.once(("record", id(statement)), "record")
+        iterable = call("reversed", [name(tape)], node=statement)
+        for head, append in grown.items():
+            last_first = call("rt.builtins.reversed", [name(self.cotangent(head))], node=statement)
+            iterable = call("rt.pairs", [iterable, last_first], node=statement)
+            pair = self.once(("pair", id(append)), "pair")
+            body.insert(0, assign([target_of_loop, self.items[id(append)]], pair, statement))
+            target_of_loop = pair
+        loop = gast.For(gast.Name(target_of_loop, gast.Store(), None, None), iterable, body, [], None)
         made.append(at(loop, statement))
         if collected:
             gathered = call("rt.uniter", [name(collected)], {"like": clone(statement.iter)}, statement)
@@ -265,6 +289,10 @@ class Backward:
         if isinstance(target, gast.Tuple):
             return self.unpacking(statement, nonzero, made)
         variable = target.id
+        if id(statement) in self.items:
+            item = classify(statement.value, self.unit).args["item"]
+            self.contribute(item, name(self.items[id(statement)], statement), nonzero, made, statement)
+            return
         if variable not in nonzero:
             return
         cotangent = name(self.cotangent(variable), statement)

@@ -48,14 +48,15 @@ _touched: set = set()   # assumptions that the current unit's batching rests on
 _assumed: dict = {}     # results of units whose batching is being worked out (recursion)
 
 
-def vmap(unit, flags, axis_name=None, ranks=None, final=False):
+def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False):
     """Return (batched unit, flags of its result). ``flags`` says, parameter by parameter, what carries the batch.
 
     ranks: the rank of one example of each parameter: a number, or a symbol that equal unknown ranks share.
     final: the result gets the batch axis everywhere.
+    masked: the unit gets one more parameter, the first: for which lanes it runs, so that its loops wait for no others.
     """
     ranks = tuple(f"{p}?" if r is None else r for p, r in zip(unit.params, ranks or (None,) * len(flags)))
-    key = (unit, tuple(flags), axis_name, tuple(ranks), final)
+    key = (unit, tuple(flags), axis_name, tuple(ranks), final, masked)
     if key in _memo:
         return _memo[key]
     if key in _assumed:
@@ -69,7 +70,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False):
     _touched.clear()
     try:
         while True:
-            run = _Batch(unit, flags, made, axis_name, ranks, final)
+            run = _Batch(unit, flags, made, axis_name, ranks, final, masked)
             out = run.run()
             _check_depth(unit, [out])
             if _assumed[key][1] == out:
@@ -273,13 +274,15 @@ def _undefined_names(statements):
 
 
 class _Batch:
-    def __init__(self, unit, flags, made, axis_name, ranks, final):
+    def __init__(self, unit, flags, made, axis_name, ranks, final, masked):
         from xform.pipeline import core
         self.unit = version(core(unit))
         self.made, self.axis_name, self.final, self.param_flags = made, axis_name, final, flags
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births, self.constants = {}, {}
+        self.lanes = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.params)
+                           | set(unit.env)).fresh("lanes") if masked else None
         self.heads = _assigned_twice(self.unit.tree.body)
         self.undefined = _undefined_names(self.unit.tree.body)
         self.reads = Counter(vmap_flow.reads_in(self.unit.tree))
@@ -288,9 +291,11 @@ class _Batch:
         unit = self.unit
         while True:
             self.names = Names({n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name)} | set(unit.params)
-                               | set(unit.env))
+                               | set(unit.env) | ({self.lanes} if self.lanes else set()))
             self.made.env, self.made.temps, self.made.reads = dict(unit.env), set(unit.temps), dict(unit.reads)
-            self.mask, self.size_name, self.seen = None, None, set(unit.params)
+            self.mask, self.size_name, self.seen, self.lane_ranges = self.lanes, None, set(unit.params), {}
+            if self.lanes:
+                self.flags.names[self.lanes] = True
             self.flags.changed = self.ranks.changed = False
             tree = clone(unit.tree)
             self.origin = {}
@@ -309,7 +314,9 @@ class _Batch:
         body.append(returns(result, last))
         if self.size_name:
             body.insert(0, assign(self.size_name, _size(unit.params, self.param_flags)))
-        self.made.tree = function(self.made.name, unit.params, body, unit.tree)
+        self.made.tree = function(self.made.name, [*([self.lanes] if self.lanes else []), *unit.params], body, unit.tree)
+        if self.lanes:
+            self.made.signature = None
         self.made.notes = [self.headline()]
         simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))
         return out

@@ -11,8 +11,8 @@ import gast
 from xform.analyze.batched import BOTTOM, LIST, is_batched
 from xform.flow import live_in
 from xform.names import stem
-from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, name, negate, nodes_of, reads, reference, rename
-from xform.transform.vmap_values import is_ragged, iterated
+from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, is_exit, name, negate, nodes_of, reads, reference, rename
+from xform.transform.vmap_values import calls_loops, is_ragged, iterated
 
 
 def by_lane(run, subject):
@@ -94,7 +94,8 @@ def _without_copies(block, targets):
 def branch_masks(run, test, subject, statement, made):
     """The lanes of either side; written only where a loop or an append inside needs them."""
     needs = any(isinstance(n, (gast.For, gast.While)) or isinstance(n, gast.Attribute) and n.attr == "append"
-                or isinstance(n, gast.Assert) for s in statement.body + statement.orelse for n in gast.walk(s))
+                or isinstance(n, gast.Assert) or isinstance(n, gast.Assign) and calls_loops(n.value, run.unit)
+                for s in statement.body + statement.orelse for n in gast.walk(s))
     if not needs:
         return ("", "") if run.mask is None else (run.mask, run.mask)
     masks = []
@@ -164,16 +165,18 @@ def for_loop(run, statement, made):
     target = statement.target.id
     flag = run.flags.of(statement.iter)
     ragged = is_ragged(flag)
+    start, stop, step = run.lane_ranges.get(getattr(statement.iter, "id", None), (None, None, None))
     iterable, element = (statement.iter, flag[1][1]) if ragged else iterated(run, statement.iter, statement)
+    turn = target if start is None else run.temp("k")
     broke = statement.body[split - 1].test if split else None
     missing, seen = _missing(run, statement), set(run.seen)
     while True:
         flags_before, run.seen = run.flags.snapshot(), set(seen)
-        run.flags.add(target, element)
+        run.flags.add(target, element if start is None else True)
         head_made = run.block([clone(s) for s in statement.body[:split - 1]]) if split else []
         masked_exit = broke is not None and by_lane(run, broke)
         inner, live, lanes = [], None, None
-        if ragged or masked_exit:
+        if ragged or stop or masked_exit:
             live = run.temp("live")
             run.made.temps.discard(live)
             run.flags.names[live] = True
@@ -186,6 +189,9 @@ def for_loop(run, statement, made):
                 lanes = run.temp("lanes")
                 run.flags.names[lanes] = True
                 parts.append(name(lanes))
+            if stop:
+                order = gast.Gt() if start is None and step < 0 else gast.Lt()
+                parts.append(at(gast.Compare(name(turn), [order], [clone(stop)]), statement))
             if run.mask:
                 parts.append(name(run.mask))
             value = parts[0]
@@ -202,10 +208,14 @@ def for_loop(run, statement, made):
         if run.flags.same(flags_before):
             break
     made.extend(_first_values(run, inner, missing))
-    loop_target = target
+    loop_target = turn
+    after_exit = int(is_exit(inner[0])) if inner else 0
+    if start is not None:
+        scaled = name(turn) if step == 1 else at(gast.BinOp(name(turn), gast.Mult(), const(step)), statement)
+        inner.insert(after_exit, assign(target, at(gast.BinOp(start, gast.Add(), scaled), statement), statement))
     if ragged:
         loop_target = run.temp("turn")
-        inner.insert(0, assign([lanes, target], loop_target, statement))
+        inner.insert(after_exit, assign([lanes, target], loop_target, statement))
     made.append(at(gast.For(gast.Name(loop_target, gast.Store(), None, None), iterable, [*head_made, *inner], [], None),
                    statement))
 

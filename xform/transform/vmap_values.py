@@ -13,9 +13,10 @@ from xform.analyze.batched import BOTTOM, LIST, expression_of, is_batched, join,
 from xform.errors import TransformError, refuse
 from xform.library import STATIC_ATTRIBUTES
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
-from xform.syntax import assign, at, call, clone, const, dotted, name, pack, reads, reference, rename
+from xform.syntax import assign, at, blocks, call, clone, const, dotted, name, pack, reads, reference, rename
 from xform.transform.collective import batched_collective, over_another_axis
 from xform.transform.nested import nested, rule_of_batching
+from xform.transform.ranges import lane_range
 
 # Container ops whose result's structure follows from their operands'.
 SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.instantiate_shell"})
@@ -325,7 +326,12 @@ def special(run, operation, node, statement, target, made):
     if path == "rt.pairs" and (is_batched(flag) or is_batched(run.flags.of(args["xs_dot"]))):
         found = [iterated(run, a, statement) for a in node.args]
         node.args = [iterable for iterable, _ in found]
-        return node, (LIST, tuple(element for _, element in found))
+        elements = tuple(element for _, element in found)
+        if is_ragged(flag):
+            return call("rt.lane_pairs", node.args, node=statement), (LIST, ("ragged", (elements[0][1], True)))
+        return node, (LIST, elements)
+    if path == "rt.builtins.range" and any(is_batched(run.flags.of(a)) for a in args["bounds"]):
+        return lane_range(run, operation, statement, made)
     if path == "rt.add":
         other = run.flags.of(args["b"])
         both = join(flag, other)
@@ -340,9 +346,10 @@ def special(run, operation, node, statement, target, made):
     if path == "rt.uniter" and is_ragged(flag):
         # lanes that a turn left out have no cotangent there
         filled = run.temp("items")
-        made.append(assign(filled, call("rt.lanes_filled", [first], node=statement), statement))
-        run.flags.names[filled] = (LIST, True)
-        given = {"items": run.coerced(name(filled), True, statement), "like": example(run, args["like"], statement)}
+        described = example(run, args["like"], statement)
+        made.append(assign(filled, call("rt.lanes_filled", [first, described], node=statement), statement))
+        run.flags.names[filled] = True
+        given = {"items": name(filled), "like": clone(described)}
         return batch_call(run, path, operation.rule, given, ["items"], statement), True
     return None
 
@@ -388,8 +395,9 @@ def unit_call(run, operation, statement):
         if inner is not None:
             if batching.merges or all(is_batched(f) == (p in inner) for p, f in zip(operation.unit.params, flags)):
                 return nested_call(run, operation, batching, flags, inner, statement)
+        masked = bool(run.mask) and inner is None and loops_in(operation.unit)
         try:
-            unit, out = vmap(operation.unit, flags, run.axis_name, ranks)
+            unit, out = vmap(operation.unit, flags, run.axis_name, ranks, masked=masked)
         except TransformError:
             if inner is None:
                 raise
@@ -397,7 +405,31 @@ def unit_call(run, operation, statement):
         if isinstance(statement, gast.Assign):
             run.ranks.add(statement.targets[0].id, run.ranks.seen(out_ranks.get(unit), ranks))
     key = run.refer(unit, unit.name)
-    return call(name(key, statement), [clone(a) for a in operation.args], node=statement), out
+    lanes = [name(run.mask)] if operation.unit.boundary is None and masked else []
+    return call(name(key, statement), [*lanes, *map(clone, operation.args)], node=statement), out
+
+
+def loops_in(unit, seen=()):
+    """Whether a function, or one that it calls, has a loop whose turns may depend on the lanes."""
+    from xform.pipeline import core
+    if unit.boundary is not None or unit in seen:
+        return False
+    for statement in _statements(core(unit).tree.body):
+        if isinstance(statement, (gast.While, gast.For)):
+            return True
+        if isinstance(statement, gast.Assign) and calls_loops(statement.value, unit, (*seen, unit)):
+            return True
+    return False
+
+
+def calls_loops(value, unit, seen=()):
+    """Whether a value is the call of a function with such a loop."""
+    operation = classify(value, unit)
+    return isinstance(operation, UnitCall) and loops_in(operation.unit, seen)
+
+
+def _statements(body):
+    return [inner for s in body for inner in (s, *(x for block in blocks(s) for x in _statements(block)))]
 
 
 def custom_call(run, operation, statement):

@@ -1,0 +1,167 @@
+"""Derivatives of second and third order through loops: eager, compiled, of batches; loops stay loops."""
+import numpy as onp
+import pytest
+
+import xform as jax
+import xform.numpy as np
+from runtime.array import ConcretizationError
+
+
+def newton(a):
+    x = a
+    while abs(x * x - a) > 1e-5:
+        x = 0.5 * (x + a / x)
+    return x
+
+
+def counted(a, n=3):
+    s = a
+    for i in range(n):
+        s = np.sin(s) * a
+    return s
+
+
+def ended(a):
+    s, k = a, 0
+    while s < 5:
+        s = s * 1.3 + np.sin(a)
+        k += 1
+        if k > 6:
+            break
+    return s
+
+
+ORDERS = {"forward over reverse": jax.hessian, "reverse over reverse": lambda f: jax.grad(jax.grad(f)),
+          "forward over forward": lambda f: jax.jacfwd(jax.jacfwd(f)), "reverse over forward": lambda f: jax.jacrev(jax.jacfwd(f))}
+
+
+@pytest.mark.parametrize("order, function", [*[(order, ended) for order in ORDERS], ("forward over reverse", newton), ("reverse over reverse", newton)])
+def test_second_order_agrees_eager_compiled_and_batched(order, function):
+    second, x = ORDERS[order](function), onp.array([2.0, 0.5], "float32")
+    step = 1e-2
+    slopes = [(float(jax.grad(function)(v + step)) - float(jax.grad(function)(v - step))) / (2 * step) for v in x]
+    one_by_one = [float(second(v)) for v in x]
+    onp.testing.assert_allclose(one_by_one, slopes, rtol=5e-2, atol=5e-3)
+    onp.testing.assert_allclose(jax.jit(second)(x[0]), one_by_one[0], rtol=1e-3, atol=1e-5)
+    onp.testing.assert_allclose(jax.vmap(second)(x), one_by_one, rtol=1e-3, atol=1e-5)
+    onp.testing.assert_allclose(jax.jit(jax.vmap(second))(x), one_by_one, rtol=1e-3, atol=1e-5)
+
+
+def test_a_number_of_turns_that_only_the_program_knows():
+    second = jax.hessian(counted)
+    for n in (0, 3):
+        onp.testing.assert_allclose(jax.jit(second)(0.7, n), second(0.7, n), rtol=1e-4)
+        onp.testing.assert_allclose(jax.jit(jax.grad(jax.grad(counted)))(0.7, n), second(0.7, n), rtol=1e-4)
+
+
+def test_third_order_reverse_mode_of_such_a_loop_is_refused():
+    third = jax.grad(jax.grad(jax.grad(counted)))
+    assert onp.isfinite(third(0.7, 3))
+    with pytest.raises(ConcretizationError, match="reverse mode of the third order .* take the outer derivatives in forward mode"):
+        jax.jit(third)(0.7, 3)
+
+
+@pytest.mark.parametrize("function", [counted, ended])
+def test_third_order(function):
+    forward = jax.jacfwd(jax.jacfwd(jax.jacfwd(function)))(2.0)
+    onp.testing.assert_allclose(jax.grad(jax.hessian(function))(2.0), forward, rtol=1e-3)
+    onp.testing.assert_allclose(jax.jacfwd(jax.hessian(function))(2.0), forward, rtol=1e-3)
+    onp.testing.assert_allclose(jax.grad(jax.grad(jax.grad(function)))(2.0), forward, rtol=1e-3)
+
+
+def over_rows(w, xs):
+    h = w
+    for x in xs:
+        h = np.tanh(h * w + x)
+    return h
+
+
+@pytest.mark.parametrize("derivative", [lambda f: jax.grad(f, 1), lambda f: jax.grad(jax.grad(f)), jax.hessian])
+def test_programs_do_not_grow_with_the_number_of_turns(derivative):
+    made = derivative(over_rows)
+    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (20, 60)]
+    assert abs(sizes[1] - sizes[0]) < 0.02 * sizes[0]
+    xs = onp.linspace(-1, 1, 12).astype("float32")
+    onp.testing.assert_allclose(jax.jit(made)(0.3, xs), made(0.3, xs), rtol=1e-4, atol=1e-5)
+
+
+def test_the_cotangent_of_rows_that_a_break_left_out_is_zero():
+    def until(xs, limit):
+        s = 0.0
+        for x in xs:
+            if s > limit:
+                break
+            s = s + x * x
+        return s
+    xs = onp.linspace(0.1, 2, 15).astype("float32")
+    for limit in (0.0, 1.0, 3.0, 100.0):
+        onp.testing.assert_allclose(jax.jit(jax.grad(until))(xs, limit), jax.grad(until)(xs, limit), rtol=1e-5)
+
+
+def test_what_turns_append_gets_its_cotangent_beside_the_records():
+    """The cotangent of a list that a loop made is run over, not taken apart item by item."""
+    source = jax.source(jax.grad(jax.grad(newton)))
+    assert "in rt.pairs(reversed(tape), rt.builtins.reversed(d_tape)):" in source
+    assert "d_tape[:-1]" not in source
+    tangents = jax.source(jax.jacfwd(jax.grad(newton)))
+    assert "tape_dot = []" in tangents and "instantiate_shell" not in tangents
+
+
+def test_the_hessian_of_a_mapped_loop_under_another_map():
+    def f(x, w):
+        y = x
+        for i in range(4):
+            y = np.sin(y * w) + x
+        return y
+    xs = onp.random.default_rng(0).uniform(size=(3, 2)).astype("float32")
+    second = jax.hessian(lambda x: jax.vmap(f, (0, None))(x, 1.1).sum())
+    onp.testing.assert_allclose(jax.vmap(second)(xs), onp.stack([second(x) for x in xs]), rtol=1e-4)
+
+
+def scanned(w, xs):
+    def body(c, x):
+        c = np.sin(c * w + x)
+        return c, (c, c * x)
+    c, (u, z) = jax.lax.scan(body, 0.0, xs, reverse=True)
+    return (u * z).sum() + c
+
+
+def listed(w, xs):
+    items, s = [], w
+    for x in xs:
+        s = np.sin(s) + x * w
+        items.append(s * s)
+    return sum(items) + np.stack(items).max()
+
+
+@pytest.mark.parametrize("function", [scanned, listed])
+def test_what_loops_collect(function):
+    """Stacked by scan, turned around, added up and stacked: to second order, compiled as eager."""
+    xs = onp.linspace(-1, 1, 12).astype("float32")
+    for derivative in (lambda f: jax.grad(f, (0, 1)), jax.hessian, lambda f: jax.grad(jax.grad(f)), lambda f: jax.hessian(f, 1)):
+        made = derivative(function)
+        for one, two in zip(jax.tree.leaves(jax.jit(made)(0.7, xs)), jax.tree.leaves(made(0.7, xs))):
+            onp.testing.assert_allclose(one, two, rtol=2e-3, atol=1e-4)
+    second = jax.vmap(jax.hessian(function), (0, None))
+    onp.testing.assert_allclose(jax.jit(second)(onp.array([0.7, 0.2], "float32"), xs), [jax.hessian(function)(w, xs) for w in (0.7, 0.2)],
+                                rtol=2e-3, atol=1e-3)
+
+
+def test_hessian_vector_products_of_a_recurrent_network():
+    def loss(p, xs):
+        h = np.zeros(4)
+        for x in xs:
+            h = np.tanh(p @ h + x)
+        return (h ** 2).sum()
+    rng = onp.random.default_rng(0)
+    p, v = [rng.normal(size=(4, 4)).astype("float32") * 0.4 for _ in range(2)]
+    xs = rng.normal(size=(30, 4)).astype("float32")
+
+    def forward(p, v):
+        return jax.jvp(jax.grad(lambda p: loss(p, xs)), (p,), (v,))[1]
+
+    def backward(p, v):
+        return jax.grad(lambda p: (jax.grad(lambda p: loss(p, xs))(p) * v).sum())(p)
+    expected = forward(p, v)
+    for product in (backward, jax.jit(forward), jax.jit(backward)):
+        onp.testing.assert_allclose(product(p, v), expected, rtol=1e-3, atol=1e-4)
