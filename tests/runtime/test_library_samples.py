@@ -123,7 +123,7 @@ def test_derivatives_by_differences(modules, number):
         own = [xform.numpy.asarray(v) for v in values]
         dot = xform.jvp(ours, tuple(own), tuple(xform.numpy.asarray(d) for d in dots))[1]
         _same(dot, (up - down) / 2e-6, "jvp", 1e-6)
-        seed = rng.normal(size=up.shape)
+        seed = rng.normal(size=up.shape).astype(up.dtype)
         pulled = xform.vjp(ours, *own)[1](xform.numpy.asarray(seed))
         numpy.testing.assert_allclose(sum(numpy.sum(p * d) for p, d in zip(pulled, dots)), numpy.sum(seed * dot).real, rtol=1e-9)
 
