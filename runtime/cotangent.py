@@ -64,7 +64,7 @@ def add(a, b):
         return b
     if b is ZERO:
         return a
-    if is_lazy(a) or is_lazy(b):
+    if type(a) is not Array and (is_lazy(a) or is_lazy(b)):
         return mapped(add, a, b)
     if isinstance(a, CONTAINERS):
         if isinstance(a, dict):
