@@ -38,7 +38,6 @@ def _leaf_size(value, over, lead=0):
     return None
 
 
-
 def _kinds(known, count):
     """Which of ``count`` items carry the batch: a tuple says it of each, a list of all, a dict of the lanes and the item of a turn."""
     if isinstance(known, dict):

@@ -4,8 +4,6 @@ A staged program holds a custom call with the number of a Python function; the f
 """
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from runtime.array import Array

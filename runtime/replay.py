@@ -237,10 +237,10 @@ class Replayed(Replayable):
 
     def loop_of(self) -> tuple:
         """Return what two records of the same turns have in common."""
-        return id(self.source), self.backwards, lift_names(self.slots), lift_names([self.total, self.stride])
+        return id(self.source), self.backwards, _value_names(self.slots), _value_names([self.total, self.stride])
 
 
-def lift_names(arrays) -> tuple:
+def _value_names(arrays) -> tuple:
     """Return the names of the values of arrays: equal where they are the same."""
     return tuple(getattr(a._v, "name", id(a._v)) for a in arrays)
 

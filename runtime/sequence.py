@@ -12,8 +12,8 @@ from runtime.hlo import Block, Value, into, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
 from runtime.primitive import lift_array
 from runtime.tree import register_structure
-from runtime.zero import ZERO
 from runtime.types import Aval, aval, aval_of, kind, python_dtype
+from runtime.zero import ZERO
 
 INDEX = aval((), np.int32)
 

@@ -28,6 +28,16 @@ rows = NamedSharding(mesh, P("i"))
 X = numpy.arange(16 * count, dtype=numpy.float32).reshape(4 * count, 4)
 '''
 
+UNTIL_TOLD = '''
+try:
+    while True:
+        total(a).block_until_ready()
+        time.sleep(0.05)
+except RuntimeError as error:
+    print("told:", error, flush=True)
+time.sleep(60)
+'''
+
 
 def start(body, count, *, seconds=100):
     """Run a program in several processes; return (exit status, output) of each."""
@@ -144,14 +154,7 @@ a = xform.device_put(X, rows)
 print(float(total(a)))
 if own == 1:
     os._exit(3)
-try:
-    while True:
-        total(a).block_until_ready()
-        time.sleep(0.05)
-except RuntimeError as error:
-    print("told:", error, flush=True)
-time.sleep(60)
-''', 2)
+''' + UNTIL_TOLD, 2)
     assert died == 3 and status != 0
     assert re.search(r"tasks are unhealthy.*:\s+1\s", output) and "another task died" in output, output[-3000:]
     assert time.monotonic() - began < 50
@@ -168,14 +171,7 @@ a = xform.device_put(X, rows)
 print(float(total(a)), flush=True)
 if own == {victim}:
     os.kill(os.getpid(), signal.SIGKILL)
-try:
-    while True:
-        total(a).block_until_ready()
-        time.sleep(0.05)
-except RuntimeError as error:
-    print("told:", error, flush=True)
-time.sleep(60)
-''', 4)
+''' + UNTIL_TOLD, 4)
     assert [status == -9 for status, _ in done] == [number == victim for number in range(4)] and all(status for status, _ in done)
     for number, (_, output) in enumerate(done):
         assert number == victim or re.search(said, output) and "another task died" in output, output[-3000:]

@@ -13,8 +13,8 @@ from runtime.hlo import tracing
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.ops.records import Tail, stack_records, staged_records
-from runtime.sequence import is_lazy
 from runtime.primitive import Primitive, as_operand, cast
+from runtime.sequence import is_lazy
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
 
