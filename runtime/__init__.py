@@ -20,7 +20,8 @@ from runtime.containers import (append, checked_index, checked_key, clear, clear
                                 set_default, replace_fields, setitem, setitem_dot, unindex, update, without,
                                 without_fields, without_key, zero_to_number)
 from runtime.turns import (as_arrays, lane_pairs, lanes_filled, listed, pack, pairs, parts, reiter,
-                           parts_given, repair, restore, rule_parts, seal, unseal, uniter, unpairs)
+                           repair, restore, seal, unseal, uniter, unpairs)
+from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 
 from runtime import builtins

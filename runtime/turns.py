@@ -9,7 +9,7 @@ import numpy
 from runtime import varying
 from runtime.array import Array
 from runtime.containers import _is_array
-from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of, shared
+from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.op import op
@@ -230,19 +230,6 @@ def repair(d, which, like):
         return mapped(lambda x, one: tuple(x if k == which else ZERO for k in range(len(one))), listed(d, like), like)
     width = next(len(item) for item in like if item is not ZERO)
     return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)[:len(like)]]
-
-
-def rule_parts(parts, count):
-    """Return the cotangents that a user's backward rule gave: ``count`` of them, None meaning zero."""
-    if not isinstance(parts, (tuple, list)) or len(parts) != count:
-        raise TypeError("Custom VJP bwd rule must produce a tuple with one entry for each differentiable argument of the "
-                        f"function: expected {count}, got {parts!r}")
-    return tuple([ZERO if part is None else shared(part, part) for part in parts])
-
-
-def parts_given(parts):
-    """Return what the function of a custom gradient gave as a tuple: it may be the one argument's cotangent itself."""
-    return parts if isinstance(parts, (tuple, list, dict)) or parts is None else (parts,)
 
 
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))

@@ -7,14 +7,25 @@ import inspect
 from runtime import numpy as np
 
 
+def with_names(signature, numbers, names):
+    """The positions of the arguments that are named, with those that are numbered. ValueError for a name that is no parameter."""
+    params, names = list(signature.parameters), (names,) if isinstance(names, str) else tuple(names)
+    for one in names:
+        if one not in params:
+            raise ValueError(f"nondiff_argnames has {one!r}, which is no parameter of the function; it has {', '.join(params)}")
+    return tuple(sorted({*numbers, *map(params.index, names)}))
+
+
 class _Custom:
     """A function whose derivative the user states; the compiler calls the user's rule instead of reading the body."""
     _xform_custom = True
     symbolic_zeros = from_closure = False
 
-    def __init__(self, fun, nondiff_argnums=()):
+    def __init__(self, fun, nondiff_argnums=(), nondiff_argnames=()):
         self.fun = fun
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        if nondiff_argnames:
+            self.nondiff_argnums = with_names(inspect.signature(fun), self.nondiff_argnums, nondiff_argnames)
         functools.update_wrapper(self, fun, updated=())
         if self.__name__ == "<lambda>":     # generated code calls it by its name
             self.__name__ = "with_" + self.kind
@@ -59,12 +70,14 @@ class custom_vjp(_Custom):
     """Give a function a reverse-mode rule of its own.
 
     ``f.defvjp(fwd, bwd)``: ``fwd(*args) -> (out, residuals)``; ``bwd(residuals, d_out)`` returns a tuple with one cotangent
-    for each differentiable argument (None for zero). Arguments in ``nondiff_argnums`` come first in ``bwd``.
+    for each differentiable argument (None for zero). Arguments in ``nondiff_argnums`` and ``nondiff_argnames`` come first in
+    ``bwd``. Where it is differentiated, raises TypeError for cotangents whose containers are not those of the arguments, ValueError
+    for other shapes.
     """
     kind = "vjp"
 
-    def __init__(self, fun, nondiff_argnums=()):
-        super().__init__(fun, nondiff_argnums)
+    def __init__(self, fun, nondiff_argnums=(), nondiff_argnames=()):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.fwd = self.bwd = None
 
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
@@ -76,12 +89,13 @@ class custom_jvp(_Custom):
     """Give a function a forward-mode rule of its own; reverse mode follows from it.
 
     ``f.defjvp(rule)``: ``rule(primals, tangents) -> (out, out_dot)``, linear in ``tangents``. Arguments in
-    ``nondiff_argnums`` come first in ``rule``.
+    ``nondiff_argnums`` and ``nondiff_argnames`` come first in ``rule``. Where it is differentiated, raises TypeError for a tangent
+    that has not the structure, shapes and dtypes of the result.
     """
     kind = "jvp"
 
-    def __init__(self, fun, nondiff_argnums=()):
-        super().__init__(fun, nondiff_argnums)
+    def __init__(self, fun, nondiff_argnums=(), nondiff_argnames=()):
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.rule = None
 
     def defjvp(self, jvp, symbolic_zeros=False):
@@ -91,6 +105,8 @@ class custom_jvp(_Custom):
 
     def defjvps(self, *rules):
         """Set one rule an argument: ``rule(tangent, out, *primals)``; None for an argument without derivative."""
+        if self.nondiff_argnums:
+            raise TypeError("defjvps states a rule for each argument: nondiff_argnums have none; use defjvp")
         fun = self      # the derivative of the result follows the rules, too
 
         def jvp(primals, tangents):

@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import os
 import types
 
+import runtime
 from xform.emit import Module
 
+_RUNTIME = os.path.dirname(runtime.__file__) + os.sep
 _count = itertools.count(1)
 # file name of a loaded module -> Module, for mapping generated lines back to the user's
 LOADED: dict[str, Module] = {}
@@ -38,6 +41,8 @@ def user_frame(traceback):
     while traceback is not None:
         module = LOADED.get(traceback.tb_frame.f_code.co_filename)
         if module is not None and traceback.tb_lineno in module.origins:
-            found = module.origins[traceback.tb_lineno]
+            place = module.origins[traceback.tb_lineno]
+            if found is None or not place[0].startswith(_RUNTIME):    # the library's own lines say less
+                found = place
         traceback = traceback.tb_next
     return found

@@ -102,9 +102,11 @@ def _op_unit(value, path):
 
 def _custom_unit(value):
     from xform.desugar import rules
+    from xform.desugar.rules import RULE_PARTS
     if rules.needs_units(value):
         return rules.rules_of(rules.of_object(value), [], {})[0].unit
-    key = ("custom", id(value))
+    rule = {part: vars(value).get(part) for part in RULE_PARTS}
+    key = ("custom", id(value), *map(id, rule.values()))
     if key not in _derived:
         signature = inspect.signature(value)
         params = list(signature.parameters)
@@ -112,7 +114,14 @@ def _custom_unit(value):
         body = [assign("out", call(own, [name(p) for p in params])), returns(name("out"))]
         unit = Unit(own, function(own + "_call", params, body), {own: value}, {"out"}, core=True)
         unit.signature = signature
-        _derived[key] = (unit, value)
+        code = getattr(value.fun, "__code__", None)
+        if code is not None:
+            unit.file = code.co_filename
+            for statement in body:
+                for node in gast.walk(statement):
+                    node.lineno = code.co_firstlineno
+        rules.watch(unit, own, value)
+        _derived[key] = (unit, value, rule)
     return _derived[key][0]
 
 

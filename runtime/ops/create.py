@@ -9,6 +9,7 @@ import numpy
 
 from runtime.array import Array, to_buffer
 from runtime.device import put
+from runtime.dtypes import float0
 from runtime.hlo import tracing
 from runtime.op import op
 from runtime.ops.kernel import about_types
@@ -89,7 +90,9 @@ def _on(x, device):
 
 @op(constant=True, unbatched=True)
 def zeros(shape, dtype=None, *, device=None):
-    """Return an array of zeros; float32 by default."""
+    """Return an array of zeros; float32 by default. With float0, the derivative in a whole number, a NumPy array."""
+    if dtype == float0:
+        return numpy.zeros(shape_tuple(shape, "zeros"), float0)
     return _on(filled(shape_tuple(shape, "zeros"), 0, _float_or(dtype)), device)
 
 

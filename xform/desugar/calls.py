@@ -305,6 +305,8 @@ def call_object(lowering, callee, args, keywords, node):
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     if value is functools.reduce and len(args) == 2:
         value = runtime.builtins.reduce_first
+    if isinstance(value, runtime.numpy.types.ScalarType) and len(args) == 1 and not keywords:
+        value, keywords = runtime.numpy.asarray, {"dtype": Object(value)}
     if value is zip and len(args) == 1 and isinstance(args[0], gast.Starred) and not keywords:
         value, args = runtime.builtins.zip_all, [args[0].value]
     if value in (sorted, runtime.builtins.sorted) and "key" in keywords:
@@ -395,6 +397,7 @@ def call_object(lowering, callee, args, keywords, node):
         return call(name(value.__name__, node), args, keywords, node)
     if hasattr(type(value), "_xform_custom"):
         key = lowering.refer(getattr(value, "__name__", "function"), callee)
+        rules.watch(lowering.unit, key, value)
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         return call(name(key, node), own, node=node)
     if not callable(value):

@@ -20,13 +20,14 @@ import inspect
 import gast
 
 from xform import parse, resolve
-from xform.custom import CustomVJPPrimal, SymbolicZero, call_units, custom_gradient, custom_jvp, custom_vjp
+from xform.custom import CustomVJPPrimal, SymbolicZero, call_units, custom_gradient, custom_jvp, custom_vjp, with_names
 from xform.errors import refuse
 from xform.resolve import Closure, Custom, Display, Instance, Object, Partial
 from xform.syntax import assign, at, call, function, name, pack, returns
 from xform.unit import Unit
 
 MAKERS = {custom_vjp: "vjp", custom_jvp: "jvp", custom_gradient: "vjp"}
+RULE_PARTS = ("fwd", "bwd", "rule", "symbolic_zeros")
 _DEFINED = {"defvjp": ("fwd", "bwd"), "defjvp": ("rule",)}
 _known: dict = {}
 _made: dict = {}
@@ -62,9 +63,18 @@ def made_here(lowering, callee, node):
 
 def with_options(maker, known, options):
     """A function with a rule, as a compile-time value; the rule itself is given later."""
-    numbers = options.get("nondiff_argnums", ())
+    numbers, names = options.get("nondiff_argnums", ()), options.get("nondiff_argnames", ())
     numbers = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    if names:
+        numbers = with_names(_signature(known), numbers, names)
     return Custom(MAKERS[maker], numbers, {"fun": known}, from_closure=maker is custom_gradient)
+
+
+def watch(unit, key, value):
+    """Note in a unit that its code was resolved to the rule that a function has: it is made anew when that is stated anew."""
+    for part in RULE_PARTS:
+        unit.env[f"held {key} {part}"] = vars(value).get(part)
+        unit.reads[f"held {key} {part}"] = vars(value), part
 
 
 def decorated(lowering, decorator, known):
@@ -153,6 +163,8 @@ def lower_call(lowering, custom, args, keywords, node, where=None):
     if where is not None and where.where is not None:
         lowering.env[f"held {key}"] = where.value
         lowering.unit.reads[f"held {key}"] = where.where
+    if where is not None:
+        watch(lowering.unit, key, where.value)
     return call(name(key, node), [name(c, node) for c in captured] + atoms, node=node)
 
 
@@ -245,6 +257,7 @@ class UnitRules:
         return self._halves[key]
 
     def _made_halves(self, active):
+        from xform.transform.custom import checked_pair
         if self.custom.from_closure:
             return _of_closure(self)[1:]
         seen = dict(self.held)
@@ -254,6 +267,7 @@ class UnitRules:
                 made = seen[param] = Instance(CustomVJPPrimal, {"value": name(param), "perturbed": Object(flags[param])})
                 made.outer = True
         forward = self._unit("fwd", seen, self.own, dict(zip(self.names, _parameters(self.part("fwd")))))
+        forward = checked_pair(forward, self.__name__, "Custom VJP fwd", "the residuals")
         places = _parameters(self.part("bwd"))
         first = [self.names[i] for i in self.live.nondiff_argnums]
         alias = dict(zip(first, places)) | {"residuals": places[len(first)], "d_out": places[len(first) + 1]}
@@ -393,6 +407,7 @@ def _of_closure(rules):
 def _rule(rules, active):
     """The unit of a custom_jvp rule, put together from defjvps or specialised to which tangents are zero."""
     from xform.grammar import check
+    from xform.transform.custom import checked_tangent
     places = [n for n in rules.own if n not in rules.data]
     tangents = {p: f"{p}_dot" for p in places}
     while any(t in rules.captured or t in rules.names for t in tangents.values()):
@@ -410,6 +425,8 @@ def _rule(rules, active):
         text = f"rule__({', '.join([*first, 'primals__', 'tangents__'])})"
         value = lowering.value(gast.parse(text, mode="eval").body)
         pair = lowering.store_temp(value, "pair", value)
+        texts = [gast.Constant(t, None) for t in (rules.__name__, "Custom JVP", "its tangent")]
+        pair = lowering.store_temp(call("rt.rule_pair", [pair, *texts]), "pair", value)
     else:
         from runtime.numpy import zeros_like
         each = rules.part("rules").items
@@ -422,7 +439,10 @@ def _rule(rules, active):
                  if i < len(each) and not (isinstance(each[i], Object) and each[i].value is None)]
         total = gast.parse(" + ".join(terms) or "zeros_like(out)", mode="eval").body
         pair = lowering.store_temp(pack([name("out"), lowering.atom(total)]), "pair", total)
-    lowering.out.append(returns(pair))
+    parts = lowering.temp("result"), lowering.temp("result_dot")
+    lowering.out.append(assign(list(parts), pair))
+    tangent = lowering.store_temp(checked_tangent(rules.__name__, *parts), "result_dot", pair)
+    lowering.out.append(returns(lowering.store_temp(pack([name(parts[0]), tangent]), "pair", pair)))
     unit.tree = function(own, params, lowering.out)
     return check(unit, "reading a rule")
 

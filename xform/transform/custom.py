@@ -33,13 +33,18 @@ def backward(run, operation, variable, cotangent, nonzero, made, statement):
     forward, back = _halves(custom, [run.is_active(args[i]) for i in places])
     run.residual_calls[residuals] = (statement, forward, args)
     parts = [run.once(("part", id(statement), i), f"d_{getattr(args[i], 'id', 'part')}_part") for i in places]
+    title = gast.Constant(_title(custom), None)
     value = call(name(run.refer(back), statement), [*map(clone, static), name(residuals), call(
         "rt.instantiate", [cotangent], {"like": name(variable)})], node=statement)
-    made.append(assign(parts, call("rt.rule_parts", [value, gast.Constant(len(places), None)], node=statement), statement))
+    made.append(assign(parts, call("rt.rule_parts", [value, title, gast.Constant(len(places), None)], node=statement), statement))
+    params = list(custom.__signature__.parameters)
     unmapped = getattr(custom, "unmapped", ()) or (False,) * len(places)
     for place, part, shared in zip(places, parts, unmapped):
         # what every example shares gets the sum of the examples' cotangents
         value = call("rt.unspread", [name(part, statement)]) if shared else name(part, statement)
+        if run.is_active(args[place]):
+            given = [value, clone(title), gast.Constant(params[place], None)]
+            value = call("rt.rule_part", given, {"like": run.like(args[place])}, statement)
         run.contribute(args[place], value, nonzero, made, statement)
 
 
@@ -59,6 +64,11 @@ def _check_static(run, custom, args, is_active, statement):
                    "Make it an argument that the rule differentiates.")
 
 
+def _title(custom):
+    """The name of the user's function."""
+    return _title(custom.custom) if isinstance(custom, BatchedCustom) else custom.__name__
+
+
 def _has_rule(custom):
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.rule_given
@@ -70,7 +80,31 @@ def _halves(custom, active):
     from xform.pipeline import unit_of_callable
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.halves(tuple(active))
-    return with_data(unit_of_callable(custom.fwd)), with_data(unit_of_callable(custom.bwd))
+    return (checked_pair(with_data(unit_of_callable(custom.fwd)), custom.__name__, "Custom VJP fwd", "the residuals"),
+            with_data(unit_of_callable(custom.bwd)))
+
+
+def checked_pair(unit, function, of, second):
+    """A unit that returns a pair, as a rule has to: the unit itself where that is written in it, else one that checks it."""
+    from xform.pipeline import core
+    from xform.syntax import function as function_tree
+    from xform.syntax import returns
+    last = core(unit).tree.body[-1].value
+    found = [s.value for s in core(unit).tree.body if isinstance(s, gast.Assign) and isinstance(last, gast.Name)
+             and last.id in target_names(s.targets[0])]
+    if len(found) == 1 and isinstance(found[0], (gast.Tuple, gast.List)) and len(found[0].elts) == 2:
+        return unit
+    if unit not in _checked:
+        texts = [gast.Constant(text, None) for text in (function, of, second)]
+        body = [assign("pair", call(unit.name, [name(p) for p in unit.params])),
+                returns(call("rt.rule_pair", [name("pair"), *texts]))]
+        made = Unit(unit.name, function_tree(unit.name, unit.params, body), {unit.name: unit}, {"pair"}, unit.file, unit.origin)
+        made.signature = unit.signature
+        _checked[unit] = made
+    return _checked[unit]
+
+
+_checked: dict = {}
 
 
 def _hooked(run, operation, variable, cotangent, nonzero, made, statement):
@@ -103,7 +137,7 @@ def _rule_unit(custom, active):
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.forward_rule(tuple(active))
     count = len(active)
-    key = (id(custom), count)
+    key = (id(custom), id(custom.rule), count)
     if key not in _rules:
         from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
@@ -111,15 +145,22 @@ def _rule_unit(custom, active):
         static = [f"static_{i}" for i in range(len(custom.nondiff_argnums))]
         primals = [f"x_{i}" for i in range(count)]
         tangents = [f"x_{i}_dot" for i in range(count)]
+        rule = checked_pair(rule, custom.__name__, "Custom JVP", "its tangent")
         body = [assign("pair", call(rule.name, [*map(name, static), pack(primals), pack(tangents)])),
-                assign(["out", "out_dot"], "pair"), returns(pack(["out", "out_dot"]))]
+                assign(["out", "out_dot"], "pair"), assign("out_dot", checked_tangent(custom.__name__)),
+                returns(pack(["out", "out_dot"]))]
         made = Unit(f"{custom.__name__}_rule", function(f"{custom.__name__}_rule", static + primals + tangents, body),
                     {rule.name: rule}, {"pair", "out", "out_dot"}, rule.file, rule.origin)
-        _rules[key] = (made, custom)
+        _rules[key] = (made, custom, custom.rule)
     return _rules[key][0]
 
 
 _rules: dict = {}
+
+
+def checked_tangent(function, out="out", out_dot="out_dot"):
+    """The tangent that a rule gave with a result, as an expression that checks it."""
+    return call("rt.rule_tangent", [name(out_dot), gast.Constant(function, None)], {"like": name(out)})
 
 
 def forward(run, operation, statement, tangent, made):
