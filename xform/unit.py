@@ -38,6 +38,7 @@ class Unit:
     special: Any = None         # the function that it was made of for a call with functions, objects or flags among the arguments
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to
     gives: Any = None           # the kind of what the unit returns, where that is an object or holds one
+    guarded: Any = None         # of batched code with branches: makes it anew with guarded lanes, to be differentiated (guards.py)
 
     in_place: set = field(default_factory=set)      # ids of statements that stand for a change of what their target holds
     same: dict = field(default_factory=dict)        # id of a statement -> {its target: the argument of a call that it is, too}

@@ -27,6 +27,7 @@ from xform.simplify.algebra import simplified
 from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, nodes_of, pack, reads, reference,
                           returns, target_names)
 from xform.template import instantiate
+from xform.transform.guards import differentiable
 from xform.unit import Unit
 from xform.version import version
 
@@ -50,7 +51,7 @@ def jvp(unit, flags) -> Unit:
 class _Forward:
     def __init__(self, unit, flags, made):
         from xform.pipeline import core
-        self.unit = version(core(unit))
+        self.unit = version(core(differentiable(unit)))
         self.flags, self.made = flags, made
         made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
         self.facts = activity(self.unit, flags)

@@ -38,6 +38,7 @@ from xform.simplify.dead import remove_dead
 from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, dotted, function, is_exit, name, nodes_of,
                           pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
+from xform.transform.guards import differentiable
 from xform.transform.residuals import fill
 from xform.unit import Unit
 from xform.version import version
@@ -79,7 +80,7 @@ def halves_made():
 
 def _build(unit, flags, fwd, bwd):
     from xform.pipeline import core
-    versioned = version(core(unit))
+    versioned = version(core(differentiable(unit)))
     for made in (fwd, bwd):
         made.env, made.reads = dict(versioned.env), dict(versioned.reads)
     run = Backward(versioned, flags)

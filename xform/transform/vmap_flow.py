@@ -12,6 +12,7 @@ from xform.analyze.batched import BOTTOM, LIST, is_batched
 from xform.flow import live_in
 from xform.names import stem
 from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, is_exit, name, negate, nodes_of, reads, reference, rename
+from xform.transform.guards import guarded, risky
 from xform.transform.vmap_values import calls_loops, is_ragged, iterated
 
 
@@ -34,7 +35,8 @@ def conditional(run, statement, made):
     sides = []
     for side, suffix, mask in ((statement.body, "then", masks[0]), (statement.orelse, "else", masks[1])):
         outer, run.mask = run.mask, mask
-        block = run.block(side)
+        block = []
+        block += run.block(guarded(run, side, mask, statement, block))
         run.mask = outer
         mapping = {n: run.once(f"{stem(n)}_{suffix}", n) for n in joined}
         for s in block:
@@ -96,6 +98,7 @@ def branch_masks(run, test, subject, statement, made):
     needs = any(isinstance(n, (gast.For, gast.While)) or isinstance(n, gast.Attribute) and n.attr == "append"
                 or isinstance(n, gast.Assert) or isinstance(n, gast.Assign) and calls_loops(n.value, run.unit)
                 for s in statement.body + statement.orelse for n in gast.walk(s))
+    needs = needs or run.guards and (risky(statement.body, run.unit) or risky(statement.orelse, run.unit))
     if not needs:
         return ("", "") if run.mask is None else (run.mask, run.mask)
     masks = []
@@ -129,8 +132,9 @@ def while_loop(run, statement, made):
             run.made.temps.discard(live)
             run.flags.names[live] = True
             outer, run.mask = run.mask, live
-            body = masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing,
-                          _read_by_test(run, statement, split))
+            body = []
+            body += run.block(guarded(run, [clone(s) for s in statement.body[split:]], live, statement, body))
+            body = masked(run, body, live, statement, missing, _read_by_test(run, statement, split))
             run.mask = outer
         if run.flags.same(flags_before):
             break
@@ -199,7 +203,9 @@ def for_loop(run, statement, made):
                 value = call("np.logical_and", [value, part], node=statement)
             inner.append(assign(live, value, statement))
             outer, run.mask = run.mask, live
-            inner += masked(run, run.block([clone(s) for s in statement.body[split:]]), live, statement, missing)
+            body = []
+            body += run.block(guarded(run, [clone(s) for s in statement.body[split:]], live, statement, body))
+            inner += masked(run, body, live, statement, missing)
             run.mask = outer
         else:
             if broke is not None:

@@ -1,0 +1,61 @@
+"""Lanes of batched code that take a branch: what the others compute beside them must do no harm."""
+from __future__ import annotations
+
+from runtime.batch import _kinds, is_array, spread, where
+from runtime.cotangent import CONTAINERS, _items, _rebuild
+from runtime.join import UNDEFINED
+from runtime.op import op
+from runtime.sequence import is_lazy, mapped
+from runtime.zero import ZERO
+
+
+def _guard_batched(x, lanes, known=True, lead=1, over=()):
+    lanes = lanes if "lanes" in over else spread(lanes, 1)
+    return guard(x if "x" in over else spread(x, lanes.shape[0]), lanes, known, lead + 1)
+
+
+@op(jvp="rt.guarded(x_dot, lanes, known, lead)", vjp={"x": "rt.guarded(d_out, lanes, known, lead)"}, batch=_guard_batched)
+def guard(x, lanes, known=True, lead=1):
+    """Return ``x`` with its value in the first of these lanes in place of those of all other lanes.
+
+    What the others compute from it is then as finite as what that lane computes, so that no cotangent of zero meets an infinity
+    there. lanes: bool, the mask of the last of ``lead`` batch axes. known: which parts of ``x`` carry the batch (see ``spread``);
+    the others stay as they are, and get no cotangent if there is no such lane.
+    """
+    if x is None or x is ZERO or x is UNDEFINED or known is False:
+        return x
+    if isinstance(x, CONTAINERS):
+        inner = _items(x)
+        return _rebuild(x, [guard(item, lanes, kind, lead) for item, kind in zip(inner, _parts(known, len(inner)))])
+    if is_lazy(x):
+        return mapped(lambda item: guard(item, lanes, known if known is True else known[0], lead), x)
+    if not is_array(x):
+        return x
+    from runtime import numpy as np
+    first = np.expand_dims(np.argmax(lanes, axis=lead - 1, keepdims=True), tuple(range(lead, len(x.shape))))
+    return where(lanes, x, np.take_along_axis(x, first, axis=lead - 1), lead)
+
+
+def _parts(known, count):
+    return [True] * count if known is True else _kinds(known, count)
+
+
+def _guarded_batched(d, lanes, known=True, lead=1, over=()):
+    lanes = lanes if "lanes" in over else spread(lanes, 1)
+    return guarded(d if "d" in over else spread(d, 1), lanes, known, lead + 1)
+
+
+@op(linear="d", vjp={"d": "rt.guarded(d_out, lanes, known, lead)"}, batch=_guarded_batched)
+def guarded(d, lanes, known=True, lead=1):
+    """Return a cotangent of ``guard``'s argument: that of its result in these lanes, zeros in all others."""
+    if d is None or d is ZERO:
+        return d
+    if isinstance(d, CONTAINERS):
+        inner = _items(d)
+        return _rebuild(d, [guarded(item, lanes, kind, lead) for item, kind in zip(inner, _parts(known, len(inner)))])
+    if is_lazy(d):
+        return mapped(lambda item: guarded(item, lanes, known if known is True else known[0], lead), d)
+    if known is False:
+        from runtime import numpy as np
+        return where(np.any(lanes, axis=lead - 1), d, ZERO, lead - 1)
+    return where(lanes, d, ZERO, lead)
