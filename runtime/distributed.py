@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 
 from runtime import device, xla
 from runtime.cluster import PORT, detect
@@ -13,7 +14,7 @@ class _State:
 
     def __init__(self):
         self.service = self.client = None
-        self.process_id, self.num_processes, self.coordinator_address = 0, 1, None
+        self.process_id, self.num_processes, self.coordinator_address, self.shutdown_timeout = 0, 1, None, 300
 
 
 global_state = _State()
@@ -75,20 +76,43 @@ def initialize(coordinator_address: str | None = None, num_processes: int | None
                            f"coordinator at {address} within {initialization_timeout} s. Are all processes running, and can "
                            f"they reach that address?\n{error}") from error
     global_state.client, global_state.process_id, global_state.num_processes = client, own, count
-    global_state.coordinator_address = address
+    global_state.coordinator_address, global_state.shutdown_timeout = address, shutdown_timeout_seconds
     device.join(client, own, count, ids)
-    atexit.register(shutdown)
+    atexit.register(_at_exit)
 
 
 def shutdown() -> None:
-    """Leave the program; waits until all processes do. Does nothing when there is none."""
-    atexit.unregister(shutdown)
+    """Leave the program together with all other processes: wait until each has called this or come to its end.
+
+    Does nothing where there is no program. A process that an exception ends leaves at once, so that the others hear of it;
+    RuntimeError when some are not there after ``shutdown_timeout_seconds``.
+    """
+    _leave(sys.exc_info()[0] is None)
+
+
+def _leave(together: bool) -> None:
+    atexit.unregister(_at_exit)
     client, service = global_state.client, global_state.service
     global_state.client = global_state.service = None
-    if client is not None:
-        client.shutdown()
+    if client is None:
+        return
+    late = None
+    try:
+        if together:    # a process may still need the coordinator, or work that was begun here, to finish its own
+            client.wait_at_barrier("xform.distributed.shutdown", int(1000 * global_state.shutdown_timeout))
+    except xla.XlaError as error:
+        late = error
+    client.shutdown()
     if service is not None:
         service.shutdown()
+    if late is not None:
+        raise RuntimeError(f"distributed.shutdown: process {global_state.process_id} left while others were at work still; they "
+                           f"have shutdown_timeout_seconds={global_state.shutdown_timeout} to come to their end.\n{late}") from late
+
+
+def _at_exit():
+    # what an exception nobody caught leaves behind; other processes may wait for this one in the middle of a collective
+    _leave(getattr(sys, "last_value", None) is None)
 
 
 def is_initialized() -> bool:
