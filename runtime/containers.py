@@ -145,8 +145,8 @@ def _extend_batched(items, more, over=()):
 @op(jvp="rt.extend(rt.instantiate_shell(items_dot, items), rt.instantiate_shell(more_dot, more))",
     vjp={"items": "d_out[:len(items)]", "more": "rt.restore(d_out[len(items):], like=more)"}, batch=_extend_batched)
 def extend(items, more):
-    """Return the list with all of ``more`` added."""
-    return [*items, *more]
+    """Return the list or tuple with all of ``more`` added."""
+    return (*items, *more) if isinstance(items, tuple) else [*items, *more]
 
 
 def _insert_batched(items, index, item, over=()):

@@ -26,12 +26,12 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, compound, comprehensions, functions, kinds, methods, objects, outer, questions, rebind, rules, sequences, spread, targets, values
+from xform.desugar import calls, classes, compound, comprehensions, functions, imports, kinds, methods, objects, outer, questions, rebind, rebound, rules, sequences, spread, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
 from xform.errors import refuse
-from xform.library import ALIASES, ATTRIBUTES, canonical, lookup
+from xform.library import ALIASES, ATTRIBUTES, canonical, dtype_path, lookup
 from xform.names import Names
 from xform.resolve import Display, Instance, Object
 from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
@@ -75,6 +75,8 @@ class Lowering:
             body = [rename(statement, renames) for statement in body]
         if not getattr(self.scope, "generated", False):
             body = compound.expand(self, body)
+        if tree.args.vararg is not None:
+            self.lists.add(tree.args.vararg.id)
         statements, temps = single_exit(body, self.names, getattr(self.scope, "generated", False))
         self.temps |= temps
         self.counts.update({t: 2 for t in temps})
@@ -150,12 +152,16 @@ class Lowering:
         for target in node.targets:
             if objects.assigned(self, target, node):
                 return
+            if isinstance(target, gast.Name) and len(node.targets) == 1 and rebound.assign(self, target.id, node.value, node):
+                return
             if isinstance(target, gast.Name) and (self.counts.get(target.id, 2) == 1 or self.is_result(target.id)):
                 known = self.known(node.value)
-                if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript)):
+                if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript) or isinstance(
+                        node.value, gast.Call) and classes.is_definition(node.value)):
                     self.statics[target.id] = known
                     return
-        if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and sequences.assign_items(self, node):
+        if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and (
+                rebound.unpack(self, node.targets[0], node) or sequences.assign_items(self, node)):
             return
         parts = targets.side_by_side(self, node)
         if parts is not None:
@@ -208,7 +214,7 @@ class Lowering:
         self.statics[node.name] = known
 
     def do_If(self, node):
-        test = self.atom(node.test)
+        test = self.test(node.test)
         if isinstance(test, gast.Constant):
             self.block(node.body if test.value else node.orelse)
             return
@@ -271,6 +277,7 @@ class Lowering:
             body = body[1:]
         if isinstance(node.target, gast.Name):
             target = node.target.id
+            rebound.check(self, target, node)
         else:
             target = self.temp("item")
             targets.store_to(self, node.target, name(target, node), node)
@@ -291,23 +298,13 @@ class Lowering:
         self.out.append(at(gast.Raise(self.value(node.exc) if node.exc is not None else None, None), node))
 
     def do_Delete(self, node):
-        for target in node.targets:
-            if not isinstance(target, gast.Name):
-                refuse(target, self.unit, "del of an element or attribute is not supported",
-                       "Build a new container without it.")
+        targets.delete(self, node)
 
     def do_Import(self, node):
-        for alias in node.names:
-            __import__(alias.name)
-            import sys
-            found = sys.modules[alias.name if alias.asname else alias.name.split(".")[0]]
-            self.statics[alias.asname or alias.name.split(".")[0]] = Object(found)
+        imports.modules(self, node)
 
     def do_ImportFrom(self, node):
-        import importlib
-        module = importlib.import_module(node.module)
-        for alias in node.names:
-            self.statics[alias.asname or alias.name] = Object(getattr(module, alias.name))
+        imports.members(self, node)
 
     # -- expressions --------------------------------------------------------------------------------------------
 
@@ -318,7 +315,10 @@ class Lowering:
         return made
 
     def emit(self, target, value, node):
-        if isinstance(value, gast.List) or isinstance(value, gast.Call) and dotted(value.func) in MAKES_LISTS:
+        if target in self.given and rebound.is_gathered(self, target):
+            rebound.undecided(self, target, node)
+        if isinstance(value, gast.List) or isinstance(value, gast.Call) and dotted(value.func) in MAKES_LISTS or isinstance(
+                value, gast.Subscript) and isinstance(value.slice, gast.Slice) and self.is_list(value.value):
             self.lists.add(target)
         self.out.append(assign(target, value, node))
 
@@ -333,6 +333,11 @@ class Lowering:
         if isinstance(value, (gast.Name, gast.Constant)) or (isinstance(value, gast.Attribute) and self.is_reference(value)):
             return value
         return self.store_temp(value, self.title(value, node), node)
+
+    def test(self, node):
+        """Lower a condition to an atom: a constant where it is decided when the code is read."""
+        decided = questions.truth(self, node)
+        return self.atom(node) if decided is None else const(decided, node)
 
     def atom_value(self, value):
         """Store a core value in a temporary."""
@@ -413,7 +418,7 @@ class Lowering:
                     "np.nan" if value != value else "np.inf" if value > 0 else "rt.NEGATIVE_INFINITY", node)
             if isinstance(value, type) and getattr(builtins, value.__name__, None) is value and value.__name__ not in self.counts:
                 return name(value.__name__, node)
-            path = self.written_path(node, value) or canonical(value) or self.dtype_path(value)
+            path = self.written_path(node, value) or canonical(value) or dtype_path(value)
             if path:
                 return reference(path, node)
             wanted = node.id if isinstance(node, gast.Name) else getattr(node, "attr", None) or "constant"
@@ -426,17 +431,6 @@ class Lowering:
         if path and "." in path and path.split(".")[0] in ALIASES and path.split(".")[0] not in self.counts \
                 and lookup(path) is value and not callable(value):
             return path
-        return None
-
-    @staticmethod
-    def dtype_path(value):
-        import numpy
-        own = getattr(value, "__name__", None)
-        if isinstance(value, type) and issubclass(value, numpy.generic):
-            own = {"bool": "bool_"}.get(own, own)
-        if own and (isinstance(value, type) and issubclass(value, numpy.generic) or hasattr(value, "dtype")):
-            if lookup(f"np.{own}") is not None:
-                return f"np.{own}"
         return None
 
     def refer(self, wanted, known):
@@ -474,7 +468,7 @@ class Lowering:
         return isinstance(atom, gast.Name) and atom.id in self.lists
 
     def on_UnaryOp(self, node):
-        operand = self.atom(node.operand)
+        operand = self.test(node.operand) if isinstance(node.op, gast.Not) else self.atom(node.operand)
         if isinstance(node.op, gast.USub) and isinstance(operand, gast.Constant) and isinstance(operand.value, (int, float)) \
                 and not isinstance(operand.value, bool):
             return const(-operand.value, node)
@@ -496,7 +490,12 @@ class Lowering:
 
     def on_BoolOp(self, node):
         first, *rest = node.values
+        decided = questions.truth(self, first)
+        if decided is not None and self.known(first) is not None and decided != isinstance(node.op, gast.Or):
+            return self.value(rest[0] if len(rest) == 1 else at(gast.BoolOp(node.op, rest), node))
         lowered = self.value(first)
+        if decided is not None and self.known(first) is not None:
+            return lowered
         if isinstance(lowered, gast.Constant):
             if bool(lowered.value) == isinstance(node.op, gast.Or):
                 return lowered
@@ -511,7 +510,7 @@ class Lowering:
         return name(target, node)
 
     def on_IfExp(self, node):
-        test = self.atom(node.test)
+        test = self.test(node.test)
         if isinstance(test, gast.Constant):
             return self.value(node.body if test.value else node.orelse)
         target = self.temp("choice")

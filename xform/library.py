@@ -143,3 +143,13 @@ def is_runtime(value) -> bool:
     """Whether an object is defined by the runtime package."""
     module = getattr(value, "__module__", None)
     return isinstance(module, str) and (module == "runtime" or module.startswith("runtime."))
+
+
+def dtype_path(value):
+    """The library's name of a dtype or of a class of NumPy's scalars, such as ``np.float32``; None for anything else."""
+    import numpy
+    own = getattr(value, "__name__", None)
+    if isinstance(value, type) and issubclass(value, numpy.generic):
+        own = {"bool": "bool_"}.get(own, own)
+    scalar = isinstance(value, type) and issubclass(value, numpy.generic)
+    return f"np.{own}" if own and (scalar or hasattr(value, "dtype")) and lookup(f"np.{own}") is not None else None

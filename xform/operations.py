@@ -203,11 +203,10 @@ def constant(value):
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         inf = gast.Attribute(gast.Name("np", gast.Load(), None, None), "inf", gast.Load())
         return inf if value > 0 else gast.UnaryOp(gast.USub(), inf)
-    from xform.library import canonical
+    from xform.library import canonical, dtype_path
     if not isinstance(value, (int, float, complex, str, bool, type(None))):
         path = canonical(value)
-        from xform.anf import Lowering
-        path = path or Lowering.dtype_path(value)
+        path = path or dtype_path(value)
         if path:
             from xform.syntax import reference
             return reference(path)

@@ -325,6 +325,8 @@ def attribute(known, attr):
         for cls in order[order.index(known.cls) + 1:]:
             if attr in vars(cls):
                 return bound(vars(cls)[attr], known.instance, known.instance.cls, vars(cls)[attr])
+    if isinstance(known, Partial) and isinstance(known.fn, Object) and isinstance(known.fn.value, type):
+        known = known.fn        # a class, and what it captures
     if not isinstance(known, Object):
         return None
     value = known.value

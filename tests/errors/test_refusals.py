@@ -30,7 +30,7 @@ def handler(x):
 
 def local_class(x):
     class Local:
-        pass
+        scale = x
     return x
 
 
@@ -101,7 +101,7 @@ def foreign_method(x):
 
 def deletion(x):
     y = [x, 2.0]
-    del y[0]
+    del y[0:1]
     return y[0]
 
 
@@ -133,7 +133,7 @@ REFUSED = [
     (generator, "yield x", "a generator (yield) cannot be transformed", "Append to a list and return it."),
     (context, "with open", "this with is not supported in a transformed function", "Move the with around the transformed call."),
     (handler, 'print("trying")', "print() inside a try is not supported in a transformed function", "Move it out of the try."),
-    (local_class, "class Local:", "a class defined inside a transformed function is not supported yet", "Define the class at module"),
+    (local_class, "scale = x", "the body of class Local, defined in a function, reads a variable", "Set the attribute in __init__"),
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
     (nonlocal_assignment, "f(v)", "a function that assigns 'y' of the function around it is", "Return the value and assign it"),
     (matching, "match {", "**rest in a match of a transformed function is not supported", "Read the keys by name."),
@@ -145,7 +145,7 @@ REFUSED = [
     (c_function, "math.gcd(x, 2)", "cannot differentiate gcd (builtin_function_or_method): a derivative flows through 'x' here",
      "Give it a derivative with custom_vjp or custom_jvp, or write it with xform.numpy."),
     (foreign_method, "x.frobnicate()", "cannot differentiate method .frobnicate()", "Call a function instead."),
-    (deletion, "y[0]", "del of an element or attribute is not supported", "Build a new container without it."),
+    (deletion, "y[0:1]", "del of several elements", "Build a new container without it."),
     (used_pop, "items.popitem()", "the result of .popitem() is used while it changes its object in place", "Build a new dict."),
     (iterator, "iter([x, x])", "cannot differentiate iter", ""),
     (data_called, "table(x)", "which is a value made at run time", ""),

@@ -30,6 +30,7 @@ from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
+from xform.desugar.rebound import Undecided
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
 from xform.resolve import Closure, Custom, Derived, Display, Object, Partial
@@ -241,8 +242,7 @@ def call_known_with(lowering, callee, args, keywords, node):
 def _specialised_closure(lowering, callee, args, keywords, node):
     """A call of a nested function with functions among its arguments: specialised to them; else None."""
     statics, args, keywords = spread.gathered(callee.nested.signature(), args, keywords)
-    if any(callee.nested.binds(p) for p in statics):
-        return None
+    gathered = set(statics)
     names = list(callee.nested.signature().parameters)
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
@@ -256,7 +256,12 @@ def _specialised_closure(lowering, callee, args, keywords, node):
         return None
     left = {p: a for p, a in [*zip(names, args), *keywords.items()] if p not in statics}
     given = written.given_back(lowering, callee.nested.written(), left.keys(), left.values())
-    unit, passed = callee.nested.specialised(statics, tuple(p for p, _ in given))
+    try:
+        unit, passed = callee.nested.specialised(statics, tuple(p for p, _ in given))
+    except Undecided:
+        if set(statics) > gathered:
+            raise
+        return None     # *args and **kwargs are data to it
     rest = [atom_of(lowering, a, node) for place, a in zip(names, args) if place not in statics]
     more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
     own = bind(lowering, unit, rest, more, node, callee)

@@ -304,10 +304,6 @@ class Nested:
             self._options = in_tree(self.tree, Outside(self.parent).find)
         return self._options
 
-    def binds(self, param):
-        """Whether the function assigns a parameter."""
-        return binding_counts(self.tree)[param] > 1
-
     def of_kinds(self, kinds):
         """The unit for arguments of some kinds."""
         names = list(self.signature().parameters)
@@ -354,9 +350,15 @@ class Nested:
             lowering.counts[param] = 2
             lowering.names.take(param)
         unit.signature = signature_of(self.tree, self.defaults)
-        lowering.run(list(mapping.values()) + parameters(self.tree))
-        lowering.scope.check_unchanged(parent.unit, self.tree)
-        return aliases.check(unit)
+        try:
+            lowering.run(list(mapping.values()) + parameters(self.tree))
+            lowering.scope.check_unchanged(parent.unit, self.tree)
+            return aliases.check(unit)
+        except BaseException:
+            if self._unit is unit:
+                self._unit = None
+            self._giving.pop(gives, None)
+            raise
 
 
 def _other(identifier, used, suffix="_outer"):

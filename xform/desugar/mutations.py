@@ -14,6 +14,7 @@ from __future__ import annotations
 import gast
 
 from xform import resolve
+from xform.desugar import rebound
 from xform.errors import refuse
 from xform.resolve import Display, Object
 from xform.syntax import clone
@@ -55,11 +56,12 @@ def store_item(lowering, base, index, value, node):
 
 def _check(lowering, identifier, held, node):
     """Refuse a change that others would see."""
+    rebound.check(lowering, identifier, node)
     if lowering.depth:
         refuse(node, lowering.unit, f"{identifier!r}, which holds functions or objects, is changed in a branch or loop",
                "Build it before, or keep the functions out of it.")
     kwarg = getattr(lowering.tree.args, "kwarg", None)
-    if identifier in lowering.given and not (kwarg is not None and kwarg.id == identifier):
+    if lowering.statics[identifier] is lowering.given.get(identifier) and not (kwarg is not None and kwarg.id == identifier):
         refuse(node, lowering.unit, f"{identifier!r}, an argument that holds functions or objects, is changed in place",
                "Build a new container and return it.")
     for other, known in lowering.statics.items():

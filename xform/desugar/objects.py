@@ -22,6 +22,7 @@ import types
 import gast
 
 from xform import resolve
+from xform.desugar.classes import captured_by
 from xform.desugar.questions import is_cached
 from xform.errors import refuse
 from xform.resolve import Display, Instance, Object, Partial, Super
@@ -33,10 +34,10 @@ COMPARISONS = {gast.Lt: "__lt__", gast.LtE: "__le__", gast.Gt: "__gt__", gast.Gt
 SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
 
 
-def make(lowering, cls, node):
-    """The compile-time value of ``cls(...)``."""
+def make(lowering, cls, node, captured=None):
+    """The compile-time value of ``cls(...)``; captured: attributes that it has from the start."""
     from xform.desugar.calls import arguments
-    return made_with(lowering, cls, *arguments(lowering, node), node)
+    return made_with(lowering, cls, *arguments(lowering, node), node, captured)
 
 
 def replaced(lowering, known, keywords, node):
@@ -56,10 +57,10 @@ def replaced(lowering, known, keywords, node):
     return made_with(lowering, known.cls, [], {**kept, **keywords}, node)
 
 
-def made_with(lowering, cls, args, keywords, node):
+def made_with(lowering, cls, args, keywords, node, captured=None):
     """The compile-time value of a class called with these arguments."""
     from xform.desugar.calls import call_known_with
-    made = Instance(cls, {})
+    made = Instance(cls, captured_by(lowering, cls) if captured is None else dict(captured))
     made.birth = lowering.depth
     if dataclasses.is_dataclass(cls) and not _has_source(cls.__init__):
         _fill(lowering, made, args, keywords, node)

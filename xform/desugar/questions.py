@@ -15,8 +15,9 @@ import operator
 
 import gast
 
+from xform.desugar.classes import whole
 from xform.errors import refuse
-from xform.resolve import Instance, Object, is_static
+from xform.resolve import Instance, Object, is_static, items_of
 from xform.syntax import at, clone, const
 
 BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len)}
@@ -63,7 +64,7 @@ class _Answers:
     def isinstance(lowering, known, node):
         """``isinstance(p, (A, B))``."""
         kinds = node.args[1].elts if len(node.args) == 2 and isinstance(node.args[1], (gast.Tuple, gast.List)) else node.args[1:]
-        found = [k.value if isinstance(k, Object) else None for k in map(lowering.known, kinds)]
+        found = [k.value if isinstance(k, Object) else None for k in map(whole, map(lowering.known, kinds))]
         return Object(issubclass(known.cls, tuple(found))) if all(isinstance(f, (builtins.type, tuple)) for f in found) else None
 
     @staticmethod
@@ -86,7 +87,7 @@ def identity(lowering, node):
         return const(isinstance(node.ops[0], gast.IsNot), node)
     if not isinstance(node.ops[0], (gast.Is, gast.IsNot, gast.Eq, gast.NotEq)):
         return None
-    sides = [lowering.known(side) for side in (node.left, *node.comparators)]
+    sides = [whole(lowering.known(side)) for side in (node.left, *node.comparators)]
     classes = [s.value if isinstance(s, Object) and isinstance(s.value, type) else None for s in sides]
     negative = isinstance(node.ops[0], (gast.IsNot, gast.NotEq))
     if None not in classes:
@@ -120,6 +121,35 @@ def _name(lowering, node):
         refuse(node, lowering.unit, "the name of an attribute is not known when the code is transformed",
                "Write the name as a literal, or keep the values in a dict.")
     return found
+
+
+def truth(lowering, node):
+    """Whether a list, tuple or dict that is known here has items; None for any other expression."""
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.Not):
+        inner = truth(lowering, node.operand)
+        return None if inner is None else not inner
+    if isinstance(node, gast.BoolOp):
+        found, stops = [], isinstance(node.op, gast.Or)
+        for value in node.values:
+            found.append(truth(lowering, value))
+            if found[-1] is None or found[-1] == stops:
+                return found[-1]
+        return found[-1]
+    if isinstance(node, gast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], (gast.In, gast.NotIn)):
+        return _is_key(lowering, node)
+    known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
+    found = None if known is None else items_of(known)
+    return None if found is None or isinstance(known, Instance) else bool(found[0])
+
+
+def _is_key(lowering, node):
+    from xform.desugar.sequences import constant
+    known = lowering.known(node.comparators[0]) if isinstance(node.comparators[0], (gast.Name, gast.Attribute)) else None
+    found = None if known is None else items_of(known)
+    key = constant(lowering, node.left)
+    if found is None or found[1] is None or key is None:
+        return None
+    return (key in found[1]) == isinstance(node.ops[0], gast.In)
 
 
 def has(known, attr) -> bool:

@@ -10,7 +10,5 @@ REFUSED = {
     gast.AsyncFor: ("async code cannot be transformed", "Write a plain loop."),
     gast.AsyncWith: ("async code cannot be transformed", "Write a plain function."),
     gast.AsyncFunctionDef: ("async code cannot be transformed", "Write a plain function."),
-    gast.ClassDef: ("a class defined inside a transformed function is not supported yet",
-                    "Define the class at module level."),
     gast.Global: ("assigning globals from a transformed function is not supported", "Return the value instead."),
 }

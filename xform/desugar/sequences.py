@@ -29,6 +29,7 @@ import gast
 from xform import parse, resolve
 from xform.desugar import objects
 from xform.desugar.calls import atom_of
+from xform.desugar.classes import is_definition
 from xform.errors import SourceError, refuse
 from xform.library import canonical
 from xform.resolve import Display, Object
@@ -219,6 +220,8 @@ def _may_return(tree, find):
             return fresh and any(map(may, assigned.get(value.id, ())))
         if isinstance(value, gast.Call):
             called = value.func.attr if isinstance(value.func, gast.Attribute) else getattr(value.func, "id", None)
+            if any(isinstance(v, gast.Call) and is_definition(v) for v in assigned.get(called, ())) or is_definition(value):
+                return True
             if called == "partial" or called in {f.__name__ for f in resolve.TRANSFORMATIONS}:
                 return True
             if isinstance(value.func, gast.Name) and any(a.id == called for a in tree.args.args):

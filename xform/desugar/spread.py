@@ -60,6 +60,10 @@ def length(lowering, node):
         known = lowering.known(node)
         if isinstance(known, Object) and isinstance(known.value, tuple):
             return len(known.value)
+        if isinstance(known, Object) and type(known.value) is list:
+            view, key = Items(known.value), f"held {id(known.value)} length"     # the code is made anew when the list grows
+            lowering.env[key], lowering.unit.reads[key] = len(known.value), (view, "length")
+            return len(known.value)
         extent = lowering.__dict__.get("extents", {}).get(node.id)
         return extent if isinstance(extent, int) else None
     if isinstance(node, (gast.ListComp, gast.GeneratorExp)):
@@ -141,12 +145,35 @@ def keys_of(lowering, node):
         if isinstance(extent, dict):
             return {k: at(gast.Subscript(clone(node), const(k, node), gast.Load()), node) if v is None else clone(v)
                     for k, v in extent.items()}
-    if isinstance(node, gast.Call) and not node.args:
+    if isinstance(node, gast.Call) and len(node.args) < 2:
         callee = lowering.known(node.func)
         if isinstance(callee, Object) and callee.value is dict:
-            return keys_of(lowering, at(gast.Dict([None if k.arg is None else const(k.arg, node) for k in node.keywords],
+            base = _pairs(lowering, node.args[0]) if node.args else {}
+            more = keys_of(lowering, at(gast.Dict([None if k.arg is None else const(k.arg, node) for k in node.keywords],
                                                   [k.value for k in node.keywords]), node))
+            return None if base is None or more is None else {**base, **more}
     return None
+
+
+def _pairs(lowering, node):
+    """What ``dict(node)`` holds: a dict, or a zip of names that are written out and of a sequence."""
+    callee = lowering.known(node.func) if isinstance(node, gast.Call) and len(node.args) == 2 and not node.keywords else None
+    if not isinstance(callee, Object) or callee.value is not zip:
+        return keys_of(lowering, node)
+    names, values = node.args
+    keys = [e.value for e in names.elts] if isinstance(names, (gast.Tuple, gast.List)) and all(
+        isinstance(e, gast.Constant) and isinstance(e.value, str) for e in names.elts) else None
+    if keys is None or not isinstance(values, gast.Name) or length(lowering, values) is None and _held(lowering, values) is None:
+        return None
+    count = length(lowering, values) or len(_held(lowering, values))
+    return {k: at(gast.Subscript(clone(values), const(i, node), gast.Load()), node) for i, k in enumerate(keys[:count])}
+
+
+def _held(lowering, node):
+    """The items of a sequence that is known here."""
+    known = lowering.known(node)
+    found = None if known is None else resolve.items_of(known)
+    return None if found is None or found[1] is not None else found[0]
 
 
 def keywords(lowering, node, spread, one):

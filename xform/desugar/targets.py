@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import mutations, objects
+from xform.desugar import mutations, objects, rebound
 from xform.errors import refuse
 from xform.resolve import Instance
 from xform.syntax import assign, at, call, clone, name
@@ -142,6 +142,8 @@ def augmented(lowering, node):
     if isinstance(target, gast.Name):
         if target.id not in lowering.counts:
             refuse(target, lowering.unit, f"{target.id!r} is not a local variable")
+        if rebound.assign(lowering, target.id, at(gast.BinOp(name(target.id, node), node.op, node.value), node), node):
+            return
         value = lowering.value(at(gast.BinOp(name(target.id, node), node.op, node.value), node))
         lowering.emit(target.id, value, node)
         return
@@ -156,3 +158,15 @@ def augmented(lowering, node):
     new = lowering.store_temp(new, lowering.title(new, node), node)
     pinned = at(gast.Subscript(target.value, index, gast.Store()), node)
     set_element(lowering, pinned, new, node)
+
+
+def delete(lowering, node):
+    """``del x[k]`` is ``x.pop(k)``; ``del x`` does nothing."""
+    for target in node.targets:
+        if isinstance(target, gast.Subscript) and not isinstance(target.slice, (gast.Slice, gast.Tuple)) and isinstance(
+                target.value, gast.Name):
+            pop = at(gast.Attribute(clone(target.value), "pop", gast.Load()), target)
+            lowering.statement(at(gast.Expr(at(gast.Call(pop, [target.slice], []), target)), node))
+        elif not isinstance(target, gast.Name):
+            refuse(target, lowering.unit, "del of several elements, of one inside another container, or of an attribute is not supported",
+                   "Build a new container without it.")

@@ -22,12 +22,12 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
-from xform.desugar import mutations, questions, rules
+from xform.desugar import classes, mutations, questions, rules
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
 from xform.resolve import Closure, Derived, Instance, Object, Partial
-from xform.syntax import assign, name
+from xform.syntax import assign, at, name
 from xform.unit import Unit, params_of
 
 _LIBRARY = runtime.__file__.removesuffix("__init__.py")
@@ -42,6 +42,8 @@ def known_call(lowering, node):
 
 
 def _known_call(lowering, node):
+    if classes.is_definition(node):
+        return classes.define(lowering, node)
     if isinstance(node.func, gast.Attribute) and node.func.attr in mutations.CHANGES:
         found = mutations.change(lowering, node.func.value, node.func.attr, node.args, node.keywords, node)
         if isinstance(found, gast.AST):
@@ -96,6 +98,8 @@ def _known_call(lowering, node):
             return objects.replaced(lowering, held, keywords, node)
         if isinstance(callee, Object) and resolve.is_user_class(callee.value):
             return objects.make(lowering, callee.value, node)
+        if isinstance(callee, Partial) and classes.is_local(callee.fn):
+            return objects.make(lowering, callee.fn.value, node, dict(callee.keywords))
         if isinstance(callee, Object) and hasattr(callee.value, "_fields"):
             return objects.make_tuple(lowering, callee.value, node)
         if isinstance(callee, Object) and callee.value is super:
@@ -253,12 +257,27 @@ def derive(lowering, callee, function, extra, keywords, node):
 
 def decorate(lowering, decorator, known):
     """Apply a decorator to a nested function at transform time."""
+    if _changes_nothing(lowering, decorator):
+        return known
     found = rules.decorated(lowering, decorator, known)
     if found is not None:
         return found
     callee = lowering.known(decorator)
     kind = transformation(callee.fn if isinstance(callee, Partial) else callee)
-    if not kind:
+    if kind:
+        return derive(lowering, callee, known, (), (), decorator)
+    held = lowering.temp("decorated")
+    lowering.statics[held] = known
+    found = lowering.known(at(gast.Call(decorator, [name(held, decorator)], []), decorator)) if resolve.is_function(callee) else None
+    if found is None or not resolve.is_function(found):
         refuse(decorator, lowering.unit, "this decorator is not supported on a nested function",
                "Call what it decorates directly, or move the function to module level.")
-    return derive(lowering, callee, known, (), (), decorator)
+    return found
+
+
+def _changes_nothing(lowering, decorator):
+    """Whether a decorator leaves what a function computes as it is: ``functools.wraps(f)``, a cache."""
+    called = lowering.known(decorator.func if isinstance(decorator, gast.Call) else decorator)
+    value = called.value if isinstance(called, Object) else None
+    return value is functools.wraps or value in (functools.lru_cache, functools.cache) if callable(value) and not isinstance(
+        value, type) else False

@@ -14,12 +14,14 @@ After::
 """
 from __future__ import annotations
 
+import contextlib
 import inspect
 
 import gast
 
 from xform import parse, resolve
 from xform.desugar.functions import _other, binding_counts, lower_source, names_in
+from xform.desugar.rebound import Undecided
 from xform.syntax import assign, call, function, name, returns
 from xform.unit import Unit
 
@@ -29,8 +31,8 @@ _made: dict = {}
 def spread(function, count, keywords, kinds=None):
     """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords.
 
-    Returns (unit, parameters in the unit's order: ("positional", i) or ("keyword", k)); None where the function rebinds
-    its *args or **kwargs.
+    Returns (unit, parameters in the unit's order: ("positional", i) or ("keyword", k)); None where only the run knows what
+    its *args or **kwargs hold.
     """
     key = (function, "spread", count, tuple(keywords), kinds)
     if key not in _made:
@@ -52,12 +54,14 @@ def spread(function, count, keywords, kinds=None):
             statics[args.kwarg.id] = resolve.Display(tuple(map(name, made)), tuple(rest), dict)
             extra += made
             places += [("keyword", k) for k in rest]
-        if any(counts[p] > 1 for p in statics):
-            _made[key] = None
-        else:
+        unit = None
+        with contextlib.suppress(Undecided):
             takes = {} if kinds is None else {**dict(zip([*fixed, *extra], kinds[0])), **dict(kinds[1])}
             takes = {p: k for p, k in takes.items() if k is not None}
             unit = lower_source(source, statics, function, extra, takes)
+        if unit is None:
+            _made[key] = None
+        else:
             unit.function = None
             P = inspect.Parameter
             kept = [p.replace(kind=P.POSITIONAL_OR_KEYWORD) for p in unit.signature.parameters.values() if p.name not in statics]
@@ -87,7 +91,7 @@ def spread_call(lowering, function, args, keywords, node):
 
 def spread_nested(nested, count, keywords):
     """The unit of a nested function with *args or **kwargs for calls with ``count`` positional arguments and these keywords:
-    after the captured locals it has one parameter for each; None where the function rebinds its *args or **kwargs."""
+    after the captured locals it has one parameter for each; None where only the run knows what these hold."""
     key = "spread", count, tuple(keywords)
     made = nested._specialised
     if key not in made:
@@ -100,8 +104,10 @@ def spread_nested(nested, count, keywords):
         rest = [k for k in keywords if k not in signature.parameters]
         if args.kwarg:
             found[args.kwarg.id] = resolve.Display(tuple([name(_other(k, own, "")) for k in rest]), tuple(rest), dict)
-        made[key] = None if any(map(nested.binds, found)) else _reordered(
-            nested, found, [*fixed[:count], *more], [_other(k, own, "") if k in rest else k for k in keywords])
+        made[key] = None
+        with contextlib.suppress(Undecided):
+            made[key] = _reordered(nested, found, [*fixed[:count], *more],
+                                   [_other(k, own, "") if k in rest else k for k in keywords])
     return made[key]
 
 
