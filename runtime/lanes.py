@@ -1,12 +1,16 @@
-"""Lanes of batched code that take a branch: what the others compute beside them must do no harm."""
+"""Lanes of batched code that take a branch: they are run by themselves, or what the others compute beside them does no harm."""
 from __future__ import annotations
 
 from runtime.batch import _kinds, is_array, spread, where
 from runtime.cotangent import CONTAINERS, _items, _rebuild
 from runtime.join import UNDEFINED
+from runtime.nested import _each, found_size
 from runtime.op import op
 from runtime.sequence import is_lazy, mapped
 from runtime.zero import ZERO
+
+SMALLEST = 128      # lanes run together even where the batch is small: fewer would be no faster
+PARTS = 8           # chunks of a large batch: what is run for nobody is at most one of them
 
 
 def _guard_batched(x, lanes, known=True, lead=1, over=()):
@@ -59,3 +63,47 @@ def guarded(d, lanes, known=True, lead=1):
         from runtime import numpy as np
         return where(np.any(lanes, axis=lead - 1), d, ZERO, lead - 1)
     return where(lanes, d, ZERO, lead)
+
+
+@op(constant=True)
+def lanes_of(taken):
+    """Return (rows, count): the indices of the lanes where ``taken`` is true, chunk by chunk, and how many rows hold any.
+
+    taken: bool[batch]. rows: int32[chunks, lanes of a chunk]; where the lanes run out they hold the batch size, which is no lane.
+    """
+    from runtime import numpy as np
+    size = taken.shape[0]
+    chunk = max(1, min(size, max(SMALLEST, -(-size // PARTS))))
+    chunks = -(-size // chunk)
+    place = np.where(taken, np.cumsum(taken) - 1, chunks * chunk)
+    rows = np.full(chunks * chunk, size).at[place].set(np.arange(size), mode="drop")
+    return np.reshape(rows, (chunks, chunk)), (np.sum(taken) + (chunk - 1)) // chunk
+
+
+@op(nondifferentiable="code that runs lanes by themselves is made anew to be differentiated")
+def take_lanes(x, lanes):
+    """Return these lanes of every array in ``x``; a place without a lane repeats the first, so that nothing new is computed."""
+    from runtime import numpy as np
+    size = found_size(x)
+    if size is None:        # nothing but symbolic zeros
+        return x
+    chosen = np.where(lanes < size, lanes, lanes[0])
+    return _each(x, lambda leaf: np.take(leaf, chosen, axis=0) if is_array(leaf) else leaf)
+
+
+@op(nondifferentiable="code that runs lanes by themselves is made anew to be differentiated")
+def put_lanes(x, lanes, part, size):
+    """Return ``x`` with these lanes replaced by those of ``part``; what stands at a place without a lane is dropped.
+
+    size: that of the batch, for an ``x`` that is rt.UNDEFINED yet.
+    """
+    from runtime import numpy as np
+    if isinstance(part, CONTAINERS):
+        items = _items(x) if isinstance(x, CONTAINERS) else [x] * len(part)
+        return _rebuild(part, [put_lanes(one, lanes, two, size) for one, two in zip(items, _items(part))])
+    if not is_array(part):
+        return part
+    if x is UNDEFINED:
+        x = np.zeros((size,) + part.shape[1:], part.dtype)
+    dtype = np.result_type(x, part)
+    return np.asarray(x, dtype).at[lanes].set(np.asarray(part, dtype), mode="drop")

@@ -13,6 +13,7 @@ from xform.emit import collect
 from xform.syntax import assigned, blocks, reads, target_names
 from xform.transform import vjp
 from xform.transformed import Transformed, target_of
+from xform.unit import GUARDED, in_form
 from xform.version import version
 
 
@@ -114,7 +115,7 @@ def _derived(fun, args, kwargs):
 
 
 def _report(unit, flags, halves):
-    versioned = version(pipeline.core(unit))
+    versioned = version(pipeline.core(in_form(unit, GUARDED)))
     facts = activity(versioned, flags)
     wrt = tuple(p for p, flag in zip(versioned.params, flags) if flag)
     return Half(unit.name, wrt, tuple(p for p in versioned.params if p not in wrt),

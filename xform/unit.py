@@ -1,4 +1,10 @@
-"""A unit: one function in the core language, with what its free names mean."""
+"""A unit: one function in the core language, with what its free names mean.
+
+Batched code whose branches some lanes take and others do not has forms. That which is run gathers the lanes that take an expensive
+branch (transform/lanes.py). Where it is differentiated, both sides are computed for all lanes, and guarded (transform/guards.py);
+where it is batched again, both sides are computed for all. Each form is made from the code before it was batched, when a
+transformation asks for it.
+"""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -7,6 +13,8 @@ from typing import Any
 import gast
 
 from xform.syntax import params_of
+
+RUN, GUARDED, PLAIN = "run", "guarded", "plain"     # the forms of batched code: to be run, differentiated, batched again
 
 
 @dataclass(eq=False)
@@ -38,7 +46,7 @@ class Unit:
     special: Any = None         # the function that it was made of for a call with functions, objects or flags among the arguments
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to
     gives: Any = None           # the kind of what the unit returns, where that is an object or holds one
-    guarded: Any = None         # of batched code with branches: makes it anew with guarded lanes, to be differentiated (guards.py)
+    form: Any = None            # of batched code that has forms: makes another one
 
     in_place: set = field(default_factory=set)      # ids of statements that stand for a change of what their target holds
     same: dict = field(default_factory=dict)        # id of a statement -> {its target: the argument of a call that it is, too}
@@ -57,6 +65,11 @@ class Unit:
             value = self.env.get(key)
             if isinstance(namespace, (dict, Items)) and (callable(value) or key.startswith("held ")):
                 yield namespace, where, value
+
+
+def in_form(unit, wanted) -> Unit:
+    """The unit itself, or batched code in the form that a transformation wants."""
+    return unit if unit.form is None else unit.form(wanted)
 
 
 class Items:

@@ -12,8 +12,7 @@ After::
     y_then = np.log(x_2)
     y = rt.where(lanes, y_then, 0.0)
 
-Code that is only run has no guards: ``Unit.guarded`` makes the code with them when it is differentiated. A branch or a body
-that cannot compute anything infinite from finite values (sums, products, sines ...) gets none.
+A branch or a body that cannot compute anything infinite from finite values (sums, products, sines ...) gets none.
 """
 from __future__ import annotations
 
@@ -23,6 +22,7 @@ from xform.analyze.batched import LIST, expression_of, is_batched, literal
 from xform.flow import live_in
 from xform.operations import Copy, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, assigned, blocks, call, clone, name, nodes_of
+from xform.unit import GUARDED
 
 # Ops whose results and derivatives are finite wherever their operands are, short of overflow.
 FINITE = frozenset("""np.add np.subtract np.multiply np.negative np.positive np.abs np.absolute np.square np.sign np.sin np.cos np.tanh
@@ -35,17 +35,12 @@ rt.one_like rt.unbroadcast rt.align rt.spread rt.rows rt.builtins.range rt.built
 rt.builtins.list rt.builtins.tuple rt.builtins.sum rt.builtins.min rt.builtins.max rt.attribute rt.construct""".split())
 
 
-def differentiable(unit):
-    """The unit itself, or the batched one with guards in its place."""
-    return unit if unit.guarded is None else unit.guarded()
-
-
 def guarded(run, body, lanes, statement, made):
     """The statements of a branch or a loop's body, reading guarded values, whose guards are appended to ``made``."""
     if not risky(body, run.unit):
         return body
-    run.risky = True
-    if not run.guards:
+    run.differs = True
+    if run.form != GUARDED:
         return body
     mapping, operands = {}, _operands(body, run.unit)
     for variable in _read_first(body):

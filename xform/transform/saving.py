@@ -34,7 +34,7 @@ from xform.simplify.dead import droppable, remove_dead
 from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, dotted, function, head_length, is_exit, name,
                           nodes_of, pack, reads, reference, returns, target_names)
 from xform.transform.vjp import DTYPE_CHANGING
-from xform.unit import Unit
+from xform.unit import GUARDED, Unit, in_form
 
 DOTS = frozenset({"matmul", "dot", "contract", "undot_left", "undot_right", "unmatmul_left", "unmatmul_right"})
 UNBATCHED = frozenset({"dot", "undot_left", "undot_right"})
@@ -142,7 +142,7 @@ def _keeps(unit, policy, seen):
     if unit.boundary is not None:
         return unit.boundary.kind in ("jit", "checkpoint") and _keeps(unit.boundary.inner, policy, seen)
     from xform.pipeline import core
-    read = core(unit)
+    read = core(in_form(unit, GUARDED))
 
     def walk(statements):
         for statement in statements:

@@ -38,9 +38,8 @@ from xform.simplify.dead import remove_dead
 from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, dotted, function, is_exit, name, nodes_of,
                           pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
-from xform.transform.guards import differentiable
 from xform.transform.residuals import fill
-from xform.unit import Unit
+from xform.unit import GUARDED, Unit, in_form
 from xform.version import version
 
 
@@ -80,7 +79,7 @@ def halves_made():
 
 def _build(unit, flags, fwd, bwd):
     from xform.pipeline import core
-    versioned = version(core(differentiable(unit)))
+    versioned = version(core(in_form(unit, GUARDED)))
     for made in (fwd, bwd):
         made.env, made.reads = dict(versioned.env), dict(versioned.reads)
     run = Backward(versioned, flags)

@@ -35,9 +35,8 @@ from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
 from xform.transform import vmap_flow
-from xform.transform.guards import differentiable
 from xform.transform.vmap_values import value
-from xform.unit import Unit
+from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
 
 # Structures nested deeper than this come from recursion, which would never end.
@@ -49,16 +48,17 @@ _touched: set = set()   # assumptions that the current unit's batching rests on
 _assumed: dict = {}     # results of units whose batching is being worked out (recursion)
 
 
-def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, guards=False):
+def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, form=RUN):
     """Return (batched unit, flags of its result). ``flags`` says, parameter by parameter, what carries the batch.
 
     ranks: the rank of one example of each parameter: a number, or a symbol that equal unknown ranks share.
     final: the result gets the batch axis everywhere.
     masked: the unit gets one more parameter, the first: for which lanes it runs, so that its loops wait for no others.
-    guards: what lanes compute in a branch that they do not take is kept finite (guards.py).
+    form: what becomes of branches that lanes take or not (unit.py).
     """
+    given, unit = unit, in_form(unit, GUARDED if form == GUARDED else PLAIN)
     ranks = tuple(f"{p}?" if r is None else r for p, r in zip(unit.params, ranks or (None,) * len(flags)))
-    key = (unit, tuple(flags), axis_name, tuple(ranks), final, masked, guards)
+    key = (unit, tuple(flags), axis_name, tuple(ranks), final, masked, form)
     if key in _memo:
         return _memo[key]
     if key in _assumed:
@@ -72,7 +72,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, gua
     _touched.clear()
     try:
         while True:
-            run = _Batch(unit, flags, made, axis_name, ranks, final, masked, guards)
+            run = _Batch(unit, flags, made, axis_name, ranks, final, masked, form)
             out = run.run()
             _check_depth(unit, [out])
             if _assumed[key][1] == out:
@@ -85,8 +85,8 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, gua
         _touched.clear()
         _touched.update(outer | pending)
     out_ranks[made] = run.out_rank
-    if (run.risky or unit.guarded) and not guards:
-        made.guarded = lambda: vmap(differentiable(unit), flags, axis_name, ranks, final, masked, guards=True)[0]
+    if form == RUN and (run.differs or given.form):
+        made.form = lambda wanted: vmap(given, flags, axis_name, ranks, final, masked, wanted)[0]
     if not pending:
         _memo[key] = (made, out)
     return made, out
@@ -278,14 +278,14 @@ def _undefined_names(statements):
 
 
 class _Batch:
-    def __init__(self, unit, flags, made, axis_name, ranks, final, masked, guards):
+    def __init__(self, unit, flags, made, axis_name, ranks, final, masked, form):
         from xform.pipeline import core
         self.unit = version(core(unit))
         self.made, self.axis_name, self.final, self.param_flags = made, axis_name, final, flags
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births, self.constants = {}, {}
-        self.guards, self.risky = guards, False     # whether to guard lanes; whether there are some to guard
+        self.form, self.differs = form, False       # differs: whether another form of this code would be another
         self.lanes = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.params)
                            | set(unit.env)).fresh("lanes") if masked else None
         self.heads = _assigned_twice(self.unit.tree.body)

@@ -13,7 +13,9 @@ from xform.flow import live_in
 from xform.names import stem
 from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, is_exit, name, negate, nodes_of, reads, reference, rename
 from xform.transform.guards import guarded, risky
+from xform.transform.lanes import by_lanes
 from xform.transform.vmap_values import calls_loops, is_ragged, iterated
+from xform.unit import GUARDED, RUN
 
 
 def by_lane(run, subject):
@@ -31,6 +33,8 @@ def conditional(run, statement, made):
         return
     in_body, in_else = assigned(statement.body), assigned(statement.orelse)
     joined = [n for n in dict.fromkeys([*in_body, *in_else]) if n in in_body and n in in_else]
+    if run.form == RUN and by_lanes(run, statement, joined, made):
+        return
     masks = branch_masks(run, test, subject, statement, made)
     sides = []
     for side, suffix, mask in ((statement.body, "then", masks[0]), (statement.orelse, "else", masks[1])):
@@ -98,7 +102,7 @@ def branch_masks(run, test, subject, statement, made):
     needs = any(isinstance(n, (gast.For, gast.While)) or isinstance(n, gast.Attribute) and n.attr == "append"
                 or isinstance(n, gast.Assert) or isinstance(n, gast.Assign) and calls_loops(n.value, run.unit)
                 for s in statement.body + statement.orelse for n in gast.walk(s))
-    needs = needs or run.guards and (risky(statement.body, run.unit) or risky(statement.orelse, run.unit))
+    needs = needs or run.form == GUARDED and (risky(statement.body, run.unit) or risky(statement.orelse, run.unit))
     if not needs:
         return ("", "") if run.mask is None else (run.mask, run.mask)
     masks = []

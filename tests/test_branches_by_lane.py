@@ -1,0 +1,93 @@
+"""Expensive branches under vmap: they are run for the lanes that take them alone."""
+import numpy as onp
+import pytest
+
+import xform as jax
+import xform.numpy as np
+
+
+def one_side(x, w):
+    if x > 0.9:
+        y = x
+        for i in range(20):
+            y = np.sin(y * w) + x
+    else:
+        y = 2 * x
+    return y
+
+
+def two_sides(x, w):
+    if x > 0.5:
+        y, z = x, 1
+        while y < 3:
+            y = y * w + 0.3
+            z = z + 1
+    else:
+        y, z = x, 0.5
+        for i in range(30):
+            y = y * np.cos(w)
+            z = z + y
+    return y * z
+
+
+def in_a_loop(x, w):
+    s = 0.0
+    for i in range(3):
+        if x > i * 0.3:
+            t = x
+            while t < 2:
+                t = t * 1.5 * w
+            s = s + t
+    return s
+
+
+@pytest.mark.parametrize("function", [one_side, two_sides, in_a_loop])
+@pytest.mark.parametrize("count", [3, 260])
+def test_an_expensive_branch_runs_for_its_lanes(function, count):
+    x = onp.random.default_rng(0).uniform(size=count).astype("float32")
+    batched = jax.vmap(function, (0, None))
+    values = [float(function(float(v), 1.1)) for v in x[:4]]
+    slopes = [float(jax.grad(function)(float(v), 1.1)) for v in x[:4]]
+
+    def total(x):
+        return batched(x, 1.1).sum()
+    for compiled in (lambda f: f, jax.jit):
+        onp.testing.assert_allclose(compiled(batched)(x, 1.1)[:4], values, rtol=1e-4)
+        onp.testing.assert_allclose(compiled(jax.vmap(jax.grad(function), (0, None)))(x, 1.1)[:4], slopes, rtol=1e-3)
+        onp.testing.assert_allclose(compiled(jax.grad(total))(x)[:4], slopes, rtol=1e-3)
+    onp.testing.assert_allclose(jax.jvp(total, (x,), (onp.eye(count, dtype="float32")[0],))[1], slopes[0], rtol=1e-3)
+
+
+def test_two_maps_of_an_expensive_branch():
+    x = onp.random.default_rng(1).uniform(size=(3, 4)).astype("float32")
+    w = onp.linspace(1.0, 1.2, 3).astype("float32")
+    for function in (one_side, two_sides, in_a_loop):
+        table = [[float(function(float(v), u)) for v in row] for row, u in zip(x, w)]
+        twice = jax.vmap(jax.vmap(function, (0, None)))
+        onp.testing.assert_allclose(twice(x, w), table, rtol=2e-4)
+        slopes = jax.vmap(jax.vmap(jax.grad(function), (0, None)))(x, w)
+        onp.testing.assert_allclose(jax.grad(lambda x: twice(x, w).sum())(x), slopes, rtol=1e-3)
+
+
+def test_the_code_shows_the_lanes():
+    source = jax.source(jax.vmap(one_side, (0, None)))
+    assert "rows, count = rt.lanes_of(x > 0.9)" in source
+    assert "y = rt.put_lanes(y, lanes, one_side_then_vmap(rt.take_lanes(x, lanes), w), batch)" in source
+    cheap = jax.source(jax.vmap(lambda x: np.sin(x) if x > 0 else x))
+    assert "rt.where" in cheap and "lanes" not in cheap
+
+
+def test_lanes_that_do_not_take_a_branch_do_not_run_it():
+    """A loop that would never end for them."""
+    def f(x):
+        if x > 0:
+            y = x
+            while y < 10:
+                y = y * 2
+        else:
+            y = x
+        return y
+    x = onp.array([-1.0, 1.0, -3.0, 5.0], "float32")
+    onp.testing.assert_allclose(jax.vmap(f)(x), [-1, 16, -3, 10])
+    onp.testing.assert_allclose(jax.vmap(f)(-onp.abs(x)), -onp.abs(x))
+    onp.testing.assert_allclose(jax.jit(jax.vmap(jax.vmap(f)))(onp.stack([x, -onp.abs(x)])), [[-1, 16, -3, 10], [-1, -1, -3, -5]])
