@@ -139,7 +139,7 @@ def test_custom_rules_of_objects():
     def scaled_sum(x, by):
         return (x * by).sum()
     scaled_sum.defvjp(lambda x, by: (scaled_sum(x, by), (x, by)), lambda kept, d: (
-        np.full_like(kept[0], d * kept[1] * 10.0), (d * kept[0]).sum()))
+        xform.numpy.full_like(kept[0], d * kept[1] * 10.0), (d * kept[0]).sum()))
     found = xform.grad(lambda p: scaled_sum(p.w, p.b.sum()))(linear())
     same(found.w, onp.full(W.shape, linear().b.sum() * 10.0))
 
