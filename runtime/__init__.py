@@ -21,6 +21,7 @@ from runtime.containers import (append, checked_index, checked_key, clear, clear
                                 without_fields, without_key, zero_to_number)
 from runtime.turns import (as_arrays, lane_pairs, lanes_filled, listed, pack, pairs, parts, reiter,
                            repair, restore, seal, unseal, uniter, unpairs)
+from runtime.prefixes import fitting
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 

@@ -9,6 +9,7 @@ import functools
 import runtime
 from runtime.array import Array
 from runtime.dtypes import float0
+from runtime.node import Node
 from runtime.tree import tree_flatten, tree_map, tree_unflatten
 from runtime.types import KEY, dtype_name
 from xform import resolve
@@ -62,12 +63,26 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None, spmd_axis_n
     if not isinstance(in_axes, (int, tuple, type(None))):
         raise TypeError(f"vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments "
                         f"passed to the function, but got {in_axes}.")
+    _check_axes(out_axes)
     return Transformed("vmap", fun, _options(dict(in_axes=in_axes, out_axes=out_axes, axis_name=axis_name,
                                                   axis_size=axis_size),
                                              dict(in_axes=0, out_axes=0, axis_name=None, axis_size=None)))
 
 
-def jit(fun=None, /, *, static_argnums=None, static_argnames=None, donate_argnums=None, donate_argnames=None,
+def _check_axes(axes):
+    """TypeError unless out_axes are ints and None, in containers."""
+    if axes is None or isinstance(axes, (int, Node)):
+        return
+    if not isinstance(axes, (tuple, list, dict)):
+        raise TypeError(f"vmap out_axes must be an int, None, or (nested) container with those types as leaves, but got {axes}.")
+    for inner in axes.values() if isinstance(axes, dict) else axes:
+        _check_axes(inner)
+
+
+_LATER = object()
+
+
+def jit(fun=_LATER, /, *, static_argnums=None, static_argnames=None, donate_argnums=None, donate_argnames=None,
         keep_unused=False, device=None, backend=None, inline=False, in_shardings=None, out_shardings=None,
         abstracted_axes=None):
     """Return ``fun`` compiled by XLA: staged once for each signature of its arguments.
@@ -82,7 +97,7 @@ def jit(fun=None, /, *, static_argnums=None, static_argnames=None, donate_argnum
                                      keep_unused=keep_unused or None, device=device, backend=backend,
                                      inline=inline or None, in_shardings=in_shardings,
                                      out_shardings=out_shardings).items() if v is not None}
-    if fun is None:
+    if fun is _LATER:
         return functools.partial(jit, **options)
     return Transformed("jit", fun, options)
 

@@ -7,7 +7,7 @@ from runtime.array import Array
 from runtime.stage import ShapeDtypeStruct
 from runtime.tree import tree_leaves, tree_map
 from runtime.types import aval_of
-from xform.api import jit, vjp
+from xform.api import _direct, jit, vjp
 
 
 def typeof(x):
@@ -26,8 +26,8 @@ def eval_shape(fun, *args, **kwargs):
 def linear_transpose(fun, *primals, reduce_axes=()):
     """Return the transpose of a function that is linear in its arguments: a function from a cotangent to a tuple.
 
-    primals: arrays or ShapeDtypeStructs, of which only the types are used. That ``fun`` is linear is not checked: for another
-    function the result is the transpose of its derivative at zero.
+    primals: arrays or ShapeDtypeStructs, of which only the types are used. NotImplementedError where the derivative of ``fun``
+    depends on its arguments, TypeError for integers and for a cotangent that is not of the result's type.
     """
     from runtime import numpy as np
     zeros = [tree_map(lambda leaf: np.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, ShapeDtypeStruct) else np.zeros_like(leaf), p)
@@ -36,7 +36,35 @@ def linear_transpose(fun, *primals, reduce_axes=()):
         if leaf.dtype.kind in "biu":
             raise TypeError("linear_transpose only supports float and complex inputs, but got "
                             f"{[leaf.dtype.name for leaf in tree_leaves(zeros)]}")
-    return vjp(fun, *zeros)[1]
+    if not _is_linear(fun, zeros):
+        raise NotImplementedError(f"linear_transpose of {getattr(fun, '__name__', fun)}, which is not linear: its derivative depends on its "
+                                  "arguments. Take the vjp at the point that you mean.")
+    pullback = vjp(fun, *zeros)[1]
+
+    def transposed(cotangent):
+        """Return the tuple of the arguments' cotangents."""
+        try:
+            return pullback(cotangent)
+        except ValueError as error:
+            raise TypeError(f"cotangent type does not match function output: {error}") from None
+    return transposed
+
+
+def _is_linear(fun, primals):
+    """Whether no derivative flows from the arguments of a function to its pullback."""
+    from xform.analyze.activity import activity
+    from xform.pipeline import core
+    from xform.syntax import assign, call, function, name, pack, returns
+    from xform.transformed import entries_for
+    from xform.unit import Unit
+    from xform.version import version
+    _, ((forward, *_), (backward, *_)) = entries_for("halves", fun, {"count": len(primals)}, _direct, primals)
+    params = forward.params
+    body = [assign(["out", "residuals"], call(forward.name, [name(p) for p in params])),
+            assign("back", call(backward.name, [name("residuals"), name("d_out")])), returns(name("back"))]
+    made = Unit("transposed", function("transposed", [*params, "d_out"], body), {forward.name: forward, backward.name: backward},
+                {"out", "residuals", "back"})
+    return not activity(version(core(made)), (True,) * len(params) + (False,)).out
 
 
 def closure_convert(fun, *example_args):

@@ -9,7 +9,8 @@ from runtime.batch import check_sizes
 from runtime.dispatch import dispatcher, structure
 from runtime.node import Node
 from runtime.primitive import place_of
-from runtime.tree import tree_leaves
+from runtime.prefixes import check_prefix
+from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
 from xform import parse, pipeline, resolve
 from xform.emit import collect, emit
 from xform.errors import refuse
@@ -384,12 +385,24 @@ def argnums_of(self, count):
 
 def _integers_have_none(kind, has_aux, argnums, args, found):
     """The result of grad or its relatives with allow_int: a derivative by an integer is float0."""
+    if kind == "jacrev":
+        return (_zero_columns(found[0], argnums, args), found[1]) if has_aux else _zero_columns(found, argnums, args)
     if kind not in ("grad", "value_and_grad"):
         return found
     like = args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in argnums])
     if kind == "value_and_grad":
         return found[0], without_integers(found[1], like)
     return (without_integers(found[0], like), found[1]) if has_aux else without_integers(found, like)
+
+
+def _zero_columns(jacobian, argnums, args):
+    """A Jacobian whose parts by integers are zeros of their dtype."""
+    from runtime import numpy as np
+    inputs = tree_leaves(args[argnums] if isinstance(argnums, int) else tuple([args[n] for n in argnums]))
+    leaves, tree = tree_flatten(jacobian)       # for each result in turn one for each input
+    kept = [numeric(x).dtype for x in inputs]
+    return tree_unflatten(tree, [np.zeros(leaf.shape, dtype) if dtype.kind in "biu" else leaf
+                                 for leaf, dtype in zip(leaves, kept * (len(leaves) // max(1, len(kept))))])
 
 
 def scalar_check(self, inner, values):
@@ -440,6 +453,9 @@ def vmap_arguments(self, inner, values, count, named):
     """(specialisation, values) of a vmapped call; ValueError when sizes of mapped axes differ."""
     from xform.transform.vmap import axes_of, by_leaf
     axes = axes_of(inner.unit, self.options, len(inner.values), count, len(values), named)
+    for number, (axis, value) in enumerate(zip(axes, values)):
+        if not isinstance(axis, (int, type(None))):
+            check_prefix(axis, value, f"vmap in_axes[{number - len(inner.values)}]")
     axes = tuple([by_leaf(axis, value) for axis, value in zip(axes, values)])
     mapped = {}
     for param, value, axis in zip(inner.unit.params, values, axes):

@@ -7,6 +7,7 @@ import inspect
 import numpy
 
 from runtime.array import Array
+from runtime.cotangent import like
 from runtime.lax import loop_checks
 from runtime.op import op
 from runtime.ops.create import array
@@ -26,17 +27,21 @@ def on_array(body):
     return lambda i, value: body(array(i), value)
 
 
-def on_arrays(*operands, index=None, checked=None, finished=None):
+def on_arrays(*operands, index=None, checked=None, finished=None, otherwise=None):
     """Decorate structured control flow: in a call that is not transformed, ``operands`` and the result hold arrays, no numbers.
 
     index: the parameter that is a function of (index, value). checked: a function of the arguments by name that refuses or
-    replaces some. finished: a function of these and the result that replaces it. What is transformed or staged reads the function itself.
+    replaces some. finished: a function of these and the result that replaces it. otherwise: a function of the arguments that gives the
+    function to call in the place of this one. What is transformed or staged reads the function itself.
     """
     def decorate(function):
         @functools.wraps(function)
         def call(*args, **kwargs):
             if "operand" in kwargs and "operand" not in names:
                 args = *args, kwargs.pop("operand")     # how one operand of a branch was once passed
+            other = None if otherwise is None else otherwise(args)
+            if other is not None:
+                return arrays_of(other(*arrays_of(args)))
             args = [arrays_of(v) if name in operands or name is None else on_array(v) if name == index else v
                     for name, v in zip((*names, *[None] * len(args)), args)]
             kwargs = {name: arrays_of(v) if name in operands else on_array(v) if name == index else v
@@ -56,7 +61,17 @@ def on_arrays(*operands, index=None, checked=None, finished=None):
     return decorate
 
 
-@on_arrays(checked=lambda given: {"pred": loop_checks.predicate(given["pred"])} if "pred" in given else {})
+def cond_of_operands(pred, true_operand, true_fun, false_operand, false_fun):
+    """Return ``true_fun(true_operand)`` if ``pred`` holds, else ``false_fun(false_operand)``: how ``cond`` was once called."""
+    if pred:
+        out = true_fun(true_operand)
+    else:
+        out = false_fun(false_operand)
+    return out
+
+
+@on_arrays(checked=lambda given: {"pred": loop_checks.predicate(given["pred"])} if "pred" in given else {}, otherwise=lambda args: (
+    cond_of_operands if len(args) == 5 and not (callable(args[1]) and callable(args[2])) and callable(args[2]) and callable(args[4]) else None))
 def cond(pred, true_fun, false_fun, *operands):
     """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
     if pred:
@@ -92,7 +107,8 @@ def while_loop(cond_fun, body_fun, init_val):
     return val
 
 
-@on_arrays("init_val", index="body_fun")
+@on_arrays("init_val", index="body_fun", checked=lambda given: {
+    **loop_checks.bounds(given["lower"], given["upper"]), "body_fun": loop_checks.carrying_second(given["body_fun"], "fori_loop body")})
 def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     """Return the value after ``val = body_fun(i, val)`` for i from ``lower`` up to, not including, ``upper``."""
     val = init_val
@@ -101,14 +117,15 @@ def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     return val
 
 
-@on_arrays("init", "xs", checked=lambda given: {"f": loop_checks.carrying(given["f"], "scan body", loop_checks.pair_of)},
-           finished=lambda given, out: loop_checks.with_rows(out, given["f"], given["init"], given.get("xs")))
+@on_arrays("init", "xs", checked=lambda given: {"f": loop_checks.carrying(given["f"], "scan body", loop_checks.pair_of)})
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpose=False):
     """Return (last carry, stacked ys) of ``carry, y = f(carry, x)`` over the leading axis of the arrays in ``xs``.
 
     ``length`` is needed when there are no arrays in ``xs``. With ``reverse`` the last row comes first.
     """
     count = scan_length(xs, length)
+    if count == 0:
+        return scan_of_nothing(f, init, xs)
     carry = init
     ys = []
     if is_single_array(xs):
@@ -127,11 +144,31 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     return carry, stack_records(ys)
 
 
+def scan_of_nothing(f, init, xs):
+    """Return the result of a scan over no rows: ``f`` is asked once, on zeros, of what type its rows are."""
+    rest, y = f(init, tree_map_1(zero_row, xs))
+    return init, tree_map_1(no_rows, y)
+
+
+def zero_row(leaf):
+    """Return zeros like a row of an array that has none."""
+    from runtime import numpy as np
+    return np.zeros(np.shape(leaf)[1:], like(leaf).dtype)
+
+
+def no_rows(leaf):
+    """Return an array without rows, which would be like ``leaf``."""
+    from runtime import numpy as np
+    return np.expand_dims(np.asarray(leaf), 0)[:0]
+
+
 @on_arrays("xs")
 def map(f, xs, *, batch_size=None):
     """Return the stacked results of ``f`` applied to every row of the arrays in ``xs``, one after the other."""
     ys = []
     count = scan_length(xs, None)
+    if count == 0:
+        return tree_map_1(no_rows, f(tree_map_1(zero_row, xs)))
     if is_single_array(xs):
         for x in xs:
             ys.append(f(x))

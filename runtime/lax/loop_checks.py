@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy
 
 from runtime.array import Array
-from runtime.tree import tree_flatten, tree_leaves, tree_map
+from runtime.tree import tree_flatten
 from runtime.types import aval_of
 
 
@@ -78,11 +78,20 @@ def pair_of(result):
     return result[0]
 
 
-def with_rows(out, f, init, xs):
-    """Return (carry, ys) of a scan; over arrays without rows, ys have none: ``f`` is asked once, on zeros, of what type they are."""
-    from runtime import numpy as np
-    if not any(leaf.shape[0] == 0 for leaf in tree_leaves(xs)):
-        return out
-    row = tree_map(lambda leaf: np.zeros(leaf.shape[1:], leaf.dtype), xs)
-    _, y = f(init, row)
-    return out[0], tree_map(lambda leaf: np.zeros((0, *np.shape(leaf)), np.result_type(leaf)), y)
+def bounds(lower, upper):
+    """Return nothing; TypeError unless the bounds of ``fori_loop`` are integers of one dtype."""
+    for bound in (lower, upper):
+        if isinstance(bound, (float, complex)) or getattr(bound, "dtype", numpy.dtype(int)).kind not in "iu" or numpy.shape(bound):
+            raise TypeError(f"lower and upper arguments to fori_loop must be integer scalars, got {_described(lower)} and {_described(upper)}")
+    if hasattr(lower, "dtype") and hasattr(upper, "dtype") and lower.dtype != upper.dtype:
+        raise TypeError(f"lower and upper arguments to fori_loop must have equal types, got {lower.dtype.name} and {upper.dtype.name}")
+    return {}
+
+
+def carrying_second(body, name):
+    """Return the body of ``fori_loop``, which takes the index first; see ``carrying``."""
+    def turn(i, carry):
+        def one(carry):
+            return body(i, carry)
+        return carrying(one, name)(carry)
+    return turn

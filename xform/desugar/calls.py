@@ -322,6 +322,9 @@ def call_object(lowering, callee, args, keywords, node):
         value = list
     if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
         args = [*args, keywords.pop("operand")]
+    if value is runtime.lax.cond and len(args) == 5 and isinstance(args[1], gast.AST) and not any(
+            isinstance(a, gast.AST) for a in (args[2], args[4])):       # an operand for each branch
+        value = runtime.lax.control_flow.cond_of_operands
     path = canonical(value)
     args = as_arrays(lowering, value, args, node) if path else args
     target = lookup(path) if path else value

@@ -140,6 +140,8 @@ def derive(unit, options, prefix):
         args.append(name(param))
     result = names.fresh("out")
     body.append(assign(result, call(batched.name, args)))
+    if isinstance(out_axes, (tuple, list, dict)) and not _fits(out_axes, out):
+        body.append(assign(result, call("rt.fitting", [name(result), expression_of(out_axes)])))
     if options.get("axis_size") is not None and not any(is_batched(f) for f in flags):
         size = const(options["axis_size"])
     else:
@@ -148,6 +150,14 @@ def derive(unit, options, prefix):
     made = Unit(f"{unit.name}_vmap", function(f"{unit.name}_vmap", unit.params, body), {batched.name: batched}, {result},
                 unit.file, unit.origin, signature=unit.signature)
     return made
+
+
+def _fits(axes, flag):
+    """Whether the flag of a result says that it has the tuples of its out_axes."""
+    if isinstance(axes, (int, type(None))):
+        return True
+    return isinstance(axes, tuple) and isinstance(flag, tuple) and flag[:1] not in ((LIST,), ("ragged",)) and len(axes) == len(flag) and all(
+        map(_fits, axes, flag))
 
 
 def vmap_inner(unit, flags, axis_name, ranks, final):
