@@ -34,6 +34,7 @@ from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows
 from runtime.ops.collective import inverse_permutation, sum_devices
 from runtime.parallel import pmap
+from runtime.abstract_mesh import AbstractMesh
 from runtime.sharding import NamedSharding, P, SingleDeviceSharding, devices_by_id, make_mesh
 from runtime.shardmap import PerShard, join_cotangents, shard_map, split_cotangents
 from runtime.structures import leaves_and_structure, leaves_up_to, leaves_where, map_leaves, structure_of, tree_map_where, tree_of_leaves

@@ -4,14 +4,13 @@ Docs and names follow JAX's ``jax.sharding``; what a spec means is stated at ``N
 """
 from __future__ import annotations
 
-import enum
 import math
 import threading
-from collections import OrderedDict
 
 import numpy as np
 
 from runtime import xla
+from runtime.abstract_mesh import AbstractDevice, AbstractMesh, Axes, AxisType, checked_types
 from runtime.device import devices as all_devices
 from runtime.layout import Tiled
 from runtime.tiling import answers
@@ -87,29 +86,19 @@ P = PartitionSpec
 
 
 class _Context(threading.local):
-    """The mesh of the innermost ``with mesh:`` of this thread."""
-    mesh = None
+    """The mesh of the innermost ``with mesh:`` of this thread, and that of the innermost ``use_abstract_mesh``."""
+    mesh = abstract = None
 
 
 _context = _Context()
 
 
-class AxisType(enum.Enum):
-    """Who decides how arrays lie along an axis of a mesh: XLA (``Auto``), the types of a program (``Explicit``), or, inside
-    ``shard_map``, nobody: each device has its own (``Manual``)."""
-    Auto = enum.auto()
-    Explicit = enum.auto()
-    Manual = enum.auto()
-
-    def __repr__(self):
-        return self.name
-
-
-class Mesh:
+class Mesh(Axes):
     """An array of devices with a name for each of its axes; also a context for specs without a mesh.
 
-    ValueError when the number of names is not the number of axes, or a name occurs twice. NotImplementedError for
-    ``axis_types`` other than ``AxisType.Auto``: shardings are no parts of types here.
+    ``axis_types`` are kept, but shardings are no parts of types here: along axes of any type XLA decides how arrays lie, but
+    where ``out_sharding=``, ``reshard`` and ``with_sharding_constraint`` say so. ValueError when the number of names is not the
+    number of axes, or a name occurs twice. NotImplementedError for axes of type Manual, which are those inside ``shard_map``.
     """
 
     def __init__(self, devices, axis_names, axis_types=None):
@@ -124,20 +113,13 @@ class Mesh:
         if len(set(self.axis_names)) != len(self.axis_names):
             raise ValueError(f"Mesh: axis_names={self.axis_names} must be distinct")
         self.flat = tuple(self.devices.flat)
-        self.axis_types = tuple(axis_types) if axis_types is not None else (AxisType.Auto,) * len(self.axis_names)
-        if len(self.axis_types) != len(self.axis_names):
-            raise ValueError(f"Mesh: axis_types {self.axis_types} and axis_names {self.axis_names} must have the same length")
-        if any(getattr(kind, "name", kind) != "Auto" for kind in self.axis_types):
-            raise NotImplementedError(f"Mesh: axis_types={self.axis_types}: shardings are no parts of types here; leave axis_types out "
-                                      "(AxisType.Auto)")
-        self._key = self.axis_names, self.devices.shape, self.flat
+        self.axis_types = checked_types("Mesh", axis_types, self.axis_names)
+        if AxisType.Manual in self.axis_types:
+            raise NotImplementedError(f"Mesh: axis_types={self.axis_types}: axes are Manual inside shard_map only; make the mesh of "
+                                      "Auto axes and call shard_map")
+        self._key = self.axis_names, self.devices.shape, self.flat, self.axis_types
         self._hash = hash(self._key)
         self._befores: list = []
-
-    @property
-    def shape(self) -> OrderedDict:
-        """The size of each axis, by name."""
-        return OrderedDict(zip(self.axis_names, self.devices.shape))
 
     @property
     def axis_sizes(self) -> tuple[int, ...]:
@@ -169,6 +151,34 @@ class Mesh:
         """Whether some devices belong to other processes."""
         return len(self.local_devices) != len(self.flat)
 
+    @property
+    def is_scalar(self) -> bool:
+        """Whether the mesh is one device without axes."""
+        return self.size == 1 and not self.axis_names
+
+    @property
+    def abstract_mesh(self) -> AbstractMesh:
+        """The mesh without its devices."""
+        kind = AbstractDevice(self.flat[0].device_kind, None, self.flat[0].platform) if self.flat else None
+        return AbstractMesh(self.axis_sizes if self.flat else (), self.axis_names, self.axis_types, abstract_device=kind)
+
+    @property
+    def local_mesh(self) -> Mesh:
+        """The mesh of this process's devices."""
+        if not self.is_multi_process:
+            return self
+        local = np.vectorize(lambda d: d.process_index == d.client.process_index(), otypes=[bool])(self.devices)
+        ranges = [np.unique(places) for places in np.nonzero(local)]
+        part = self.devices[np.ix_(*ranges)]
+        if part.size != local.sum():
+            raise ValueError(f"{self}: the devices of this process are no mesh by themselves")
+        return Mesh(part, self.axis_names, self.axis_types)
+
+    def update(self, devices=None, axis_names=None, axis_types=None) -> Mesh:
+        """Return a mesh with other devices, names or types of axes."""
+        return Mesh(self.devices if devices is None else devices, self.axis_names if axis_names is None else axis_names,
+                    self.axis_types if axis_types is None else axis_types)
+
     def __eq__(self, other):
         return self is other or isinstance(other, Mesh) and self._key == other._key
 
@@ -189,6 +199,8 @@ class Mesh:
 
     def __xform_text__(self, write):
         text = f"rt.make_mesh({self.devices.shape!r}, {self.axis_names!r}"
+        if not self.are_all_axes_auto and self.axis_names:
+            text += f", axis_types={tuple(kind.value for kind in self.axis_types)!r}"
         if list(self.flat) == all_devices()[:len(self.flat)]:
             return text + ")"
         return f"{text}, devices={write(list(self.flat))})"
@@ -204,12 +216,53 @@ def get_mesh() -> Mesh:
     return _context.mesh if _context.mesh is not None else Mesh(np.empty(0, object), ())
 
 
+def get_abstract_mesh() -> AbstractMesh:
+    """Return the abstract mesh of ``use_abstract_mesh``, else that of the mesh in context; one without axes where there is none.
+
+    Inside ``shard_map`` the axes that it is over are of type Manual.
+    """
+    from runtime.mesh import bound
+    if bound.manual:
+        return bound.devices.abstract_mesh.update_axis_types(dict.fromkeys(bound.manual, AxisType.Manual))
+    return _context.abstract if _context.abstract is not None else get_mesh().abstract_mesh
+
+
+get_mesh._xform_in_context = get_abstract_mesh._xform_in_context = True     # as an option: None, which is what is in context
+
+
+class use_abstract_mesh:
+    """A context in which ``get_abstract_mesh`` gives this mesh; shardings over it mean the mesh of devices in context."""
+
+    def __init__(self, mesh: AbstractMesh):
+        if not isinstance(mesh, AbstractMesh):
+            raise ValueError(f"Expected mesh of type AbstractMesh, got {type(mesh)}")
+        self.mesh = mesh
+
+    def __enter__(self):
+        self.before, _context.abstract = _context.abstract, self.mesh
+        return self.mesh
+
+    def __exit__(self, *error):
+        _context.abstract = self.before
+
+
+def with_devices(what: str, mesh, given: Mesh | None = None) -> Mesh:
+    """Return a mesh of devices for an abstract one: the mesh in context (or ``given``), which has to have the same axes."""
+    if not isinstance(mesh, AbstractMesh):
+        return mesh
+    found = given or current_mesh()
+    if found is None or found.shape_tuple != mesh.shape_tuple:
+        raise ValueError(f"{what} got {mesh}, which has no devices, and {'there is no mesh' if found is None else f'{found} is'} in context: "
+                         "call it inside `with set_mesh(mesh):`, with a mesh of devices that has these axes")
+    return found
+
+
 class set_mesh:
     """Have specs without a mesh mean this one from now on, or, as a context (``with set_mesh(mesh):``), inside it."""
 
     def __init__(self, mesh: Mesh):
         if not isinstance(mesh, Mesh):
-            raise ValueError(f"Expected mesh of type Mesh, got {type(mesh)}")
+            raise ValueError(f"Expected mesh of type Mesh, one of devices, got {type(mesh)}")
         self.mesh, self.before = mesh, _context.mesh
         _context.mesh = None if mesh.empty else mesh
 
@@ -285,6 +338,62 @@ def _everywhere():
     return xla.HloSharding.from_proto(spec)
 
 
+class AbstractSharding:
+    """What ``NamedSharding(mesh, spec)`` is over an abstract mesh: ``mesh``, ``spec`` and the shapes of parts."""
+    _xform_constant = True
+
+    def __init__(self, mesh: AbstractMesh, spec: PartitionSpec):
+        self.mesh, self.spec = mesh, _checked_spec(mesh, spec)
+
+    num_devices = property(lambda self: self.mesh.size, doc="The number of devices.")
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether every device holds all of an array."""
+        return all(self.mesh.shape[name] == 1 for name in self.spec.names())
+
+    def shard_shape(self, global_shape) -> tuple:
+        """Return the shape of the part that each device has; ValueError where a dimension does not divide."""
+        parts = [math.prod(self.mesh.shape[n] for n in PartitionSpec(p).names()) for p in self.spec]
+        if len(parts) > len(global_shape) or any(n % k for n, k in zip(global_shape, parts)):
+            raise ValueError(f"{self} does not divide an array of shape {tuple(global_shape)}")
+        return tuple(n // k for n, k in zip(global_shape, parts)) + tuple(global_shape[len(parts):])
+
+    def __getattr__(self, name):
+        if name in ("device_set", "addressable_devices", "is_fully_addressable", "devices_indices_map", "addressable_devices_indices_map"):
+            raise ValueError(f"{name} is not implemented for an AbstractMesh: it has no devices")
+        raise AttributeError(f"'AbstractSharding' object has no attribute {name!r}")
+
+    def __eq__(self, other):
+        return isinstance(other, AbstractSharding) and (self.mesh, self.spec) == (other.mesh, other.spec)
+
+    def __hash__(self):
+        return hash((self.mesh, self.spec))
+
+    def __repr__(self):
+        return f"NamedSharding(mesh={self.mesh!r}, spec={self.spec!r})"
+
+    def __reduce__(self):
+        return AbstractSharding, (self.mesh, self.spec)
+
+    def __xform_text__(self, write):
+        return f"rt.NamedSharding({write(self.mesh)}, {write(self.spec)})"
+
+
+def _checked_spec(mesh, spec) -> PartitionSpec:
+    spec = spec if isinstance(spec, PartitionSpec) else PartitionSpec(*spec) if isinstance(spec, (tuple, list)) else spec
+    if not isinstance(spec, PartitionSpec):
+        raise TypeError(f"NamedSharding: spec must be a PartitionSpec, got {spec!r}")
+    names = spec.names()
+    for name in names:
+        if name not in mesh.axis_names:
+            raise ValueError(f"Resource axis: {name} of {spec} is not found in mesh: {mesh.axis_names}.")
+    if len(set(names)) != len(names):
+        raise ValueError(f"A single NamedSharding spec specification can map every mesh axis to at most one positional "
+                         f"dimension, but {spec} has duplicate entries")
+    return spec
+
+
 @answers
 class NamedSharding(xla.GSPMDSharding):
     """How arrays lie on a mesh: each dimension is cut along the axes that the spec names for it, row-major.
@@ -295,19 +404,14 @@ class NamedSharding(xla.GSPMDSharding):
 
     _xform_constant = True
 
+    def __new__(cls, mesh, spec=None, *, memory_kind=None):
+        """Return the sharding; over an abstract mesh one of another class."""
+        return AbstractSharding(mesh, spec) if isinstance(mesh, AbstractMesh) else super().__new__(cls)
+
     def __init__(self, mesh: Mesh, spec: PartitionSpec, *, memory_kind=None):
         if not isinstance(mesh, Mesh):
             raise TypeError(f"NamedSharding: mesh must be a Mesh, got {type(mesh)}")
-        spec = spec if isinstance(spec, PartitionSpec) else PartitionSpec(*spec) if isinstance(spec, (tuple, list)) else spec
-        if not isinstance(spec, PartitionSpec):
-            raise TypeError(f"NamedSharding: spec must be a PartitionSpec, got {spec!r}")
-        names = spec.names()
-        for name in names:
-            if name not in mesh.axis_names:
-                raise ValueError(f"Resource axis: {name} of {spec} is not found in mesh: {mesh.axis_names}.")
-        if len(set(names)) != len(names):
-            raise ValueError(f"A single NamedSharding spec specification can map every mesh axis to at most one positional "
-                             f"dimension, but {spec} has duplicate entries")
+        spec = _checked_spec(mesh, spec)
         # jaxlib's class wants tiles at once; its code asks for those of a rank (a direct subclass of its Sharding would
         # have it look for jax)
         super().__init__(xla.DeviceList(mesh.flat), _everywhere())
@@ -384,6 +488,8 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
     """Return a sharding given as one, as a spec (of ``mesh`` or the mesh in context) or as a device; TypeError otherwise."""
     if isinstance(given, xla.Sharding):
         return given
+    if isinstance(given, AbstractSharding):
+        return NamedSharding(with_devices(what, given.mesh, mesh), given.spec)
     if isinstance(given, PartitionSpec):
         mesh = mesh or current_mesh()
         if mesh is None:
@@ -397,5 +503,13 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
 
 Sharding = xla.Sharding
 
-__all__ = ["AxisType", "GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding", "SingleDeviceSharding",
-           "get_mesh", "make_single_device_sharding", "set_mesh", "use_mesh"]
+__all__ = ["AbstractDevice", "AbstractMesh", "AxisType", "GSPMDSharding", "Mesh", "NamedSharding", "P", "PartitionSpec", "Sharding",
+           "SingleDeviceSharding", "auto_axes", "explicit_axes", "get_abstract_mesh", "get_mesh", "make_single_device_sharding",
+           "reshard", "set_mesh", "use_abstract_mesh", "use_mesh"]
+
+
+def __getattr__(name):
+    if name in ("auto_axes", "explicit_axes", "reshard"):   # they are made of operations
+        from runtime import resharding
+        return getattr(resharding, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from runtime.abstract_mesh import AbstractMesh
 from runtime.array import Array
 from runtime.hlo import Block, Value, tracing
 from runtime.jit import jit
@@ -20,7 +21,7 @@ from runtime.op import op
 from runtime.ops.collective import gather_value, index_value, psum
 from runtime.ops.constrain import use_devices
 from runtime.primitive import as_operand, lift_array
-from runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
+from runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh, with_devices
 from runtime.stage import output_values
 from runtime.tiling import check_shape
 from runtime.transfer import device_put
@@ -74,6 +75,15 @@ def _spec_of_each(what: str, specs, tree) -> list:
         if spec is not None and not isinstance(spec, (PartitionSpec, PerShard)):
             raise TypeError(f"shard_map {what} must be a pytree of PartitionSpecs, got {spec!r}")
     return [PartitionSpec() if s is None else s for s in flat]
+
+
+def _mesh_of(args: tuple, like: AbstractMesh) -> Mesh | None:
+    """Return the mesh of the first argument that is spread over one with the axes of an abstract mesh, if any."""
+    for leaf in tree_leaves(args):
+        mesh = getattr(getattr(getattr(leaf, "_v", None), "_sharding", None), "mesh", None)
+        if mesh is not None and mesh.shape_tuple == like.shape_tuple:
+            return mesh
+    return None
 
 
 def _sharding(mesh: Mesh, spec, names: tuple) -> NamedSharding:
@@ -164,10 +174,12 @@ class _Sharded:
         self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
         self.programs: dict = {}
 
-    def found_mesh(self) -> Mesh:
+    def found_mesh(self, args: tuple) -> Mesh:
         mesh = self.mesh if self.mesh is not None else bound.devices if bound.manual else current_mesh()
         if mesh is None:
             raise ValueError(f"shard_map of {self.name} has no mesh: pass mesh=, or call it inside `with mesh:`")
+        if isinstance(mesh, AbstractMesh):
+            mesh = with_devices(f"shard_map of {self.name}", mesh, bound.devices if bound.manual else _mesh_of(args, mesh))
         if not isinstance(mesh, Mesh):
             raise TypeError(f"shard_map of {self.name}: mesh must be a Mesh, got {mesh!r} of type {type(mesh)}")
         if bound.manual and mesh != bound.devices:
@@ -202,7 +214,7 @@ class _Sharded:
         return _spec_of_each("in_specs", specs, args)
 
     def __call__(self, *args):
-        mesh = self.found_mesh()
+        mesh = self.found_mesh(args)
         if tracing.block is not None:
             return self.inline(mesh, args)
         leaves, tree = tree_flatten(args)
@@ -220,7 +232,7 @@ class _Sharded:
 
     def lower(self, *args):
         """Stage the function for the types of these arguments."""
-        mesh = self.found_mesh()
+        mesh = self.found_mesh(args)
         return jit(lambda *args: self.inline(mesh, args)).lower(*args)
 
     def check_results(self, names: tuple, values: list, specs: list, out) -> None:

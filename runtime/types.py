@@ -95,6 +95,12 @@ class Aval:
     def __reduce__(self):
         return aval, (self.shape, self.dtype, self.weak_type)
 
+    @property
+    def sharding(self):
+        """How arrays lie belongs to arrays: AttributeError."""
+        raise AttributeError("shardings are no parts of types here: ask an array for its .sharding; inside jit, XLA decides where "
+                             "with_sharding_constraint, reshard and out_sharding= do not")
+
     def with_shape(self, shape) -> Aval:
         """Return the aval of the same dtype and weak type with another shape."""
         return aval(shape, self.dtype, self.weak_type)

@@ -33,7 +33,7 @@ NAMES = {
     "checkpoint": "xform.rematerialize", "remat": "xform.rematerialize", "checkpoint_policies": "xform.rematerialize",
     "make_array_from_callback": "runtime.shards", "make_array_from_process_local_data": "runtime.shards",
     "make_array_from_single_device_arrays": "runtime.shards", "Shard": "runtime.shards", "set_mesh": "runtime.sharding",
-    "smap": "xform.older_shard_map",
+    "smap": "xform.older_shard_map", "reshard": "runtime.resharding",
 }
 
 

@@ -369,6 +369,8 @@ def literal(node, lowering, what):
         return -literal(node.operand, lowering, what)
     if isinstance(node, gast.Call):
         callee = lowering.known(node.func)
+        if isinstance(callee, Object) and getattr(callee.value, "_xform_in_context", False):    # mesh=get_mesh(): what is in context
+            return None
         if isinstance(callee, Object) and getattr(callee.value, "_xform_constant", False):     # a spec, a sharding
             return callee.value(*[literal(a, lowering, what) for a in node.args],
                                 **{k.arg: literal(k.value, lowering, what) for k in node.keywords})

@@ -6,6 +6,7 @@ import enum
 import numpy
 
 from runtime import device
+from runtime.ops.constrain import out_sharded
 from runtime.ops.create import astype, full
 from runtime.ops.fact import fact
 from runtime.ops.joining import stack as join_new
@@ -115,7 +116,8 @@ def dtype(x):
     return result_type(x)
 
 
-def empty(shape, dtype, *, out_sharding=None):
+@out_sharded
+def empty(shape, dtype):
     """Return an array of a shape; its values are zeros here."""
     return full(shape, 0, dtype)
 

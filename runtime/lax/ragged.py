@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runtime.cotangent import shape_of
+from runtime.ops.constrain import out_sharded
 from runtime.ops.conv import conv_general_dilated_patches
 from runtime.ops.dot import dot_general
 from runtime.ops.kernel import about_types
@@ -49,7 +50,8 @@ def members(group_sizes, size, dtype):
     return np.astype(np.logical_and(places >= starts, places < ends), dtype)
 
 
-def ragged_dot(lhs, rhs, group_sizes, precision=None, preferred_element_type=None, group_offset=None, out_sharding=None):
+@out_sharded
+def ragged_dot(lhs, rhs, group_sizes, precision=None, preferred_element_type=None, group_offset=None):
     """Return (m, n): each row of lhs (m, k) times the matrix of its group in rhs (g, k, n).
 
     group_sizes: (g,) integers: the first rows belong to the first group, and so on; rows past all groups give zero.
@@ -85,8 +87,9 @@ def ragged_plan(lhs, rhs, sizes, numbers, group_offset):
     return kind, ragged, size, ((left, tuple(right)), (left_batch, tuple(right_batch)))
 
 
+@out_sharded
 def ragged_dot_general(lhs, rhs, group_sizes, ragged_dot_dimension_numbers, precision=None, preferred_element_type=None,
-                       group_offset=None, out_sharding=None):
+                       group_offset=None):
     """Return a product of arrays of which one axis of lhs is cut into groups.
 
     A ragged axis of rows: each row meets its group in rhs, which numbers groups by an axis of its own. A ragged summed axis: the

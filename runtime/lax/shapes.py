@@ -9,6 +9,7 @@ import numpy
 from runtime.op import op
 from runtime.ops.axes import axis_index
 from runtime.ops.barrier import barrier
+from runtime.ops.constrain import out_sharded
 from runtime.ops.joining import concatenate as join
 from runtime.ops.kernel import about_types
 from runtime.ops.permute import flip, transpose
@@ -42,12 +43,14 @@ class RoundingMethod(enum.IntEnum):
     TO_NEAREST_EVEN = 1
 
 
-def broadcast(operand, sizes, *, out_sharding=None):
+@out_sharded
+def broadcast(operand, sizes):
     """Return the array with new leading axes of the given sizes."""
     return broadcast_to(operand, tuple(sizes) + like_shape(operand))
 
 
-def broadcast_in_dim(operand, shape, broadcast_dimensions, *, out_sharding=None):
+@out_sharded
+def broadcast_in_dim(operand, shape, broadcast_dimensions):
     """Return the array broadcast to a shape, its axes becoming the given axes of the result."""
     order = rising_order(like_shape(operand), broadcast_dimensions)
     rising = operand if order is None else transpose(operand, order)

@@ -7,6 +7,7 @@ import numpy
 
 from runtime.ops import binary
 from runtime.ops.binary import where
+from runtime.ops.constrain import out_sharded
 from runtime.ops.create import astype
 from runtime.ops.create import full_like as filled_like
 from runtime.ops.dot import dot as product
@@ -121,7 +122,8 @@ def select_n(which, *cases):
     return out
 
 
-def reshape(operand, new_sizes, dimensions=None, *, out_sharding=None):
+@out_sharded
+def reshape(operand, new_sizes, dimensions=None):
     """Return the array with another shape of the same size; its axes are put into the order ``dimensions`` before."""
     return reshaped(operand if dimensions is None else permuted(operand, dimensions), new_sizes)
 
@@ -146,7 +148,8 @@ def full_like(x, fill_value, dtype=None, shape=None, sharding=None):
     return filled_like(x, fill_value, dtype, shape, device=sharding)
 
 
-def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_type=None, out_sharding=None):
+@out_sharded
+def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_type=None):
     """Return the product of vectors and matrices, or with dimension numbers the general one (see dot_general)."""
     if dimension_numbers is None:
         return product(lhs, rhs, precision=precision, preferred_element_type=preferred_element_type)

@@ -16,13 +16,13 @@ class Initializer(Protocol):
 def zeros(key, shape, dtype=None, out_sharding=None):
     """Return zeros."""
     from runtime import numpy as np
-    return np.zeros(shape, float if dtype is None else dtype)
+    return np.zeros(shape, float if dtype is None else dtype, out_sharding=out_sharding)
 
 
 def ones(key, shape, dtype=None, out_sharding=None):
     """Return ones."""
     from runtime import numpy as np
-    return np.ones(shape, float if dtype is None else dtype)
+    return np.ones(shape, float if dtype is None else dtype, out_sharding=out_sharding)
 
 
 def constant(value, dtype=None):

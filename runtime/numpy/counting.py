@@ -6,6 +6,7 @@ import operator
 import numpy
 
 from runtime.op import op
+from runtime.ops.constrain import out_sharded
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
 from runtime.types import aval_of
@@ -22,6 +23,7 @@ def bin_count(x, minlength, length):
     return max(int(host.max()) + 1 if host.size else 0, minlength)
 
 
+@out_sharded
 def bincount(x, weights=None, minlength=0, *, length=None):
     """Return how often each non-negative integer occurs, or the sums of the weights that belong to it."""
     from runtime import numpy as np

@@ -6,6 +6,7 @@ import operator
 
 import numpy
 
+from runtime.ops.constrain import out_sharded
 from runtime.array import Array
 from runtime.op import op
 from runtime.ops.kernel import about_types
@@ -129,7 +130,8 @@ def is_number(x):
     return isinstance(x, (int, numpy.integer)) or getattr(x, "shape", None) == ()
 
 
-def repeat(a, repeats, axis=None, *, total_repeat_length=None, out_sharding=None):
+@out_sharded
+def repeat(a, repeats, axis=None, *, total_repeat_length=None):
     """Return the array with each element repeated along an axis (of the flattened array by default)."""
     if axis is None:
         a = ravel(a)

@@ -1,13 +1,17 @@
 """Where the arrays inside a staged program lie: constraints for XLA's partitioner, linear in their operand."""
 from __future__ import annotations
 
+import functools
+import inspect
+from dataclasses import replace
+
 from runtime import xla
 from runtime.array import Array
 from runtime.hlo import Module, tracing
 from runtime.mesh import bound
-from runtime.op import op
+from runtime.op import RULES, op
 from runtime.primitive import Primitive, as_operand
-from runtime.sharding import PartitionSpec
+from runtime.sharding import PartitionSpec, current_mesh, sharding_of
 from runtime.tiling import check_shape
 from runtime.tree import tree_map
 
@@ -92,4 +96,42 @@ def with_sharding_constraint(x, shardings):
     return _each(lambda leaf, sharding: _constrain(leaf, sharding, 0), x, shardings)
 
 
-__all__ = ["with_sharding_constraint"]
+def placed(x, out_sharding, lead=0):
+    """Return an array that lies as an ``out_sharding`` says; None leaves it as it is.
+
+    A spec is one of the mesh in context, else of the mesh over which the array or the program is spread. The first
+    ``lead`` axes are batch axes, which the sharding does not have.
+    """
+    if out_sharding is None:
+        return x
+    x = as_operand(x, "out_sharding")
+    mesh = current_mesh() or getattr(getattr(x._v, "_sharding", None), "mesh", None)
+    if mesh is None and tracing.block is not None:
+        mesh = tracing.block.module.facts.get("device mesh")
+    return _constrain(x, sharding_of("out_sharding", out_sharding, mesh), lead)
+
+
+placed = op(linear="x", vjp={"x": "rt.placed(d_out, out_sharding, lead)"},
+            batch=lambda x, out_sharding, lead=0, over=(): placed(x, out_sharding, lead + 1))(placed)
+
+def out_sharded(function):
+    """Give a public function the option ``out_sharding``, which its result is ``placed`` by.
+
+    The compiler reads the function itself: a call with the option is two calls to it.
+    """
+    @functools.wraps(function)
+    def call(*args, out_sharding=None, **kwargs):
+        made = function(*args, **kwargs)
+        return made if out_sharding is None else placed(made, out_sharding)
+    plain = getattr(function, "reads_as", function)
+    signature = inspect.signature(plain)
+    option = inspect.Parameter("out_sharding", inspect.Parameter.KEYWORD_ONLY, default=None)
+    del call.__wrapped__
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
+    call.reads_as = plain
+    if function in RULES:
+        RULES[call] = replace(RULES.pop(function), function=call)
+    return call
+
+
+__all__ = ["out_sharded", "placed", "with_sharding_constraint"]

@@ -6,6 +6,7 @@ import math
 import numpy
 
 from runtime.op import op
+from runtime.ops.constrain import out_sharded
 from runtime.ops.dot import precision_name
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive
@@ -218,9 +219,9 @@ def per_axis(value, count, name):
     return found
 
 
+@out_sharded
 def conv_general_dilated(lhs, rhs, window_strides, padding, lhs_dilation=None, rhs_dilation=None, dimension_numbers=None,
-                         feature_group_count=1, batch_group_count=1, precision=None, preferred_element_type=None,
-                         out_sharding=None):
+                         feature_group_count=1, batch_group_count=1, precision=None, preferred_element_type=None):
     """Return the general convolution (without turning the kernel), as in XLA.
 
     padding: "SAME", "VALID" or (low, high) for each spatial axis. dimension_numbers: layouts such as

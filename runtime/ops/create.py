@@ -7,6 +7,7 @@ import operator
 
 import numpy
 
+from runtime.ops.constrain import out_sharded
 from runtime.array import Array, to_buffer
 from runtime.device import put
 from runtime.dtypes import float0
@@ -88,6 +89,7 @@ def _on(x, device):
     return device_put(x, device)
 
 
+@out_sharded
 @op(constant=True, unbatched=True)
 def zeros(shape, dtype=None, *, device=None):
     """Return an array of zeros; float32 by default. With float0, the derivative in a whole number, a NumPy array."""
@@ -96,12 +98,14 @@ def zeros(shape, dtype=None, *, device=None):
     return _on(filled(shape_tuple(shape, "zeros"), 0, _float_or(dtype)), device)
 
 
+@out_sharded
 @op(constant=True, unbatched=True)
 def ones(shape, dtype=None, *, device=None):
     """Return an array of ones; float32 by default."""
     return _on(filled(shape_tuple(shape, "ones"), 1, _float_or(dtype)), device)
 
 
+@out_sharded
 def empty(shape, dtype=None, *, device=None):
     """Return an array of zeros: there are no uninitialised arrays."""
     return zeros(shape, dtype, device=device)
@@ -116,6 +120,7 @@ def full_batched(shape, fill_value, dtype=None, device=None, over=()):
     return np.astype(np.broadcast_to(value, fill_value.shape[:1] + shape), dtype or fill_value.dtype)
 
 
+@out_sharded
 @op(linear="fill_value", vjp={"fill_value": "rt.unbroadcast(d_out, like=fill_value)"}, batch=full_batched)
 def full(shape, fill_value, dtype=None, *, device=None):
     """Return an array filled with a value, which is broadcast to the shape; its dtype is the value's by default."""
@@ -149,6 +154,7 @@ def zeros_like_batched(a, dtype=None, shape=None, device=None, over=()):
     return zeros_like(a, dtype, _batched_shape(a, shape))
 
 
+@out_sharded
 @op(constant=True, batch=zeros_like_batched)
 def zeros_like(a, dtype=None, shape=None, *, device=None):
     """Return zeros with the shape and dtype of an array."""
@@ -160,6 +166,7 @@ def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
     return ones_like(a, dtype, _batched_shape(a, shape))
 
 
+@out_sharded
 @op(constant=True, batch=ones_like_batched)
 def ones_like(a, dtype=None, shape=None, *, device=None):
     """Return ones with the shape and dtype of an array."""
@@ -181,6 +188,7 @@ def full_like_batched(a, fill_value, dtype=None, shape=None, device=None, over=(
     return np.broadcast_to(full(inner, fill_value, dtype), a.shape[:1] + inner)
 
 
+@out_sharded
 @op(linear="fill_value", vjp={"fill_value": "rt.unbroadcast(d_out, like=fill_value)"}, batch=full_like_batched)
 def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
     """Return an array filled with a value, with the shape and dtype of another array."""
@@ -223,6 +231,7 @@ def _stack_batched(object, size, dtype):
     return made if dtype is None else np.astype(made, dtype)
 
 
+@out_sharded
 @op(jvp="rt.array_dot(object_dot, object, dtype=dtype)", vjp={"object": "rt.unarray(d_out, like=object, dtype=dtype)"},
     batch=array_batched)
 def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
@@ -262,6 +271,7 @@ def _array(object, dtype):
     return found if dtype is None else cast(found, dtype)
 
 
+@out_sharded
 def asarray(a, dtype=None, order=None, *, copy=None, device=None):
     """Return the value as an Array, without copying an Array that has the dtype already."""
     return array(a, dtype=dtype, device=device)
@@ -347,6 +357,7 @@ def _range_dtype(*bounds):
     return result_type(*bounds)
 
 
+@out_sharded
 @op(constant=True, unbatched=True)
 def arange(start, stop=None, step=None, dtype=None, *, device=None):
     """Return evenly spaced values from ``start`` (0 if only one bound is given) up to, not including, ``stop``.
@@ -389,6 +400,7 @@ def iota(dtype, size):
     return arange(size, dtype=dtype)
 
 
+@out_sharded
 @op(constant=True, unbatched=True)
 def broadcasted_iota(dtype, shape, dimension):
     """Return an array in which each element is its index along one axis."""

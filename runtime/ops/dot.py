@@ -10,6 +10,7 @@ import operator
 import string
 
 
+from runtime.ops.constrain import out_sharded, placed
 from runtime.config import config
 from runtime.op import op
 from runtime.ops.axes import axis_index
@@ -250,7 +251,8 @@ def dot(a, b, *, precision=None, preferred_element_type=None, out_sharding=None)
 
     TypeError when the summed sizes differ.
     """
-    return _product("dot", a, b, precision, preferred_element_type)
+    made = _product("dot", a, b, precision, preferred_element_type)
+    return made if out_sharding is None else placed(made, out_sharding)
 
 
 def matmul_batched(a, b, precision=None, preferred_element_type=None, out_sharding=None, over=()):
@@ -266,7 +268,8 @@ def matmul(a, b, *, precision=None, preferred_element_type=None, out_sharding=No
 
     TypeError when the summed sizes differ, ValueError for scalars.
     """
-    return _product("matmul", a, b, precision, preferred_element_type)
+    made = _product("matmul", a, b, precision, preferred_element_type)
+    return made if out_sharding is None else placed(made, out_sharding)
 
 
 def _unproduct(name, d, other, like, left, precision):
@@ -404,7 +407,8 @@ def tensordot_spec(a, b, axes):
     return f"{ia},{''.join(ib)}->{out}"
 
 
-def tensordot(a, b, axes=2, *, precision=None, preferred_element_type=None, out_sharding=None):
+@out_sharded
+def tensordot(a, b, axes=2, *, precision=None, preferred_element_type=None):
     """Return the sum of products over ``axes``: the last n of ``a`` with the first n of ``b``, or two lists of axes."""
     return contract(a, b, tensordot_spec(like_shape(a), like_shape(b), axes), precision, preferred_element_type)
 
@@ -468,7 +472,8 @@ def general_spec(dimension_numbers, a, b):
     return f"{''.join(ia)},{''.join(ib)}->{out}"
 
 
-def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None, *, out_sharding=None):
+@out_sharded
+def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None):
     """Return the general product ``((summed of lhs, of rhs), (batch of lhs, of rhs))`` of two arrays."""
     return contract(lhs, rhs, general_spec(dimension_numbers, like_shape(lhs), like_shape(rhs)), precision,
                     preferred_element_type)

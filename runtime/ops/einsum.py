@@ -7,6 +7,7 @@ import math
 
 import numpy
 
+from runtime.ops.constrain import out_sharded
 from runtime.op import op
 from runtime.ops.dot import LETTERS, contract
 from runtime.ops.reduce import emit_reduce, example_like
@@ -235,6 +236,7 @@ def lettered(terms, out):
     return ",".join(map(term, terms)) + ("" if out is None else "->" + term(out))
 
 
+@out_sharded
 def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, preferred_element_type=None):
     """Return the sum of products of the operands that ``subscripts`` states, as "ij,jk->ik".
 

@@ -10,6 +10,7 @@ import operator
 
 import numpy
 
+from runtime.ops.constrain import out_sharded
 from runtime.array import Array
 from runtime.config import config
 from runtime.execute import EXACT
@@ -208,6 +209,7 @@ def fold_in_each(key, data):
 
 # ---- bits and floats ----
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw_bits(key, shape, dtype))
 def bits(key, shape=(), dtype=None):
     """Return uniformly random bits as unsigned integers (uint32 by default).
@@ -283,6 +285,7 @@ def spread_right(bound, unit):
 _LOWER, _UPPER = "1 - random.uniform(key, shape, dtype)", "random.uniform(key, shape, dtype)"
 
 
+@out_sharded
 @op(jvp={"minval": f"minval_dot * ({_LOWER})", "maxval": f"maxval_dot * {_UPPER}"},
     vjp={"minval": f"rt.unbroadcast(d_out * ({_LOWER}), like=minval)",
          "maxval": f"rt.unbroadcast(d_out * {_UPPER}, like=maxval)"}, batch=uniform_batched)
@@ -394,36 +397,42 @@ def draw(name, keys, shape, dtype=None):
     return _KERNELS[name](raw(keys), shape=shape_tuple(shape), dtype=dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("normal", key, shape, dtype))
 def normal(key, shape=(), dtype=None):
     """Return samples from the standard normal distribution, of a float or complex dtype."""
     return draw("normal", one_key(key, "normal"), shape, dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("exponential", key, shape, dtype))
 def exponential(key, shape=(), dtype=None):
     """Return samples from the exponential distribution with mean 1."""
     return draw("exponential", one_key(key, "exponential"), shape, dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("laplace", key, shape, dtype))
 def laplace(key, shape=(), dtype=None):
     """Return samples from the Laplace distribution with mean 0 and scale 1."""
     return draw("laplace", one_key(key, "laplace"), shape, dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("logistic", key, shape, dtype))
 def logistic(key, shape=(), dtype=None):
     """Return samples from the logistic distribution with mean 0 and scale 1."""
     return draw("logistic", one_key(key, "logistic"), shape, dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, over=(): draw("cauchy", key, shape, dtype))
 def cauchy(key, shape=(), dtype=None):
     """Return samples from the Cauchy distribution with location 0 and scale 1."""
     return draw("cauchy", one_key(key, "cauchy"), shape, dtype)
 
 
+@out_sharded
 @op(constant=True, batch=lambda key, shape=(), dtype=None, mode=None, over=(): draw_gumbel(key, shape, dtype, mode))
 def gumbel(key, shape=(), dtype=None, mode=None):
     """Return samples from the Gumbel distribution; mode "high" reaches further into the tail than "low", the default."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy
 
+from runtime.ops.constrain import out_sharded
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.types import aval_of, kind
@@ -47,8 +48,8 @@ def _dropping(segment_ids, count):
     return np.where(segment_ids < 0, count, segment_ids)
 
 
-def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None,
-                out_sharding=None):
+@out_sharded
+def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None):
     """Return the sums of the rows of ``data`` that have the same id; zero for a segment without rows.
 
     segment_ids: integers along data's leading axis; ids out of range are dropped. num_segments: the size of the result's leading
@@ -62,8 +63,8 @@ def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     return np.sum(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
 
 
-def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None,
-                 out_sharding=None):
+@out_sharded
+def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None):
     """Return the products of the rows of ``data`` that have the same id; one for a segment without rows. See segment_sum."""
     from runtime import numpy as np
     count = segment_count(segment_ids, num_segments)
@@ -73,8 +74,8 @@ def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False,
     return np.prod(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
 
 
-def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None,
-                out_sharding=None):
+@out_sharded
+def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None):
     """Return the largest elements of the rows of ``data`` that have the same id; -inf (the least integer) without rows."""
     from runtime import numpy as np
     count = segment_count(segment_ids, num_segments)
@@ -84,8 +85,8 @@ def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     return np.max(np.stack(parts), axis=0) if len(parts) > 1 else parts[0]
 
 
-def segment_min(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None,
-                out_sharding=None):
+@out_sharded
+def segment_min(data, segment_ids, num_segments=None, indices_are_sorted=False, unique_indices=False, bucket_size=None, mode=None):
     """Return the smallest elements of the rows of ``data`` that have the same id; inf (the largest integer) without rows."""
     from runtime import numpy as np
     count = segment_count(segment_ids, num_segments)

@@ -6,6 +6,7 @@ import operator
 
 import numpy
 
+from runtime.ops.constrain import out_sharded, placed
 from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple, without_axes
 from runtime.ops.create import shape_tuple
@@ -74,6 +75,8 @@ def reshape(a, shape=None, order="C", *, copy=None, out_sharding=None):
 
     ``order`` "C" reads and writes with the last axis changing fastest, "F" with the first.
     """
+    if out_sharding is not None:
+        return placed(reshape(a, shape, order), out_sharding)
     a = as_operand(a, "reshape")
     if shape is None:
         raise TypeError("reshape: give a shape")
@@ -110,7 +113,8 @@ def reshape_again(d, like, order="C", lead=0):
     return reshape_like(d, Like(like_shape(like)[lead:], like.dtype), order, lead)
 
 
-def ravel(a, order="C", *, out_sharding=None):
+@out_sharded
+def ravel(a, order="C"):
     """Return the array with all its axes joined into one."""
     from runtime import numpy as np
     return np.reshape(a, (-1,), order)
@@ -179,6 +183,8 @@ def broadcast_to_batched(array, shape, out_sharding=None, over=()):
 @op(linear="array", vjp={"array": "rt.unbroadcast(d_out, like=array)"}, batch=broadcast_to_batched)
 def broadcast_to(array, shape, *, out_sharding=None):
     """Return the array broadcast to a shape; ValueError if that is not possible."""
+    if out_sharding is not None:
+        return placed(broadcast_to(array, shape), out_sharding)
     array = as_operand(array, "broadcast_to")
     own, shape = array.shape, shape_tuple(shape, "broadcast_to")
     if own == shape:

@@ -8,6 +8,7 @@ import numpy
 
 from runtime.array import Array, ConcretizationError
 from runtime.op import op
+from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
@@ -21,6 +22,7 @@ from runtime.zero import ZERO, Like
 
 # ---- updates ----
 
+@out_sharded
 def at_get(x, index, indices_are_sorted=False, unique_indices=False, mode=None, fill_value=None):
     """Return ``x[index]``; with mode "fill", ``fill_value`` (NaN) for indices outside the array."""
     from runtime import numpy as np

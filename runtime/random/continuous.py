@@ -7,6 +7,7 @@ import numpy as _numpy
 
 from runtime import numpy as np
 from runtime.op import op as _op
+from runtime.ops.constrain import out_sharded
 from runtime.ops.gamma import draw_gamma
 from runtime.ops.kernel import one_kernel as _one_kernel
 from runtime.ops.random import exponential, normal, split, uniform
@@ -15,6 +16,7 @@ from runtime.random.facts import (check_casts, check_inexact, concentrations_sha
                                   tuple_of, wanted_shape)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def truncated_normal(key, lower, upper, shape=None, dtype=None):
     """Return samples from the standard normal distribution cut to (lower, upper)."""
@@ -33,6 +35,7 @@ def next_to(x, towards):
     return np.nextafter(x, _numpy.asarray(towards, x.dtype))
 
 
+@out_sharded
 @_one_kernel("shape", "dtype", "method")
 def multivariate_normal(key, mean, cov, shape=None, dtype=None, method="cholesky"):
     """Return samples with a mean (..., n) and covariance (..., n, n); ``method``: "cholesky", "eigh" or "svd"."""
@@ -53,6 +56,7 @@ def multivariate_normal(key, mean, cov, shape=None, dtype=None, method="cholesky
     return mean + np.einsum("...ij,...j->...i", factor, noise)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def lognormal(key, sigma=1.0, shape=None, dtype=None):
     """Return exp(sigma * z) for standard normal z."""
@@ -61,6 +65,7 @@ def lognormal(key, sigma=1.0, shape=None, dtype=None):
     return np.exp(normal(key, shape, dtype) * np.astype(sigma, dtype))
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def rayleigh(key, scale, shape=None, dtype=None):
     """Return samples from the Rayleigh distribution."""
@@ -69,6 +74,7 @@ def rayleigh(key, scale, shape=None, dtype=None):
     return np.astype(scale, dtype) * np.sqrt(np.log(uniform(key, shape, dtype)) * -2)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def pareto(key, b, shape=None, dtype=None):
     """Return samples from the Pareto distribution of shape ``b``."""
@@ -84,6 +90,7 @@ def weibull_min(key, scale, concentration, shape=(), dtype=None):
     return (-np.log1p(-unit)) ** (1.0 / concentration) * scale
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def maxwell(key, shape=(), dtype=None):
     """Return samples from the Maxwell distribution: lengths of standard normal vectors of three components."""
@@ -100,6 +107,7 @@ def double_sided_maxwell(key, loc, scale, shape=(), dtype=None):
     return rademacher(keys[1], shape, dtype) * maxwell(keys[0], shape, dtype) * scale + loc
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def triangular(key, left, mode, right, shape=None, dtype=None):
     """Return samples from the triangular distribution on [left, right] with its peak at ``mode``."""
@@ -113,6 +121,7 @@ def triangular(key, left, mode, right, shape=None, dtype=None):
     return np.where(unit < peak, rising, falling)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def wald(key, mean, shape=None, dtype=None):
     """Return samples from the Wald (inverse Gaussian) distribution of unit scale.
@@ -132,6 +141,7 @@ def wald(key, mean, shape=None, dtype=None):
 
 # ---- by gamma samples ----
 
+@out_sharded
 def gamma(key, a, shape=None, dtype=None):
     """Return samples from the gamma distribution of shape ``a``, differentiable in ``a`` (implicitly).
 
@@ -142,6 +152,7 @@ def gamma(key, a, shape=None, dtype=None):
     return draw_gamma(key, np.broadcast_to(np.astype(a, dtype), shape), False)
 
 
+@out_sharded
 def loggamma(key, a, shape=None, dtype=None):
     """Return the logarithms of samples from the gamma distribution, which do not underflow for tiny ``a``."""
     dtype = sample_dtype("gamma", dtype)
@@ -149,6 +160,7 @@ def loggamma(key, a, shape=None, dtype=None):
     return draw_gamma(key, np.broadcast_to(np.astype(a, dtype), shape), True)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def beta(key, a, b, shape=None, dtype=None):
     """Return samples from the beta distribution."""
@@ -161,6 +173,7 @@ def beta(key, a, b, shape=None, dtype=None):
     return first / (first + second)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def dirichlet(key, alpha, shape=None, dtype=None):
     """Return samples from the Dirichlet distribution with concentrations ``alpha`` (last axis).
@@ -173,6 +186,7 @@ def dirichlet(key, alpha, shape=None, dtype=None):
     return nn.softmax(loggamma(key, alpha, shape, dtype), -1)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def chisquare(key, df, shape=None, dtype=None):
     """Return samples from the chi-square distribution with ``df`` degrees of freedom."""
@@ -181,6 +195,7 @@ def chisquare(key, df, shape=None, dtype=None):
     return np.exp(loggamma(key, np.astype(df, dtype) / 2, shape, dtype)) * 2
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def f(key, dfnum, dfden, shape=None, dtype=None):
     """Return samples from the F distribution with ``dfnum`` and ``dfden`` degrees of freedom."""
@@ -191,6 +206,7 @@ def f(key, dfnum, dfden, shape=None, dtype=None):
     return (chisquare(keys[1], dfnum, shape, dtype) / dfnum) / (chisquare(keys[0], dfden, shape, dtype) / dfden)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def t(key, df, shape=None, dtype=None):
     """Return samples from Student's t distribution with ``df`` degrees of freedom."""
@@ -201,6 +217,7 @@ def t(key, df, shape=None, dtype=None):
     return normal(keys[0], shape, dtype) * np.sqrt(half / gamma(keys[1], half, shape, dtype))
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def generalized_normal(key, p, shape=(), dtype=None):
     """Return samples with density proportional to exp(-|x|**p)."""
@@ -210,6 +227,7 @@ def generalized_normal(key, p, shape=(), dtype=None):
     return rademacher(keys[1], shape, dtype) * size ** (1 / p)
 
 
+@out_sharded
 @_one_kernel("d", "shape", "dtype")
 def ball(key, d, p=2, shape=(), dtype=None):
     """Return points that are uniformly distributed in the unit ball of the p-norm in ``d`` dimensions.
@@ -224,6 +242,7 @@ def ball(key, d, p=2, shape=(), dtype=None):
     return found / ((np.sum(np.abs(found) ** p, -1) + rest) ** (1 / p))[..., None]
 
 
+@out_sharded
 @_one_kernel("n", "shape", "dtype", "m")
 def orthogonal(key, n, shape=(), dtype=None, m=None):
     """Return random orthogonal matrices of shape (..., n, m), uniform by Haar's measure; semi-orthogonal where m is not n.

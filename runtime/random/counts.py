@@ -4,11 +4,13 @@ from __future__ import annotations
 import numpy as _numpy
 
 from runtime import numpy as np
+from runtime.ops.constrain import out_sharded
 from runtime.ops.counts import draw_binomial, draw_poisson
 from runtime.ops.random import split
 from runtime.random.facts import joint_inexact_dtype, sample_dtype, wanted_shape
 
 
+@out_sharded
 def poisson(key, lam, shape=None, dtype=None):
     """Return Poisson-distributed integers of mean ``lam``: by products of uniforms below 10, by rejection from there.
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime import numpy as np
+from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import one_kernel as _one_kernel
 from runtime.ops.random import bits, gumbel, split, uniform
 from runtime.random.facts import (beyond, categorical_plan, integer_bound, integer_dtypes, integer_sample_dtype,
@@ -9,6 +10,7 @@ from runtime.random.facts import (beyond, categorical_plan, integer_bound, integ
                                   wanted_shape)
 
 
+@out_sharded
 def bernoulli(key, p=0.5, shape=None, mode="low"):
     """Return bools that are true with probability ``p``; ``mode`` "high" resolves tiny probabilities.
 
@@ -24,12 +26,14 @@ def bernoulli(key, p=0.5, shape=None, mode="low"):
     return uniform(key, shape, dtype) < p
 
 
+@out_sharded
 def rademacher(key, shape=(), dtype=None):
     """Return -1 or 1 with equal probability, of an integer dtype by default."""
     dtype = int if dtype is None else dtype
     return np.astype(2 * np.astype(bernoulli(key, 0.5, shape), dtype) - 1, dtype)
 
 
+@out_sharded
 def randint(key, shape, minval, maxval, dtype=None):
     """Return integers from [minval, maxval), slightly biased where the size of that range is no power of 2.
 
@@ -50,6 +54,7 @@ def randint(key, shape, minval, maxval, dtype=None):
     return np.astype(spread_integers(high, low, minval, maxval, outside, word), dtypes[0])
 
 
+@out_sharded
 def categorical(key, logits, axis=-1, shape=None, replace=True, mode=None):
     """Return indices along ``axis`` drawn with probabilities softmax(logits).
 
@@ -68,6 +73,7 @@ def categorical(key, logits, axis=-1, shape=None, replace=True, mode=None):
     return np.reshape(np.moveaxis(found, -1, 0), shape)
 
 
+@out_sharded
 @_one_kernel("shape", "dtype")
 def geometric(key, p, shape=None, dtype=None):
     """Return the number of trials of probability ``p`` up to the first success, at least 1.

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 from runtime import numpy as np
+from runtime.ops.constrain import out_sharded
 from runtime.ops.random import draw_order, gumbel, uniform
 from runtime.random.discrete import randint
 from runtime.random.facts import choice_plan, is_number, order_shape
 
 
+@out_sharded
 def permutation(key, x, axis=0, independent=False):
     """Return the array in random order along an axis (``independent``: each vector in its own); an integer n stands for arange(n)."""
     shape, axis = order_shape(x, axis)

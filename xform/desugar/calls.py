@@ -320,6 +320,10 @@ def call_object(lowering, callee, args, keywords, node):
             value, args = runtime.builtins.sorted_by, [*args, by]
     if value is iter and len(args) == 1 and getattr(lowering.tree, "name", None) == "__iter__":     # what a loop over the object runs over
         value = list
+    if "out_sharding" in keywords and is_runtime(value) and value is not runtime.placed:    # a call, and one that places its result
+        where = atom_of(lowering, keywords["out_sharding"], node)
+        made = call_object(lowering, callee, args, {k: a for k, a in keywords.items() if k != "out_sharding"}, node)
+        return call_object(lowering, Object(runtime.placed), [lowering.atom_value(made), where], {}, node)
     if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
         args = [*args, keywords.pop("operand")]
     if value is runtime.lax.cond and len(args) == 5 and isinstance(args[1], gast.AST) and not any(

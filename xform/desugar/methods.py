@@ -49,10 +49,11 @@ def method(lowering, node):
     args = [atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in keywords.items()}
     if attr in METHODS:
+        where = keywords.pop("out_sharding", None)
         if attr in ("reshape", "transpose") and args and not isinstance(args[0], gast.Tuple) and (
                 len(args) > 1 or isinstance(args[0], gast.Constant) and isinstance(args[0].value, int)):
             args = [lowering.atom_value(at(gast.Tuple(args, gast.Load()), node))]
-        return call(f"np.{attr}", [base, *args], keywords, node)
+        return _placed(lowering, call(f"np.{attr}", [base, *args], keywords, node), where, node)
     if attr in CONTAINER_METHODS:
         return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
     if attr in POPS and isinstance(node.func.value, gast.Name) and node.func.value.id in lowering.counts:
@@ -141,4 +142,12 @@ def at_update(lowering, node):
         item = lowering.store_temp(call("rt.at_get", [base, index], node=node), "item", node)
         applied = calls.call_known_with(lowering, calls.resolve.normal(known), [item], {}, node)
         args = [lowering.store_temp(applied, "applied", node)]
-    return call(AT_METHODS.get(function.attr, "rt.at_set"), [base, index, *args], keywords, node)
+    where = keywords.pop("out_sharding", None)
+    return _placed(lowering, call(AT_METHODS.get(function.attr, "rt.at_set"), [base, index, *args], keywords, node), where, node)
+
+
+def _placed(lowering, made, where, node):
+    """A call whose ``out_sharding=`` says where the result lies: a call, and one that places it."""
+    if where is None:
+        return made
+    return call("rt.placed", [lowering.store_temp(made, "made", node), atom_of(lowering, where, node)], node=node)
