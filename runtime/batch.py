@@ -301,7 +301,9 @@ def logical_not(x):
 def like_parts(x, over_):
     """Describe one example of a value of which only some parts carry the batch."""
     from runtime.cotangent import like
-    if isinstance(over_, bool) or x is ZERO or x is None or x is UNDEFINED:
+    if over_ is False:
+        return x    # a plain number stays one
+    if over_ is True or x is ZERO or x is None or x is UNDEFINED:
         return like(x, 1 if over_ is True else 0)
     if is_lazy(x):
         return mapped(lambda item: like_parts(item, over_[0]), x)

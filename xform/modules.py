@@ -16,7 +16,7 @@ LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize",
 # module of a library -> its modules or names that are in the compiler's package, because it differentiates functions that it is given
 BUILT = {"xform.scipy": {"optimize": "xform.optimize"},
          "xform.experimental": {"jet": "xform.jet", "shard_map": "xform.older_shard_map"},
-         "xform.numpy": dict.fromkeys(("frompyfunc", "ufunc", "vectorize"), "xform.vectorize")}
+         "xform.numpy": dict.fromkeys(("fromfunction", "frompyfunc", "ufunc", "vectorize"), "xform.vectorize")}
 
 # public name of the top level -> the module that holds it
 NAMES = {

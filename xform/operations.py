@@ -227,6 +227,9 @@ def _rule_call(path, args, keywords, node, rule=None):
         if len(args) > len(positional):
             return Opaque(node, path, f"{path} takes {len(positional)} arguments.", args)
         bound.update(zip(positional, args))
+    strange = [param for param in keywords if param not in rule.params]
+    if strange:
+        return Opaque(node, path, f"{path} got an unexpected keyword argument {strange[0]!r}.", args)
     bound.update(keywords)
     given = tuple(bound)
     for param in positional:

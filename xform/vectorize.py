@@ -9,7 +9,7 @@ from xform import pipeline, resolve
 from xform.api import Transformed, run
 from xform.inputs import numeric
 
-__all__ = ["frompyfunc", "ufunc", "vectorize"]
+__all__ = ["fromfunction", "frompyfunc", "ufunc", "vectorize"]
 
 
 class Vectorized(Transformed):
@@ -59,6 +59,17 @@ def _vectorize(unit, options, prefix):
 
 resolve.TRANSFORMATIONS[vectorize] = "vectorize"
 pipeline.DERIVATIONS["vectorize"] = _vectorize
+
+
+def fromfunction(function, shape, *, dtype=float, **kwargs):
+    """Return the array, or pytree of arrays, whose elements are what a function gives for their coordinates.
+
+    The function is called with one number of the dtype for each axis of ``shape``; the axes of what it returns come after these.
+    """
+    if len(shape) == 0:
+        return function(**kwargs)
+    grid = np.indices(shape, dtype)
+    return vectorize(function)(*[grid[k] for k in range(len(shape))], **kwargs)
 
 
 class ufunc:

@@ -16,6 +16,7 @@ from runtime.numpy.order import *
 from runtime.numpy.packing import *
 from runtime.numpy.padding import *
 from runtime.numpy.pieces import *
+from runtime.numpy.sets import *
 from runtime.numpy.signal import *
 from runtime.numpy.types import *
 from runtime.numpy.ufunc import equip_all as _equip_all
@@ -44,8 +45,7 @@ from runtime.ops.reduce import any_ as any
 from runtime.ops.reduce import argmax, argmin, mean, sum
 from runtime.ops.reduce import max_ as max
 from runtime.ops.reduce import min_ as min
-from runtime.ops.search import (argpartition, argsort, argwhere, flatnonzero, lexsort, nonzero, partition, searchsorted, sort,
-                                unique)
+from runtime.ops.search import (argpartition, argsort, argwhere, flatnonzero, lexsort, nonzero, partition, searchsorted, sort)
 from runtime.ops.shape import (atleast_1d, atleast_2d, atleast_3d, broadcast_arrays, broadcast_to, expand_dims, ravel,
                                reshape, squeeze)
 from runtime.ops.statistics import average, count_nonzero, ptp, std, var

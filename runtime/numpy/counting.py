@@ -1,13 +1,11 @@
-"""Histograms, counts and sets: plain Python over ops; set operations need concrete values."""
+"""Histograms and counts: plain Python over ops."""
 from __future__ import annotations
 
 import operator
 
 import numpy
 
-from runtime.op import op
 from runtime.ops.constrain import out_sharded
-from runtime.ops.create import array
 from runtime.ops.kernel import about_types
 from runtime.types import aval_of
 
@@ -57,7 +55,7 @@ def histogram(a, bins=10, range=None, weights=None, density=None):
     from runtime import numpy as np
     edges = histogram_bin_edges(a, bins, range, weights)
     flat = np.ravel(a)
-    each = np.ones(flat.shape, edges.dtype) if weights is None else np.ravel(weights)
+    each = np.ones(flat.shape, edges.dtype) if weights is None else np.astype(np.ravel(weights), np.result_type(weights, edges))
     spot = np.searchsorted(edges, flat, side="right") - 1
     spot = np.where(flat == edges[-1], edges.shape[0] - 2, spot)
     inside = (flat >= edges[0]) & (flat <= edges[-1])
@@ -128,43 +126,6 @@ def histogram2d(x, y, bins=10, range=None, weights=None, density=None):
     counts, edges = histogramdd(sample, pair, range, weights, density)
     return counts, edges[0], edges[1]
 
-
-# ---- sets, whose results' shapes depend on the values ----
-
-def union1d(ar1, ar2, *, size=None, fill_value=None):
-    """Return the sorted distinct elements that occur in either array."""
-    from runtime import numpy as np
-    return np.unique(np.concatenate([np.ravel(ar1), np.ravel(ar2)]), size=size, fill_value=fill_value)
-
-
-@op(constant=True)
-def intersect1d(ar1, ar2, assume_unique=False, return_indices=False, *, size=None, fill_value=None):
-    """Return the sorted distinct elements that occur in both arrays; values must be concrete."""
-    found = numpy.intersect1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique, return_indices)
-    return tuple([array(f) for f in found]) if return_indices else array(found)
-
-
-@op(constant=True)
-def setdiff1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
-    """Return the sorted distinct elements of the first array that do not occur in the second.
-
-    Values must be concrete, unless ``size`` says how many elements there are to be; ``fill_value`` (0) fills the others.
-    """
-    if size is not None:
-        from runtime import numpy as np
-        first = np.sort(np.ravel(ar1))
-        new = np.concatenate([np.ones(1, bool), np.not_equal(first[1:], first[:-1])])
-        kept = new & np.logical_not(np.isin(first, ar2))
-        places = np.nonzero(kept, size=size)[0]
-        fill = np.astype(0 if fill_value is None else fill_value, first.dtype)
-        return np.where(np.arange(size) < np.sum(kept), first[places], fill)
-    return array(numpy.setdiff1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique))
-
-
-@op(constant=True)
-def setxor1d(ar1, ar2, assume_unique=False, *, size=None, fill_value=None):
-    """Return the sorted distinct elements that occur in exactly one array; values must be concrete."""
-    return array(numpy.setxor1d(numpy.asarray(ar1), numpy.asarray(ar2), assume_unique))
 
 __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
     value, "__module__", None) == __name__]

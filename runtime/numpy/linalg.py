@@ -7,7 +7,7 @@ from runtime.ops.kernel import real_dtype as _real_dtype
 from runtime.ops.banded import of_diagonal, times_diagonal, transposed_tridiagonal_system, tridiagonal_system
 from runtime.ops.linalg import (EighResult, EigResult, QRResult, SlogdetResult, SVDResult, cholesky_factor, cofactors, det,
                                 factor_qr, factor_svd, full_qr, full_svd, general_eigen, imaginary_diagonal, inv, inverse_gaps, moved_cholesky,
-                                moved_eigen, moved_lu, moved_pinv, moved_qr, moved_slogdet, moved_svd, moved_triangle, pseudo_inverse,
+                                moved_eigen, moved_lu, moved_pinv, moved_qr, moved_slogdet, moved_svd, moved_triangle, packed_qr, pseudo_inverse,
                                 refuse, slogdet, solve_system, solve_triangular, symmetric_eigen, uncholesky, uneigen, unpinv,
                                 unlu, unqr, unslogdet, unsvd, untriangle)
 from runtime.ops.spectrum import moved_eigenvectors, moved_spectrum, spectrum, uneigenvectors, unspectrum, with_fixed_phase
@@ -93,13 +93,18 @@ def svdvals(x, /):
 
 
 def qr(a, mode="reduced"):
-    """Return (q, r) of matrices; ``mode``: "reduced", "complete" (square q), or "r" (r alone)."""
+    """Return (q, r) of matrices; ``mode``: "reduced", "complete" (square q), "r" (r alone), or "raw".
+
+    "raw" gives the transpose of what LAPACK's geqrf leaves, and the scales of the reflections in it. ValueError for other modes.
+    """
     if mode == "r":
         return factor_qr(a)[1]
     if mode == "complete" and not square(a):
         return full_qr(a)
-    if mode not in ("reduced", "complete"):
-        raise ValueError("qr: mode must be 'reduced', 'complete' or 'r'")
+    if mode == "raw":
+        return packed_qr(a)
+    if mode not in ("reduced", "complete", "full"):
+        raise ValueError("qr: mode must be 'reduced', 'complete', 'r' or 'raw'")
     return factor_qr(a)
 
 

@@ -6,8 +6,8 @@ import operator
 
 import numpy
 
+from runtime.array import Array, ConcretizationError
 from runtime.ops.constrain import out_sharded
-from runtime.array import Array
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.ops.axes import axis_index, axis_tuple
@@ -18,6 +18,7 @@ from runtime.ops.shape import broadcast_to, expand_dims, like_shape, ravel, resh
 from runtime.ops.slices import lax_pad, slice_in_dim
 from runtime.ops.take import take
 from runtime.types import aval_of, kind
+from runtime.zero import Like
 
 
 def vstack(tup, dtype=None):
@@ -109,7 +110,19 @@ def tile(A, reps):
     return reshape(broadcast_to(reshape(A, apart), repeated), joined)
 
 
-@op(constant=True, unbatched=True)
+def repeat_places_batched(repeats, size, total_repeat_length, over=()):
+    """Return the index array of every example."""
+    from runtime import numpy as np
+    if total_repeat_length is None:
+        raise ConcretizationError("repeat: numbers that differ from example to example give results of different lengths; give "
+                                  "total_repeat_length=")
+    counts = np.broadcast_to(np.reshape(repeats, (repeats.shape[0], -1)), (repeats.shape[0], size))
+    ends = np.expand_dims(np.cumsum(counts, 1), 1)
+    turns = np.reshape(np.arange(total_repeat_length), (1, total_repeat_length, 1))
+    return np.clip(np.sum(ends <= turns, 2), 0, size - 1)
+
+
+@op(constant=True, batch=repeat_places_batched)
 def repeat_places(repeats, size, total_repeat_length):
     """Return the index array that repeats each of ``size`` elements its own number of times."""
     if total_repeat_length is not None and isinstance(repeats, Array):
@@ -130,6 +143,15 @@ def is_number(x):
     return isinstance(x, (int, numpy.integer)) or getattr(x, "shape", None) == ()
 
 
+@about_types
+def whole_number(repeats):
+    """Return how often each element is repeated; the number must be the same for every example."""
+    if isinstance(repeats, Like):
+        raise ConcretizationError("repeat: a number that differs from example to example gives results of different lengths; give "
+                                  "total_repeat_length=")
+    return operator.index(repeats)
+
+
 @out_sharded
 def repeat(a, repeats, axis=None, *, total_repeat_length=None):
     """Return the array with each element repeated along an axis (of the flattened array by default)."""
@@ -137,7 +159,7 @@ def repeat(a, repeats, axis=None, *, total_repeat_length=None):
         a = ravel(a)
         axis = 0
     if is_number(repeats) and total_repeat_length is None:
-        count = operator.index(repeats)
+        count = whole_number(repeats)
         place = axis_index(axis, a.ndim)
         shape = like_shape(a)
         wide = broadcast_to(expand_dims(a, place + 1), shape[:place + 1] + (count,) + shape[place + 1:])
@@ -428,11 +450,6 @@ def array_equiv(a1, a2):
     """Return whether two arrays broadcast to equal elements."""
     from runtime import numpy as np
     return np.all(np.equal(a1, a2))
-
-
-def fromfunction(function, shape, *, dtype=float):
-    """Return the array whose elements are a function of their coordinates."""
-    return function(*[indices(shape, dtype)[i] for i in range(len(shape))])
 
 
 def copy(a, order=None):

@@ -57,8 +57,20 @@ def iscomplex(x):
 def isin(element, test_elements, assume_unique=False, invert=False, *, method="auto"):
     """Return whether each element occurs among the test elements."""
     from runtime import numpy as np
-    found = np.any(np.equal(np.expand_dims(element, -1), np.ravel(test_elements)), -1)
+    others = np.ravel(test_elements)
+    if many(others):
+        ordered = np.sort(others)
+        places = np.clip(np.searchsorted(ordered, element), 0, ordered.shape[0] - 1)
+        found = np.equal(ordered[places], element)
+    else:
+        found = np.any(np.equal(np.expand_dims(element, -1), others), -1)
     return np.logical_not(found) if invert else found
+
+
+@about_types
+def many(x):
+    """Tell whether an array has so many elements that a search among them is faster than a comparison with all."""
+    return x.size > 32 and x.dtype.kind != "c"
 
 
 # ---- choices ----

@@ -19,6 +19,7 @@ from runtime.ops.integrals import expn, spence_slope
 from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, unstack_like
 from runtime.ops.naming import checkpoint_name, has_batch, if_kept, if_policy_keeps, policy_keeps, unless_batched
 from runtime.ops.permute import unroll, untranspose
+from runtime.ops.places import placed_index
 from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
 from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
@@ -28,6 +29,7 @@ from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
 from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
+from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
@@ -47,8 +49,8 @@ __all__ = (
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
-    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
-    "reshape_again", "reshape_like", "scattered", "share", "signs", "single", "slice_again", "smaller_number", "stack_again",
+    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
+    "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
     "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unreal",

@@ -13,7 +13,7 @@ from runtime.device import put
 from runtime.dtypes import float0
 from runtime.hlo import tracing
 from runtime.op import op
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, inexact
 from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.sequence import is_lazy
@@ -437,9 +437,15 @@ def tri(N, M=None, k=0, dtype=None):
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
-    """Return ``num`` evenly spaced values from ``start`` to ``stop``, along a new axis when the bounds are arrays."""
+    """Return ``num`` evenly spaced values from ``start`` to ``stop``, along a new axis when the bounds are arrays.
+
+    ValueError for a negative number. The last value is ``stop`` itself where the ``endpoint`` counts.
+    """
     from runtime import numpy as np
-    kind_of = linspace_dtype(start, stop)
+    from runtime.ops.spaced import spaced
+    if num < 0:
+        raise ValueError(f"linspace: Number of samples, {num}, must be non-negative.")
+    kind_of = linspace_dtype(start, stop, dtype)
     low, high = np.astype(start, kind_of), np.astype(stop, kind_of)
     parts = num - 1 if endpoint else num
     shape = np.broadcast_shapes(low.shape, high.shape)
@@ -449,10 +455,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     elif parts == 0:
         out = np.expand_dims(low, 0)
     else:
-        steps = np.reshape(np.astype(np.arange(parts), kind_of) / parts, (parts,) + (1,) * len(shape))
-        out = low * (1 - steps) + high * steps
-        if endpoint:
-            out = np.concatenate([out, np.expand_dims(high, 0)])
+        out = spaced(low, high, parts, endpoint)
     out = np.moveaxis(out, 0, axis)
     if dtype is not None:
         out = np.astype(np.floor(out) if is_integer(dtype) else out, dtype)
@@ -464,10 +467,9 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 
 @about_types
-def linspace_dtype(start, stop):
+def linspace_dtype(start, stop, dtype):
     """Return the floating dtype in which linspace computes."""
-    from runtime.ops.kernel import inexact
-    return inexact(result_type(start, stop))
+    return inexact(result_type(start, stop) if dtype is None else canonical_dtype(dtype))
 
 
 @about_types

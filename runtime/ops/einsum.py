@@ -227,8 +227,14 @@ def _pair_plan(subscripts, first, second):
 
 
 @op(constant=True, unbatched=True)
-def lettered(terms, out):
-    """Return the subscripts, in letters, that lists of numbers and Ellipsis state; ``out`` may be None."""
+def lettered(operands):
+    """Return the subscripts, in letters, that lists of numbers and Ellipsis state.
+
+    operands: what follows the first array: its list, then arrays and their lists in turn, and the result's list if there is one.
+    """
+    terms, out = operands[::2], None
+    if len(operands) % 2 == 0:
+        terms, out = operands[:-1:2], operands[-1]
     letters = string.ascii_lowercase + string.ascii_uppercase
 
     def term(numbers):
@@ -244,10 +250,12 @@ def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, 
     ValueError when the subscripts do not fit the operands.
     """
     if not isinstance(subscripts, str):
-        count = (len(operands) + 1) // 2
-        spec = lettered(operands[0:2 * count:2], operands[-1] if len(operands) % 2 == 0 else None)
-        operands = (subscripts, *operands[1:2 * count - 1:2])
-        subscripts = spec
+        return summed(lettered(operands), (subscripts, *operands[1:-1:2]), optimize, precision, preferred_element_type)
+    return summed(subscripts, operands, optimize, precision, preferred_element_type)
+
+
+def summed(subscripts, operands, optimize="optimal", precision=None, preferred_element_type=None):
+    """Return the sum of products of the operands that ``subscripts`` states."""
     if len(operands) == 1:
         return rearranged(operands[0], single_spec(subscripts, like_shape(operands[0])))
     if len(operands) == 2:

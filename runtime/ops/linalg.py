@@ -8,8 +8,8 @@ import numpy
 from runtime.op import op
 from runtime.ops.fact import fact
 from runtime.ops.kernel import inexact, real_dtype
-from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel, svd_kernel,
-                                triangular_kernel)
+from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel,
+                                reflections_kernel, svd_kernel, triangular_kernel)
 from runtime.primitive import as_operand, cast
 from runtime.types import kind, promote_types
 
@@ -439,6 +439,15 @@ def factor_qr(a):
 def full_qr(a):
     """Return (q, r) of matrices with a square q."""
     return QRResult(*qr_kernel(as_matrices("qr", a), full=True))
+
+
+@op(jvp="np.linalg.refuse(a_dot, 'qr with mode=raw', 'mode=reduced')",
+    vjp={"a": "np.linalg.refuse(d_out, 'qr with mode=raw', 'mode=reduced')"}, batch=lambda a, over=(): packed_qr(a))
+def packed_qr(a):
+    """Return LAPACK's form of a decomposition: the transpose of r with the reflections below it, and their scales."""
+    packed, scales = reflections_kernel(as_matrices("qr", a))
+    from runtime import numpy as np
+    return QRResult(np.matrix_transpose(packed), scales)
 
 
 @fact

@@ -151,6 +151,19 @@ def _qr_emit(block, operands, out_avals, *, full):
 qr_kernel = Primitive("qr", _qr_infer, _qr_emit)
 
 
+def _reflections_infer(a):
+    return a.strong(), aval(a.shape[:-2] + (min(a.shape[-2:]),), a.dtype)
+
+
+def _reflections_emit(block, operands, out_avals):
+    if operands[0].aval.size == 0:
+        return [block.zeros(of) for of in out_avals]
+    return _lapack(block, "geqrf", operands, out_avals, "", (0,))
+
+
+reflections_kernel = Primitive("geqrf", _reflections_infer, _reflections_emit)
+
+
 # ---- eigenvalues ----
 
 def _eigen_infer(a):

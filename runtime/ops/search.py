@@ -9,7 +9,6 @@ from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.shape import reshape
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import KEY, aval, aval_of, canonical_dtype, kind
-from runtime.xla import ArrayImpl
 from runtime.zero import ZERO
 
 
@@ -315,52 +314,3 @@ def argwhere(a, *, size=None, fill_value=None):
     from runtime import numpy as np
     found = nonzero(a, size=size, fill_value=fill_value)
     return np.stack(found, 1)[:, :np.ndim(a)]
-
-
-def _staged_unique(ar, equal_nan, size, fill_value):
-    """Return (values, first places, inverse, counts) of the distinct elements, of which there shall be ``size``."""
-    from runtime import numpy as np
-    flat = np.ravel(ar)
-    order = np.argsort(flat)
-    ordered = flat[order]
-    new = np.not_equal(ordered[1:], ordered[:-1])
-    if equal_nan and kind(flat.dtype) in "fc":
-        new = new & np.logical_not(np.isnan(ordered[1:]) & np.isnan(ordered[:-1]))
-    new = np.concatenate([np.ones(1, bool), new])
-    rank = np.cumsum(new) - 1
-    starts = nonzero(new, size=size, fill_value=0)[0]
-    valid = np.arange(size) <= rank[-1]
-    values = np.where(valid, ordered[starts], ordered[0] if fill_value is None else np.astype(fill_value, flat.dtype))
-    inverse = np.reshape(np.zeros(flat.shape, order.dtype).at[order].set(np.astype(rank, order.dtype)), ar.shape)
-    return values, order[starts], inverse, np.zeros(size, order.dtype).at[rank].add(1, mode="drop")
-
-
-@op(constant=True)
-def unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True, size=None,
-           fill_value=None, sorted=True):
-    """Return the distinct elements, sorted; on request also where they occur, how to rebuild the array, and counts.
-
-    With ``size``, the elements are cut or filled up to this number, which also works on staged arrays where ``axis`` is None.
-    """
-    if size is not None and axis is None and isinstance(ar, Array) and not isinstance(ar._v, ArrayImpl):
-        wanted = (True, return_index, return_inverse, return_counts)
-        made = [part for part, on in zip(_staged_unique(ar, equal_nan, size, fill_value), wanted) if on]
-        return tuple(made) if len(made) > 1 else made[0]
-    found = numpy.unique(_host(ar, "unique"), return_index, return_inverse, return_counts, axis, equal_nan=equal_nan)
-    parts = found if isinstance(found, tuple) else (found,)
-    if size is not None:
-        values = parts[0][:size] if axis is None else numpy.take(parts[0], range(min(size, parts[0].shape[axis])), axis)
-        place = axis or 0
-        missing = size - values.shape[place]
-        if missing:
-            fill = numpy.take(values, [0], place) if fill_value is None else numpy.full_like(numpy.take(values, [0], place), fill_value)
-            values = numpy.concatenate([values] + [fill] * missing, place)
-        rest = []
-        for part, name in zip(parts[1:], [n for n, on in (("index", return_index), ("inverse", return_inverse),
-                                                        ("counts", return_counts)) if on]):
-            if name != "inverse":
-                part = numpy.concatenate([part[:size], numpy.full(max(0, size - len(part)), part[0] if name == "index" else 0)])
-            rest.append(part)
-        parts = (values, *rest)
-    made = tuple([Array(to_buffer(p)) for p in parts])
-    return made if isinstance(found, tuple) else made[0]

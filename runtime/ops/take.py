@@ -1,7 +1,10 @@
 """Taking elements by index arrays along an axis, and windows at dynamic places."""
 from __future__ import annotations
 
+import builtins
 import operator
+
+import numpy
 
 from runtime.array import Array
 from runtime.op import op
@@ -21,6 +24,8 @@ _MODES = {None: "fill", "fill": "fill", "clip": "clip", "wrap": "wrap", "promise
 
 def _index_array(indices, name):
     indices = as_operand(indices, name)
+    if kind(indices.dtype) == "b":
+        return cast(indices, numpy.dtype("int32"))
     if kind(indices.dtype) not in "iu":
         raise TypeError(f"{name} requires integer indices, got {indices.dtype}")
     return indices
@@ -97,8 +102,10 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
         a, axis = reshape(a, (a.size,)), 0
     axis = axis_index(axis, a.ndim)
     mode = taken_mode(mode)
-    if a.shape[axis] == 0 and indices.size:
-        raise ValueError("take: cannot take from an axis of size 0")
+    if indices.size == 0:
+        return zeros(a.shape[:axis] + indices.shape + a.shape[axis + 1:], a.dtype)
+    if a.shape[axis] == 0:
+        raise IndexError("take: cannot do a non-empty take from an axis of size 0")
     if mode == "wrap":
         indices, mode = bounded(indices, a.shape[axis], "wrap"), None
     if fill_value is not None and mode in (None, "fill"):
@@ -148,44 +155,71 @@ def quiet(mode):
     return "zero" if taken_mode(mode) == "fill" else mode
 
 
-def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, over=()):
+def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, wrap_negative_indices=True, over=()):
     """Take from every example."""
     from runtime import numpy as np
     size = (arr if "arr" in over else indices).shape[0]
     arr = arr if "arr" in over else np.broadcast_to(arr, (size,) + arr.shape)
     indices = indices if "indices" in over else np.broadcast_to(indices, (size,) + indices.shape)
     if axis is None:
-        return np.take_along_axis(np.reshape(arr, (size, -1)), indices, 1, mode)
-    return np.take_along_axis(arr, indices, inner_axis(axis, arr.ndim), mode)
+        arr, inner = np.reshape(arr, (size, -1)), 1
+    else:
+        inner = inner_axis(axis, arr.ndim)
+    return np.take_along_axis(arr, indices, inner, mode, fill_value, wrap_negative_indices=wrap_negative_indices)
 
 
-@op(linear="arr", vjp={"arr": "rt.untake_along_axis(d_out, indices, axis, like=arr)"}, batch=take_along_axis_batched)
-def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None):
-    """Return, along an axis, the elements at the given indices; other axes of both arrays are broadcast."""
+def _along_indices(indices, size, mode, wrap):
+    """Return indices that say themselves what the mode makes of those outside an axis."""
+    from runtime.ops import binary
+    if mode in ("clip", "promise_in_bounds"):
+        return binary.clip(binary.where(indices < 0, indices + size, indices) if wrap else indices, 0, builtins.max(size - 1, 0))
+    return indices if wrap else binary.where(indices < 0, size, indices)
+
+
+@op(jvp={"arr": "np.take_along_axis(arr_dot, indices, axis, rt.quiet(mode), wrap_negative_indices=wrap_negative_indices)"},
+    vjp={"arr": "rt.untake_along_axis(d_out, indices, axis, like=arr, mode=mode, wrap_negative_indices=wrap_negative_indices)"},
+    batch=take_along_axis_batched)
+def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_negative_indices=True):
+    """Return, along an axis, the elements at the given indices; other axes of both arrays are broadcast.
+
+    Indices outside give ``fill_value`` (NaN), with mode "clip" the nearest element; negative ones count from the end, or lie outside
+    without ``wrap_negative_indices``. ValueError for another mode, and unless both arrays have as many axes.
+    """
+    if arr is ZERO:
+        return ZERO
+    if mode == "wrap":
+        raise ValueError("take_along_axis: unknown mode 'wrap'; use 'fill' or 'clip'")
     arr, indices = as_operand(arr, "take_along_axis"), _index_array(indices, "take_along_axis")
     if axis is None:
         arr, axis = reshape(arr, (arr.size,)), 0
     if arr.ndim != indices.ndim:
         raise ValueError(f"take_along_axis: indices must have the {arr.ndim} axes of arr, got shape {indices.shape}")
     axis = axis_index(axis, arr.ndim)
-    whole = tuple([max(n, m) if 0 not in (n, m) else 0 for n, m in zip(arr.shape, indices.shape)])
+    size = arr.shape[axis]
+    whole = tuple([builtins.max(n, m) if 0 not in (n, m) else 0 for n, m in zip(arr.shape, indices.shape)])
+    indices = _along_indices(indices, size, mode, wrap_negative_indices)
     spots = broadcast_to(indices, whole[:axis] + (indices.shape[axis],) + whole[axis + 1:])
-    arr = broadcast_to(arr, whole[:axis] + (arr.shape[axis],) + whole[axis + 1:])
-    return lowering.along(arr, spots, axis=axis, mode=taken_mode(mode) if mode != "wrap" else None)
+    arr = broadcast_to(arr, whole[:axis] + (size,) + whole[axis + 1:])
+    found = lowering.along(arr, spots, axis=axis, mode=taken_mode(mode))
+    if fill_value is None or taken_mode(mode) != "fill":
+        return found
+    from runtime.ops.binary import where
+    return cast(where((spots >= -size) & (spots < size), found, fill_value), arr.dtype)
 
 
-def untake_along_axis_batched(d, indices, axis, like, lead=0, over=()):
+def untake_along_axis_batched(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=True, over=()):
     """Put every example's elements back."""
     from runtime import numpy as np
     own = example_like(like, over)
     size = (d if "d" in over else indices).shape[0]
     d = d if "d" in over else np.broadcast_to(d, (size,) + d.shape)
     indices = indices if "indices" in over else np.broadcast_to(indices, (size,) + indices.shape)
-    return untake_along_axis(d, indices, axis, own, lead + 1)
+    return untake_along_axis(d, indices, axis, own, lead + 1, mode, wrap_negative_indices)
 
 
-@op(linear="d", vjp={"d": "rt.take_along_axis_again(d_out, indices, axis, lead)"}, batch=untake_along_axis_batched)
-def untake_along_axis(d, indices, axis, like, lead=0):
+@op(linear="d", vjp={"d": "rt.take_along_axis_again(d_out, indices, axis, lead, mode, wrap_negative_indices)"},
+    batch=untake_along_axis_batched)
+def untake_along_axis(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=True):
     """Return the cotangent of ``like`` from that of elements taken along an axis; ``lead`` batch axes are in front."""
     from runtime.cotangent import unbroadcast
     shape = like_shape(like)
@@ -195,22 +229,25 @@ def untake_along_axis(d, indices, axis, like, lead=0):
         size = 1
         for n in shape:
             size *= n
-        return reshape(untake_along_axis(d, indices, 0, Like((size,), d.dtype), lead), front + shape)
+        return reshape(untake_along_axis(d, indices, 0, Like((size,), d.dtype), lead, mode, wrap_negative_indices), front + shape)
     axis = axis_index(axis, len(shape)) + lead
+    indices = _along_indices(indices, shape[axis - lead], mode, wrap_negative_indices)
     whole = d.shape[:axis] + (shape[axis - lead],) + d.shape[axis + 1:]
     spots = broadcast_to(indices, d.shape)
     made = lowering.put_along(zeros(whole, d.dtype), d, spots, axis=axis, how="add")
     return unbroadcast(made, Like(shape, d.dtype), lead)
 
 
-def take_along_axis_again(d, indices, axis, lead=0):
+def take_along_axis_again(d, indices, axis, lead=0, mode=None, wrap_negative_indices=True):
     """The transpose of ``untake_along_axis``: take again, with ``lead`` batch axes in front."""
     if d is ZERO:
         return ZERO
     from runtime import numpy as np
     if axis is None:
-        return np.take_along_axis(np.reshape(d, d.shape[:lead] + (-1,)), indices, lead)
-    return np.take_along_axis(d, indices, led(axis, lead, d))
+        d, place = np.reshape(d, d.shape[:lead] + (-1,)), lead
+    else:
+        place = led(axis, lead, d)
+    return np.take_along_axis(d, indices, place, quiet(mode), wrap_negative_indices=wrap_negative_indices)
 
 
 # ---- windows ----

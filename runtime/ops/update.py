@@ -13,6 +13,7 @@ from runtime.ops.kernel import about_types
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
 from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update)
+from runtime.ops.places import placed_index
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.primitive import as_operand
@@ -268,14 +269,21 @@ class AtIndex:
     def __init__(self, array, index):
         self.array, self.index = array, index
 
-    def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None):
+    def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True):
         """Return ``x`` with a function applied to ``x[index]``."""
-        return at_set(self.array, self.index, func(self.array[self.index]), mode=mode)
+        index = self._placed(mode, wrap_negative_indices)
+        return at_set(self.array, index, func(at_get(self.array, index)), mode=mode)
+
+    def _placed(self, mode, wrap_negative_indices, reading=False):
+        if mode is None and wrap_negative_indices:
+            return self.index
+        return placed_index(self.index, mode, wrap_negative_indices, self.array, reading)
 
 
 def _method(name, function):
-    def method(self, *values, indices_are_sorted=False, unique_indices=False, mode=None, **kwargs):
-        return function(self.array, self.index, *values, indices_are_sorted=indices_are_sorted,
+    def method(self, *values, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True, **kwargs):
+        index = self._placed(mode, wrap_negative_indices, name == "get")
+        return function(self.array, index, *values, indices_are_sorted=indices_are_sorted,
                         unique_indices=unique_indices, mode=mode, **kwargs)
     method.__name__, method.__doc__ = name, function.__doc__
     setattr(AtIndex, name, method)

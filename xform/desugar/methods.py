@@ -123,6 +123,10 @@ def mutation(lowering, value, node):
     return True
 
 
+def _says(node, *values):
+    return isinstance(node, gast.Constant) and any([node.value is v or node.value == v for v in values])
+
+
 def at_update(lowering, node):
     """``x.at[i].set(v)`` is rt.at_set(x, i, v); None when the call is no such update."""
     function = node.func
@@ -134,6 +138,11 @@ def at_update(lowering, node):
     base = lowering.atom(inner.value.value)
     index = index_value(lowering, inner.slice, node)
     args, keywords = arguments(lowering, node)
+    wrap, mode = keywords.pop("wrap_negative_indices", gast.Constant(True, None)), keywords.get("mode", gast.Constant(None, None))
+    if not (_says(wrap, True) and _says(mode, None, "drop", "fill", "promise_in_bounds")):
+        options = {"reading": gast.Constant(True, None)} if function.attr == "get" else {}
+        placed = call("rt.placed_index", [index, mode, wrap, base], options, node)
+        index = lowering.store_temp(placed, "index", node)
     if function.attr == "apply":
         known = lowering.known(node.args[0]) if node.args else None
         if known is None:
