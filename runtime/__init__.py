@@ -19,7 +19,7 @@ from runtime.containers import (append, checked_index, checked_key, clear, clear
                                 is_dict, only_fields, place_of, popped, popped_at, popped_or, remove, reverse,
                                 set_default, replace_fields, setitem, setitem_dot, unindex, update, without,
                                 without_fields, without_key, zero_to_number)
-from runtime.turns import (as_arrays, lane_pairs, lanes_filled, listed, pack, pairs, parts, reiter,
+from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, pack, pairs, parts, reiter,
                            repair, restore, seal, unseal, uniter, unpairs)
 from runtime.prefixes import fitting
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts

@@ -121,7 +121,7 @@ def _padded(items, like):
     return made + [ZERO] * (length - len(made))
 
 
-@op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items)"},
+@op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items, like=like)"},
     batch=uniter_batched)
 def uniter(items, like):
     """Return the cotangent of an iterable from its turns' cotangents, collected last turn first.
@@ -154,13 +154,13 @@ def fit(d, like):
     return d
 
 
-def reiter_batched(d, items, over=()):
+def reiter_batched(d, items, like=None, over=()):
     return reiter(listed_batched(d, items, over), items)
 
 
 @op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=reiter_batched)
-def reiter(d, items):
-    """The transpose of ``uniter``: the items' cotangents, last turn first."""
+def reiter(d, items, like=None):
+    """The transpose of ``uniter``: the items' cotangents, last turn first. ``like`` describes what the loop ran over."""
     if is_lazy(items):
         return last_first(listed(d, items))
     return listed(d, d)[:len(items)][::-1]
@@ -228,7 +228,7 @@ def repair(d, which, like):
     """The transpose of ``unpairs``."""
     if is_lazy(like):
         return mapped(lambda x, one: tuple(x if k == which else ZERO for k in range(len(one))), listed(d, like), like)
-    width = next(len(item) for item in like if item is not ZERO)
+    width = next((len(item) for item in like if item is not ZERO), 0)   # none where a loop left all of them out
     return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)[:len(like)]]
 
 
@@ -257,22 +257,6 @@ def unseal(residuals):
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 
-def items_batched(d):
-    """The items of a batched cotangent: of an array along axis 1."""
-    return _items(d) if isinstance(d, CONTAINERS) or d is ZERO else [d[:, i] for i in range(d.shape[1])]
-
-
-def _unpairs_batched(d, which, like, over):
-    if d is ZERO or not _is_array(like):
-        return unpairs(d, which, like)
-    return pack_batched(_unpaired(d, which, like), like, over)
-
-
-def _repair_batched(d, which, like, over):
-    width = next(len(item) for item in like if item is not ZERO)
-    return [tuple(x if k == which else ZERO for k in range(width)) for x in items_batched(d)[:len(like)]]
-
-
 class Turn(NamedTuple):
     """What describes an item of a list that grew under a mask: its lanes, and the item."""
     lanes: object
@@ -295,6 +279,15 @@ def lanes_filled(items, like):
     if holds_turns(like):
         return items
     return [where(lanes, item, ZERO) for lanes, item in items]
+
+
+@records_too(lambda cotangents, items, like: NotImplemented if not is_lazy(items) else cotangents if holds_turns(like) else mapped(
+    lambda pair, d: (pair[0], d), items, Same(ZERO) if cotangents is ZERO else cotangents))
+def lanes_again(cotangents, items, like):
+    """The transpose of ``lanes_filled``: the cotangents of (lanes, item) are such pairs, too."""
+    if cotangents is ZERO or holds_turns(like):
+        return cotangents
+    return [(pair[0], d) for pair, d in zip(items, cotangents)]
 
 
 def _chosen(items):

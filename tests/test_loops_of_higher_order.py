@@ -165,3 +165,31 @@ def test_hessian_vector_products_of_a_recurrent_network():
     expected = forward(p, v)
     for product in (backward, jax.jit(forward), jax.jit(backward)):
         onp.testing.assert_allclose(product(p, v), expected, rtol=1e-3, atol=1e-4)
+
+
+def early(x, y):
+    for i in (x, y, x):
+        if x > 0.24:
+            break
+        x = np.sin(i * x) * y
+    return np.tanh(x + y)
+
+
+def numbered(x, y):
+    for k, i in enumerate((x, 0.5 * y)):
+        if x > 0.24:
+            break
+        x = np.sin(i * x) * y + 0.1 * k
+    return np.tanh(x + y)
+
+
+@pytest.mark.parametrize("f", [early, numbered])
+def test_every_lane_has_its_own_cotangents_of_a_loop_that_ends_early(f):
+    slope = jax.grad(lambda x, y: jax.grad(f)(x, y) ** 2)
+    xs, ys = np.array([0.3, -0.5, 0.2, 0.1]), np.array([0.2, 0.4, -0.7, 1.1])
+    expected = [slope(x, y) for x, y in zip(xs, ys)]
+    step = 1e-2     # of a central difference, in single precision
+    square = lambda x, y: jax.grad(f)(x, y) ** 2
+    for x, y, one in list(zip(xs, ys, expected))[1:]:
+        onp.testing.assert_allclose(one, (square(x + step, y) - square(x - step, y)) / (2 * step), rtol=2e-2, atol=2e-3)
+    onp.testing.assert_allclose(jax.vmap(slope)(xs, ys), expected, rtol=1e-5, atol=1e-7)

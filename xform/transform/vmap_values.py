@@ -351,6 +351,15 @@ def special(run, operation, node, statement, target, made):
         run.flags.names[filled] = True
         given = {"items": name(filled), "like": clone(described)}
         return batch_call(run, path, operation.rule, given, ["items"], statement), True
+    if path == "rt.reiter" and is_ragged(run.flags.of(args["items"])):
+        # its items are (lanes, item), and so are their cotangents
+        found, items = run.temp("items"), run.coerced(args["items"], True, statement)
+        described = example(run, args["like"], statement)
+        given = {"d": first, "items": items, "like": clone(described)}
+        made.append(assign(found, batch_call(run, path, operation.rule, given, ["d", "items"] if is_batched(flag) else ["items"], statement),
+                           statement))
+        run.flags.names[found] = True
+        return call("rt.lanes_again", [name(found), clone(items), clone(described)], node=statement), True
     return None
 
 
