@@ -391,7 +391,7 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
         raise ValueError("If backend or device is specified on jit, then in_shardings should not be specified.")
     state = _Function(fun, **options)
     xla.settle_states(config.enable_x64)
-    made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), state,
+    made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), object(),
                        BUFFERS, _shard_arg, _fast_cache)
     functools.update_wrapper(made, fun)
     made.__wrapped__ = fun

@@ -15,6 +15,7 @@ from runtime.types import KEY, dtype_name
 from xform import resolve
 from xform.errors import TransformError
 from xform.inputs import bind_arguments, differentiable, numeric, without_integers
+from xform.memo import Memo
 from xform.pullback import Pushforward, pullback_of
 from xform.transformed import Transformed, entries_for, run, source
 
@@ -152,7 +153,7 @@ def hessian(fun, argnums=0, has_aux=False, holomorphic=False):
     return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)
 
 
-_direct: dict = {}
+_direct = Memo()
 
 
 def jvp(fun, primals, tangents, has_aux=False):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import sys
 import types
 from dataclasses import dataclass, field
 
@@ -116,8 +117,9 @@ def emit(entry, doc="", imports=None) -> Module:
     if doc:
         lines.append(f'"""{doc}"""')
     lines += _imports(aliases)
-    if imports is not None:
-        lines += sorted({imports(value, key, reads.get(key)) for key, value in objects.items()})
+    wanted = {imports(value, key, reads.get(key)) if imports is not None else _runtime_import(value, key)
+              for key, value in objects.items()}
+    lines += sorted(line for line in wanted if line is not None)
     for unit, tree in bodies:
         lines += ["", ""]
         _function(unit, tree, lines, origins)
@@ -343,6 +345,16 @@ def _negation(node):
 
 def _pretty(parts):
     return "".join(parts)
+
+
+def _runtime_import(value, key):
+    """The import line of a function of the runtime; None for other objects, which code that is meant for this process is given."""
+    if not isinstance(value, (types.FunctionType, type)) or not (value.__module__ or "").startswith("runtime."):
+        return None
+    line = importable(value)
+    if line is None or getattr(sys.modules[value.__module__], value.__qualname__, None) is not value:
+        return None
+    return line if line.endswith(f" {key}") else f"{line} as {key}"
 
 
 def importable(value) -> str | None:

@@ -5,6 +5,7 @@ import itertools
 import linecache
 import os
 import types
+import weakref
 
 import runtime
 from xform.emit import Module
@@ -12,7 +13,7 @@ from xform.emit import Module
 _RUNTIME = os.path.dirname(runtime.__file__) + os.sep
 _count = itertools.count(1)
 # file name of a loaded module -> Module, for mapping generated lines back to the user's
-LOADED: dict[str, Module] = {}
+LOADED: weakref.WeakValueDictionary[str, Module] = weakref.WeakValueDictionary()
 
 
 def load(module: Module):
@@ -21,10 +22,12 @@ def load(module: Module):
     lines = module.text.splitlines(keepends=True)
     linecache.cache[file] = (len(module.text), None, lines, file)
     LOADED[file] = module
+    weakref.finalize(module, linecache.cache.pop, file, None)
     made = types.ModuleType(module.entry)
     made.__file__ = file
     namespace = made.__dict__
     namespace.update(module.objects)
+    namespace["__xform_module__"] = module      # its lines are known as long as its functions live
     exec(compile(module.text, file, "exec"), namespace)
     return namespace
 

@@ -14,12 +14,13 @@ from xform.desugar.kinds import given_back, with_data
 from xform.desugar.variadic import spread as spread_source
 from xform.errors import TransformError, refuse
 from xform.grammar import check
+from xform.memo import Memo
 from xform.names import Names
 from xform.syntax import assign, call, function, name, pack, reference, returns
 from xform.unit import Unit
 
-_cores: dict = {}
-_derived: dict = {}
+_cores = Memo()
+_derived = Memo()
 
 
 def core(unit) -> Unit:
@@ -106,7 +107,7 @@ def _custom_unit(value):
     if rules.needs_units(value):
         return rules.rules_of(rules.of_object(value), [], {})[0].unit
     rule = {part: vars(value).get(part) for part in RULE_PARTS}
-    key = ("custom", id(value), *map(id, rule.values()))
+    key = ("custom", value, *map(id, rule.values()))
     if key not in _derived:
         signature = inspect.signature(value)
         params = list(signature.parameters)

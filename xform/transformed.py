@@ -12,7 +12,7 @@ from runtime.primitive import place_of
 from runtime.prefixes import check_prefix
 from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
 from xform import parse, pipeline, resolve
-from xform.emit import collect, emit
+from xform.emit import collect, emit, importable
 from xform.errors import refuse
 from xform.desugar.functions import of_kinds
 from xform.desugar.kinds import kinds_of
@@ -360,11 +360,23 @@ def source(fun) -> str:
     """
     for entry in getattr(fun, "_entries", {}).values():
         if entry[0].takes:      # made for objects of some classes, as the call had them
-            return entry[3].text
+            return emit(entry[0], imports=_import_of).text
     inner = target_of(fun)
     for entry in getattr(fun, "_entries", {}).values():
-        return entry[3].text
-    return emit(inner.unit).text
+        return emit(entry[0], imports=_import_of).text
+    return emit(inner.unit, imports=_import_of).text
+
+
+def _import_of(value, key, read):
+    """The import line of an object in a text that is shown; None for what only this process has, such as what a closure holds."""
+    line = None
+    if read is not None and isinstance(read[0], dict):
+        module, own = read[0].get("__name__", "__main__"), read[1]
+        if all(part.isidentifier() for part in module.split(".")) and module != "__main__":
+            line = f"from {module} import {own}"
+    elif callable(value) or isinstance(value, types.ModuleType):
+        line = importable(value)
+    return line if line is None or line.endswith(f" {key}") else f"{line} as {key}"
 
 
 # -- arguments before the generated code runs --------------------------------------------------------------------------

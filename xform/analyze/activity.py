@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import gast
 
 from xform.errors import refuse
+from xform.memo import Memo
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.syntax import blocks, target_names
 from xform.unit import GUARDED, in_form
@@ -79,7 +80,7 @@ def default_out(unit, flags):
     return _outs[key]
 
 
-_outs: dict = {}
+_outs = Memo()
 
 
 def _names(atoms):

@@ -11,12 +11,13 @@ import gast
 import runtime
 from xform.errors import TransformError
 from xform.library import canonical
+from xform.memo import Memo
 from xform.syntax import dotted
 from xform.unit import Unit
 
 _LIBRARY = runtime.__file__.removesuffix("__init__.py")
 CALLED_FOR_EFFECTS = frozenset({"rt.attempted", "print", "input", "breakpoint", "open"})
-_found: dict = {}
+_found = Memo()
 
 
 def pure_in(env):

@@ -21,7 +21,7 @@ After::
 from __future__ import annotations
 
 import inspect
-import weakref
+import types
 
 import gast
 
@@ -30,6 +30,8 @@ from xform.desugar.titles import title_of
 from xform.desugar.outer import declared, outer_writes, written
 from xform.desugar.written import in_tree
 from xform.errors import refuse
+from xform.library import is_runtime
+from xform.memo import Memo
 from xform.resolve import Closure, Object, Partial
 from xform.names import Names
 from xform.syntax import assign, branch, call, name, pack, reference, returns, target_names
@@ -405,7 +407,7 @@ def signature_of(tree, defaults):
 
 
 _in_progress: dict = {}
-_units: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_units = Memo()
 
 
 def unit_of(function) -> Unit:
@@ -454,7 +456,7 @@ def _fresh(unit):
     return True
 
 
-_of_kinds: dict = {}
+_of_kinds = Memo()
 
 
 def of_kinds(function, takes):
@@ -488,7 +490,26 @@ def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     return aliases.check(check(unit, "anf"))
 
 
-_specialised: dict = {}
+_specialised = Memo()
+
+
+def _keeper(values):
+    """The function of the user's, or the unit around a nested one, for which a function is specialised: the code is of no use without."""
+    for known in values:
+        found = None
+        if isinstance(known, Object) and isinstance(known.value, types.FunctionType) and not is_runtime(known.value):
+            return known.value
+        if isinstance(known, Closure):
+            return known.nested.parent.unit if isinstance(known.nested, Nested) else known.unit()
+        if isinstance(known, (Partial, resolve.Derived)):
+            found = _keeper([known.fn, *(known.args if isinstance(known, Partial) else ())])
+        elif isinstance(known, resolve.Display):
+            found = _keeper(known.items)
+        elif isinstance(known, resolve.Instance):
+            found = _keeper(known.fields.values())
+        if found is not None:
+            return found
+    return None
 
 
 def specialise(lowering, function, statics, node, takes=None, gives=()):
@@ -497,7 +518,7 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     Returns (unit, names of the locals that its leading parameters receive).
     """
     function = getattr(function, "reads_as", function)
-    key = (function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)), gives)
+    key = (_keeper(statics.values()) or function, function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)), gives)
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
         del _specialised[key]

@@ -28,6 +28,7 @@ from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import resolve
 from xform.errors import refuse
+from xform.memo import Memo
 from xform.names import Names
 from xform.resolve import Display, Instance, Object
 from xform.syntax import assign, at, call, clone, const, function, name, returns
@@ -239,7 +240,7 @@ def made_of(known, unit, node, atom, stored, refer):
     return call("rt.build", [refer(cls), names, values], node=node)
 
 
-_with_data: dict = {}
+_with_data = Memo()
 
 
 def with_data(unit):

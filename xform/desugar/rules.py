@@ -22,6 +22,7 @@ import gast
 from xform import parse, resolve
 from xform.custom import CustomVJPPrimal, SymbolicZero, call_units, custom_gradient, custom_jvp, custom_vjp, with_names
 from xform.errors import refuse
+from xform.memo import Memo
 from xform.resolve import Closure, Custom, Display, Instance, Object, Partial
 from xform.syntax import assign, at, call, function, name, pack, returns
 from xform.unit import Unit
@@ -29,8 +30,8 @@ from xform.unit import Unit
 MAKERS = {custom_vjp: "vjp", custom_jvp: "jvp", custom_gradient: "vjp"}
 RULE_PARTS = ("fwd", "bwd", "rule", "symbolic_zeros")
 _DEFINED = {"defvjp": ("fwd", "bwd"), "defjvp": ("rule",)}
-_known: dict = {}
-_made: dict = {}
+_known = Memo()
+_made = Memo()
 
 
 # -- where they are made --------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def _function(lowering, node):
 def of_object(value) -> Custom:
     """The compile-time value of a function with a rule that was made outside."""
     parts = {p: getattr(value, p, None) for p in ("fun", "fwd", "bwd", "rule")}
-    key = (id(value), *map(id, parts.values()))
+    key = (value, *map(id, parts.values()))
     if key not in _known:
         known = {p: Object(v) for p, v in parts.items() if v is not None}
         made = Custom(value.kind, value.nondiff_argnums, known, getattr(value, "symbolic_zeros", False),

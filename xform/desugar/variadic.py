@@ -22,10 +22,11 @@ import gast
 from xform import parse, resolve
 from xform.desugar.functions import _other, binding_counts, lower_source, names_in
 from xform.desugar.rebound import Undecided
+from xform.memo import Memo
 from xform.syntax import assign, call, function, name, returns
 from xform.unit import Unit
 
-_made: dict = {}
+_made = Memo()
 
 
 def spread(function, count, keywords, kinds=None):

@@ -16,6 +16,7 @@ import gast
 
 from xform.analyze.batched import expression_of, is_batched
 from xform.errors import TransformError
+from xform.memo import Memo
 from xform.names import Names
 from xform.syntax import assign, call, function, name, pack, returns
 from xform.unit import Boundary, Unit
@@ -53,7 +54,7 @@ def jvp(unit, flags):
     return jvp_of(unit.boundary.inner, flags)
 
 
-_made: dict = {}
+_made = Memo()
 
 
 def vmap(unit, flags, axis_name):

@@ -13,6 +13,7 @@ from xform.custom import call_units
 from xform.desugar.kinds import with_data
 from xform.desugar.rules import UnitRules
 from xform.errors import refuse
+from xform.memo import Memo
 from xform.syntax import assign, call, clone, dotted, name, pack, reference, target_names
 from xform.unit import Unit
 
@@ -104,7 +105,7 @@ def checked_pair(unit, function, of, second):
     return _checked[unit]
 
 
-_checked: dict = {}
+_checked = Memo()
 
 
 def _hooked(run, operation, variable, cotangent, nonzero, made, statement):
@@ -137,7 +138,7 @@ def _rule_unit(custom, active):
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.forward_rule(tuple(active))
     count = len(active)
-    key = (id(custom), id(custom.rule), count)
+    key = (custom, id(custom.rule), count)
     if key not in _rules:
         from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
@@ -155,7 +156,7 @@ def _rule_unit(custom, active):
     return _rules[key][0]
 
 
-_rules: dict = {}
+_rules = Memo()
 
 
 def checked_tangent(function, out="out", out_dot="out_dot"):
@@ -231,17 +232,17 @@ def _first_of_pair(unit):
     return _firsts[unit]
 
 
-_firsts: dict = {}
+_firsts = Memo()
 
 
-_batched: dict = {}
+_batched = Memo()
 
 
 def batched(custom, flags, axis_name):
     """A custom function over a batch: its function and rules are batched, so that the rule survives. Returns (it, flag)."""
     from xform.pipeline import unit_of_callable
     from xform.transform.vmap import vmap
-    key = (id(custom), flags, axis_name)
+    key = (custom, flags, axis_name)
     if key not in _batched and custom.kind == "hook":
         unit, made = with_data(unit_of_callable(custom.hook)), copy.copy(custom)
         made.hook, _ = vmap(unit, flags, axis_name, final=not _returns_nothing(unit))

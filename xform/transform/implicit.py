@@ -24,6 +24,7 @@ import gast
 
 from xform import resolve
 from xform.errors import TransformError, refuse
+from xform.memo import Memo
 from xform.names import Names
 from xform.syntax import assign, call, const, function, name, pack, reference, returns
 from xform.unit import Boundary, Unit
@@ -52,7 +53,7 @@ class Equation:
         return any(flags[:self.sizes[0]]) or self.kind == "custom_linear_solve" and bool(flags[sum(self.sizes)])
 
 
-_marked: dict = {}
+_marked = Memo()
 
 
 def wrapped(unit, equation):
@@ -252,7 +253,7 @@ def vmap(unit, flags, axis_name):
     return _batched(parts.equation, parts.inner, tuple(flags), parts.at_rhs, axis_name), True
 
 
-_batches: dict = {}
+_batches = Memo()
 
 
 def _batched(equation, inner, flags, at_rhs, axis_name):

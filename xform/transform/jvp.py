@@ -20,6 +20,7 @@ import gast
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
 from xform.analyze.lists import lists
+from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -30,7 +31,7 @@ from xform.template import instantiate
 from xform.unit import GUARDED, Unit, in_form
 from xform.version import version
 
-_memo: dict = {}
+_memo = Memo()
 
 
 def jvp(unit, flags) -> Unit:

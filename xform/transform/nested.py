@@ -17,11 +17,12 @@ import gast
 
 from xform.analyze.batched import expression_of, is_batched
 from xform.library import canonical
+from xform.memo import Memo
 from xform.names import Names
 from xform.syntax import assign, call, const, function, name, pack, reference, returns
 from xform.unit import Unit
 
-_made: dict = {}
+_made = Memo()
 
 
 def rule_of_batching(unit):

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import gast
 
 from xform.analyze.effects import pure_in
+from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -49,7 +50,7 @@ class Split:
     again: Unit
 
 
-_memo: dict = {}
+_memo = Memo()
 
 
 def split(unit, policy, kept_part=BOTH, again_part=BOTH):

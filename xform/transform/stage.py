@@ -30,6 +30,7 @@ import gast
 from xform.analyze.effects import pure_in
 from xform.flow import liveness
 from xform.library import is_runtime
+from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import CustomCall, UnitCall, classify
 from xform.simplify import simplify
@@ -38,7 +39,7 @@ from xform.syntax import (assign, assigned, at, blocks, call, clone, const, func
 from xform.unit import Unit
 from xform.version import version
 
-_memo: dict = {}
+_memo = Memo()
 
 
 def stage(unit) -> Unit:

@@ -31,6 +31,7 @@ import gast
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
 from xform.analyze.lists import grown_by, lists
+from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -53,7 +54,7 @@ class Halves:
 # Elementwise ops whose result may have another dtype than their operand.
 DTYPE_CHANGING = frozenset({"abs", "absolute", "real", "imag", "angle", "fabs"})
 
-_memo: dict = {}
+_memo = Memo()
 
 
 def vjp(unit, flags) -> Halves:
@@ -74,7 +75,7 @@ def vjp(unit, flags) -> Halves:
 
 def halves_made():
     """All halves made so far, by (unit, flags)."""
-    return dict(_memo)
+    return dict(_memo.items())
 
 
 def _build(unit, flags, fwd, bwd):

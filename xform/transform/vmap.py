@@ -30,6 +30,7 @@ from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
+from xform.memo import Memo
 from xform.names import Names
 from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
@@ -42,8 +43,8 @@ from xform.version import version
 # Structures nested deeper than this come from recursion, which would never end.
 DEEPEST = 24
 
-_memo: dict = {}
-out_ranks: dict = {}   # rank structure of a batched unit's result
+_memo = Memo()
+out_ranks = Memo()   # rank structure of a batched unit's result
 _touched: set = set()   # assumptions that the current unit's batching rests on
 _assumed: dict = {}     # results of units whose batching is being worked out (recursion)
 
