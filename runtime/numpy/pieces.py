@@ -10,6 +10,7 @@ from runtime.ops.joining import concatenate
 from runtime.ops.kernel import about_types
 from runtime.ops.shape import ravel
 from runtime.ops.take import take
+from runtime.trees import leaves_of
 
 
 @op(constant=True, unbatched=True)
@@ -74,8 +75,36 @@ def trim_zeros(filt, trim="fb", axis=None):
 def block(arrays):
     """Return an array assembled from nested lists of blocks: the innermost lists are joined along the last axis."""
     from runtime import numpy as np
-    depth = block_depth(arrays)
-    return np.asarray(arrays) if depth == 0 else join_blocks(arrays, depth, block_rank(arrays))
+    rank = block_rank(arrays)
+    parts = [reach_rank(part, rank) for part in leaves_of(arrays)]
+    for axis, counts in block_counts(arrays):
+        joined, start = [], 0
+        for count in counts:
+            joined.append(np.concatenate(parts[start:start + count], axis))
+            start = start + count
+        parts = joined
+    return parts[0]
+
+
+def reach_rank(part, rank):
+    """Return a block as an array with axes of length one in front, where it has too few."""
+    from runtime import numpy as np
+    part = np.asarray(part)
+    return np.reshape(part, (1,) * (rank - np.ndim(part)) + np.shape(part))
+
+
+@about_types
+def block_counts(arrays):
+    """Return, level by level of nested lists, the innermost first, the axis from the end and the numbers of blocks that are joined."""
+    levels, inner = [], [arrays]
+    while inner and isinstance(inner[0], list):
+        if not all([isinstance(one, list) and one for one in inner]):
+            raise ValueError("the lists of blocks that block takes must be nested alike and not be empty")
+        levels.append([len(one) for one in inner])
+        inner = [item for one in inner for item in one]
+    if any([isinstance(one, list) for one in inner]):
+        raise ValueError("the lists of blocks that block takes must be nested alike")
+    return [(-1 - k, counts) for k, counts in enumerate(reversed(levels))]
 
 
 @about_types
@@ -90,15 +119,6 @@ def block_rank(arrays):
     if isinstance(arrays, list):
         return max(block_depth(arrays), max([block_rank(a) for a in arrays]))
     return numpy.ndim(arrays)
-
-
-def join_blocks(arrays, level, rank):
-    """Join the blocks of one level of nesting along the axis counted from the end that is theirs."""
-    from runtime import numpy as np
-    if level == 0:
-        part = np.asarray(arrays)
-        return np.reshape(part, (1,) * (rank - part.ndim) + part.shape)
-    return np.concatenate([join_blocks(a, level - 1, rank) for a in arrays], -level)
 
 
 def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):

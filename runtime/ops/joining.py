@@ -7,6 +7,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
 from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.sequence import is_lazy
@@ -119,9 +120,15 @@ def unconcatenate(d, like, axis=0, lead=0):
     return parts if is_lazy(like) else stack(parts, axis=lead)
 
 
+@about_types
+def all_zero(d):
+    """Tell whether a container of cotangents holds nothing but ZERO."""
+    return isinstance(d, (list, tuple)) and all([one is ZERO for one in d])
+
+
 def concatenate_again(d, like, parts, axis=0, lead=0):
     """The transpose of ``unconcatenate``: ``d`` holds cotangents of its results."""
-    if d is ZERO:
+    if d is ZERO or all_zero(d):
         return ZERO
     from runtime import numpy as np
     from runtime.turns import listed

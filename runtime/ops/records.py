@@ -27,7 +27,7 @@ def stack_records_batched(ys, over=()):
 
 
 @op(jvp="rt.stack_records(rt.whole_records(ys_dot, ys))", vjp={"ys": "rt.unstack_records(d_out, ys)"},
-    batch=stack_records_batched)
+    batch=stack_records_batched, vanishes="ys")
 def stack_records(ys):
     """Return a list of equal pytrees as one pytree whose arrays are stacked along a new first axis."""
     from runtime import numpy as np

@@ -81,7 +81,7 @@ def make_tuple(lowering, cls, node):
     given = [*node.args, *[k.value for k in node.keywords]]
     from xform.desugar.kinds import has_methods
     if not isinstance(cls, type) or not issubclass(cls, tuple) or not has_methods(cls) and not any(
-            k is not None and resolve.is_static(k) for k in [lowering.known(a) for a in given if not isinstance(a, gast.Starred)]):
+            k is not None and resolve.is_static(k) for k in [lowering.known(a.value if isinstance(a, gast.Starred) else a) for a in given]):
         return None
     args, keywords = arguments(lowering, node)
     made = Instance(cls, {})

@@ -76,6 +76,8 @@ def written(nested):
     for identifier in outer_writes(nested.tree):
         parent = nested.parent
         known = parent.statics.get(identifier)
+        if isinstance(known, (resolve.Instance, resolve.Closure, resolve.Partial, resolve.Derived)) and not stored_to(nested.tree, identifier):
+            continue        # a method of an object, which is called as those of lists and dicts are
         if known is not None and identifier in parent.counts:
             if identifier in declared(nested.tree) or not isinstance(known, resolve.Object):
                 refuse(nested.tree, parent.unit, f"{identifier!r}, which holds a function or an object, is changed by a nested function",
@@ -83,6 +85,12 @@ def written(nested):
         elif identifier in parent.counts or isinstance(parent.scope.find(identifier, nested.tree), str):
             found.append(identifier)
     return tuple(found)
+
+
+def stored_to(tree, identifier):
+    """Whether a function, or one inside it, assigns a variable or an element of it."""
+    return any(isinstance(n, gast.Nonlocal) and identifier in n.names or isinstance(n, gast.Subscript) and isinstance(
+        n.ctx, gast.Store) and _base(n) == identifier for n in gast.walk(tree))
 
 
 def bound(lowering, callee, value, node, given=()):

@@ -265,6 +265,11 @@ def turns(lowering, node):
             return None
         items, keys = found
         return [const(k, node) for k in keys] if keys is not None else list(items)
+    return turns_of_call(lowering, node)
+
+
+def turns_of_call(lowering, node):
+    """``turns`` of what ``zip``, ``enumerate``, ``reversed``, ``list``, ``tuple`` and a dict's methods give."""
     if not isinstance(node, gast.Call) or node.keywords:
         return None
     if isinstance(node.func, gast.Attribute) and node.func.attr in ("items", "keys", "values") and not node.args:
@@ -284,8 +289,13 @@ def turns(lowering, node):
     if called is builtins.enumerate and len(node.args) == 1:
         found = turns(lowering, node.args[0])
         return None if found is None else [(const(i, node), v) for i, v in enumerate(found)]
-    if called is builtins.zip and node.args and not any(isinstance(a, gast.Starred) for a in node.args):
-        parts = [turns(lowering, a) for a in node.args]
+    if called is builtins.zip and node.args:
+        parts = []
+        for argument in node.args:
+            spread = turns(lowering, argument.value) if isinstance(argument, gast.Starred) else None
+            if isinstance(argument, gast.Starred) and (spread is None or not all(map(_items_of_turn, spread))):
+                return None
+            parts += [turns(lowering, argument)] if spread is None else map(_items_of_turn, spread)
         lengths = [len(p) for p in parts if p is not None]
         if not lengths:
             return None
@@ -295,6 +305,12 @@ def turns(lowering, node):
                 parts[k] = [at(gast.Subscript(clone(value), const(i, node), gast.Load()), node) for i in range(min(lengths))]
         return list(zip(*parts))
     return None
+
+
+def _items_of_turn(value):
+    """The items of one of the sequences that ``zip(*sequences)`` runs over side by side."""
+    found = None if isinstance(value, (tuple, gast.AST)) else resolve.items_of(value)
+    return list(value) if isinstance(value, tuple) else None if found is None or found[1] is not None else list(found[0])
 
 
 def numbers(lowering, node):
@@ -344,7 +360,7 @@ def unroll(lowering, node):
     """Lower a loop over a sequence that holds functions, turn by turn; returns whether ``node`` was such a loop."""
     node.iter = _iterated(lowering, node.iter)
     found = turns(lowering, node.iter)
-    if found is not None and not any(_holds_function(value) for value in found):
+    if found is not None and not any(holds_function(value) for value in found):
         found = None
     if found is None:
         found = indexes(lowering, node)
@@ -356,9 +372,10 @@ def unroll(lowering, node):
     return True
 
 
-def _holds_function(value):
+def holds_function(value):
+    """Whether what a turn takes holds a function or an object."""
     if isinstance(value, tuple):
-        return any(map(_holds_function, value))
+        return any(map(holds_function, value))
     return not isinstance(value, gast.AST)
 
 

@@ -26,7 +26,7 @@ from xform.desugar import classes, mutations, questions, rules
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
-from xform.resolve import Closure, Derived, Instance, Object, Partial
+from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
 from xform.syntax import assign, at, name
 from xform.unit import Unit, params_of
 
@@ -104,7 +104,7 @@ def _known_call(lowering, node):
             return objects.make_tuple(lowering, callee.value, node)
         if isinstance(callee, Object) and callee.value is super:
             return objects.super_of(lowering, node)
-        return _folded(lowering, callee, node) or _mapped_tree(lowering, callee, node) or _returned(lowering, callee, node)
+        return _folded(lowering, callee, node) or _rearranged(lowering, callee, node) or _mapped_tree(lowering, callee, node) or _returned(lowering, callee, node)
     return None
 
 
@@ -134,6 +134,19 @@ def _folded(lowering, callee, node):
         return Object(resolve.is_function(known))
     found = None if known is None else resolve.items_of(known)
     return None if found is None else Object(len(found[0]))
+
+
+def _rearranged(lowering, callee, node):
+    """``zip(*transforms)``, ``list(functions)`` and their like: what they give, where it holds functions or objects."""
+    value = callee.value if isinstance(callee, Object) else None
+    if value not in (zip, list, tuple, reversed, enumerate) if isinstance(value, type) else True:
+        return None
+    from xform.desugar.sequences import holds_function, turns_of_call
+    found = turns_of_call(lowering, node)
+    if found is None or not any(map(holds_function, found)):
+        return None
+    items = tuple([Display(one) if isinstance(one, tuple) else one for one in found])
+    return Display(items, None, list if value is list else tuple)
 
 
 def _mapped_tree(lowering, callee, node):
