@@ -75,9 +75,9 @@ def trim_zeros(filt, trim="fb", axis=None):
 def block(arrays):
     """Return an array assembled from nested lists of blocks: the innermost lists are joined along the last axis."""
     from runtime import numpy as np
-    rank = block_rank(arrays)
+    levels, rank = block_counts(arrays), block_rank(arrays)
     parts = [reach_rank(part, rank) for part in leaves_of(arrays)]
-    for axis, counts in block_counts(arrays):
+    for axis, counts in levels:
         joined, start = [], 0
         for count in counts:
             joined.append(np.concatenate(parts[start:start + count], axis))
