@@ -101,9 +101,12 @@ def put_lanes(x, lanes, part, size):
     if isinstance(part, CONTAINERS):
         items = _items(x) if isinstance(x, CONTAINERS) else [x] * len(part)
         return _rebuild(part, [put_lanes(one, lanes, two, size) for one, two in zip(items, _items(part))])
+    if part is ZERO and x is not ZERO and x is not UNDEFINED:
+        part = _each(take_lanes(x, lanes), np.zeros_like)
+        return put_lanes(x, lanes, part, size)
     if not is_array(part):
         return part
-    if x is UNDEFINED:
+    if x is UNDEFINED or x is ZERO:
         x = np.zeros((size,) + part.shape[1:], part.dtype)
     dtype = np.result_type(x, part)
     return np.asarray(x, dtype).at[lanes].set(np.asarray(part, dtype), mode="drop")

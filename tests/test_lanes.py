@@ -92,3 +92,36 @@ def test_a_function_called_in_a_branch_runs_for_the_lanes_that_take_it(function)
         onp.testing.assert_allclose(compiled(jax.vmap(function))(x), values, rtol=1e-4)
         onp.testing.assert_allclose(compiled(jax.vmap(jax.grad(function)))(x), slopes, rtol=1e-4)
         onp.testing.assert_allclose(compiled(jax.grad(lambda x: jax.vmap(function)(x).sum()))(x), slopes, rtol=1e-4)
+
+
+def scaled(a):
+    if a > 0.2:
+        return a * a
+    return np.sin(a)
+
+
+def read_before_and_after_a_loop(x):
+    if x > 0.22:
+        return x * 0.5
+    v = scaled(x)
+    x = np.sin(v)
+    for _ in range(2):
+        v = v * x
+    return v + x
+
+
+def test_a_loop_in_a_branch_keeps_what_its_variable_was_before():
+    xs = np.array([-0.767, 0.5, 0.1, -1.2])
+    for made in (jax.vmap(jax.grad(read_before_and_after_a_loop)), jax.jit(jax.vmap(jax.grad(read_before_and_after_a_loop)))):
+        onp.testing.assert_allclose(made(xs), [jax.grad(read_before_and_after_a_loop)(x) for x in xs], rtol=1e-6)
+
+
+def test_lanes_put_where_a_value_is_zero_or_into_one():
+    from runtime.lanes import put_lanes
+    from runtime.zero import ZERO
+    lanes, x = np.array([2, 0]), np.array([1.0, 2.0, 3.0])
+    onp.testing.assert_array_equal(put_lanes(ZERO, lanes, np.array([5.0, 7.0]), 3), [7, 0, 5])
+    onp.testing.assert_array_equal(put_lanes((x, ZERO), lanes, (ZERO, ZERO), 3)[0], [0, 2, 0])
+    whole = put_lanes((x, x), lanes, ZERO, 3)
+    onp.testing.assert_array_equal(whole[1], [0, 2, 0])
+    assert put_lanes(ZERO, lanes, ZERO, 3) is ZERO

@@ -90,7 +90,9 @@ def _without_copies(block, targets):
             continue
         source, target = copy.value.id, copy.targets[0].id
         makers = [s for s in block[:index] if isinstance(s, gast.Assign) and source in assigned([s])]
-        if len(makers) == 1 and source not in targets and stem(source) == target.rpartition("_")[0]:
+        # a copy at the head of a loop, whose variable has become the target, keeps what the source holds
+        ends = sum(target in assigned([s]) for s in made) == 1 and source not in assigned(block[index + 1:])
+        if len(makers) == 1 and ends and source not in targets and stem(source) == target.rpartition("_")[0]:
             made.remove(copy)
             for s in made:
                 rename(s, {source: target})
