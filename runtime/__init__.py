@@ -32,7 +32,7 @@ from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.lanes import guard, guarded, lanes_of, put_lanes, take_lanes
 from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows
-from runtime.ops.collective import inverse_permutation, sum_devices
+from runtime.ops.collective import inverse_permutation, pairs_of, sum_devices
 from runtime.parallel import pmap
 from runtime.abstract_mesh import AbstractMesh
 from runtime.sharding import NamedSharding, P, SingleDeviceSharding, devices_by_id, make_mesh

@@ -254,7 +254,7 @@ class Array:
         if type(self._v) is not ArrayImpl:
             return f"Array(<staged>, shape={self.shape}, {tail}"
         if self._v.is_deleted():
-            return f"Array(<deleted>, shape={self.shape}, {tail}"
+            raise RuntimeError(f"Array has been deleted with shape={self.aval}.")
         if not self.size:
             return f"Array([], shape={self.shape}, {tail}"
         if self.dtype == KEY:

@@ -52,6 +52,7 @@ class Config:
     debug_nans, debug_infs: check the results of eager operations and compiled functions for NaN, for infinities.
     log_compiles: log each compilation (logger "runtime.execute", level WARNING).
     explain_cache_misses: log why a jitted function is staged again (logger "runtime.jit").
+    debug_key_reuse: raise KeyReuseError where numbers are drawn twice from one key (of those that random.key makes).
     check_tracer_leaks: changes nothing: an array used after the staging that made it always raises LeakError.
     numpy_rank_promotion: "allow", "warn" or "raise" where operands of different rank are broadcast.
     numpy_dtype_promotion: "standard", or "strict": arrays of different dtypes have no common one.
@@ -71,6 +72,7 @@ class Config:
             "debug_infs": _env_flag(("XFORM_DEBUG_INFS", "JAX_DEBUG_INFS"), False),
             "log_compiles": _env_flag(("XFORM_LOG_COMPILES", "JAX_LOG_COMPILES"), False),
             "explain_cache_misses": _env_flag(("XFORM_EXPLAIN_CACHE_MISSES", "JAX_EXPLAIN_CACHE_MISSES"), False),
+            "debug_key_reuse": _env_flag(("XFORM_DEBUG_KEY_REUSE", "JAX_DEBUG_KEY_REUSE"), False),
             "check_tracer_leaks": False,
             "numpy_rank_promotion": "allow",
             "numpy_dtype_promotion": "standard",

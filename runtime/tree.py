@@ -244,29 +244,37 @@ def _named_children(node) -> list | None:
     return None
 
 
-def tree_flatten_with_path(tree, is_leaf: Callable | None = None) -> tuple[list, PyTreeDef]:
-    """Return ``([(path, leaf), ...], treedef)``; a path is a tuple of keys."""
-    found = []
+def tree_flatten_with_path(tree, is_leaf: Callable | None = None, is_leaf_takes_path: bool = False) -> tuple[list, PyTreeDef]:
+    """Return ``([(path, leaf), ...], treedef)``; a path is a tuple of keys.
+
+    ``is_leaf_takes_path``: the predicate is called with (path, node), not with the node alone.
+    """
+    found, ends = [], []
+
+    def ended(path, node):
+        ends.append(bool(is_leaf(path, node) if is_leaf_takes_path else is_leaf(node)))
+        return ends[-1]
 
     def walk(node, path):
-        named = None if is_leaf is not None and is_leaf(node) else _named_children(node)
+        named = None if is_leaf is not None and ended(path, node) else _named_children(node)
         if named is None:
             found.append((path, node))
             return
         for key, child in named:
             walk(child, (*path, key))
     walk(tree, ())
-    return found, tree_structure(tree, is_leaf)
+    again = iter(ends)      # flattening asks about the same nodes in the same order
+    return found, tree_structure(tree, None if is_leaf is None else lambda node: next(again))
 
 
-def tree_leaves_with_path(tree, is_leaf: Callable | None = None) -> list:
+def tree_leaves_with_path(tree, is_leaf: Callable | None = None, is_leaf_takes_path: bool = False) -> list:
     """Return ``[(path, leaf), ...]``."""
-    return tree_flatten_with_path(tree, is_leaf)[0]
+    return tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
 
 
-def tree_map_with_path(f: Callable, tree, *rest, is_leaf: Callable | None = None):
+def tree_map_with_path(f: Callable, tree, *rest, is_leaf: Callable | None = None, is_leaf_takes_path: bool = False):
     """Apply ``f(path, leaf, ...)`` to corresponding leaves."""
-    pairs, treedef = tree_flatten_with_path(tree, is_leaf)
+    pairs, treedef = tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)
     columns = [[p for p, _ in pairs], [leaf for _, leaf in pairs]] + [treedef.flatten_up_to(other) for other in rest]
     return treedef.unflatten([f(*row) for row in zip(*columns)])
 

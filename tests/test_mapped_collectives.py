@@ -40,6 +40,16 @@ PROGRAMS = {
         {"w": np.ones(2), "b": (np.array(1.0),)}),
     "gathered": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_gather(x, "i", axis=1))(V),
     "gathered in a row": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_gather(x, "i", axis=1, tiled=True))(W),
+    "swapped": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.pswapaxes(x, "i", 0))(W),
+    "shuffled": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.pshuffle(x, "i", [2, 0, 1]))(W),
+    "scattered": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.psum_scatter(x, "i"))(W),
+    "index of two": lambda jax, np: lambda: over(jax, "ji", lambda x: x + jax.lax.axis_index(("i", "j")) * jax.lax.axis_size(("i", "j")))(V),
+    "index of two, turned": lambda jax, np: lambda: over(jax, "ji", lambda x: x + jax.lax.axis_index(("j", "i")))(V),
+    "derivative of swapped": lambda jax, np: lambda: jax.grad(lambda v: np.sum(jax.vmap(lambda x: x * jax.lax.pswapaxes(
+        x, "i", 0), axis_name="i")(v)))(V),
+    "derivative of shuffled": lambda jax, np: lambda: jax.grad(lambda v: np.sum(jax.vmap(lambda x: x * x * jax.lax.pshuffle(
+        x, "i", [2, 0, 1]), axis_name="i")(v)))(V),
+    "derivatives mapped": lambda jax, np: lambda: over(jax, "i", jax.grad(lambda x: np.sum(x * jax.lax.pshuffle(x, "i", [2, 0, 1]))))(V),
     "exchanged": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_to_all(x, "i", 0, 1))(W),
 }
 

@@ -85,19 +85,20 @@ _LATER = object()
 
 def jit(fun=_LATER, /, *, static_argnums=None, static_argnames=None, donate_argnums=None, donate_argnames=None,
         keep_unused=False, device=None, backend=None, inline=False, in_shardings=None, out_shardings=None,
-        abstracted_axes=None):
+        abstracted_axes=None, compiler_options=None):
     """Return ``fun`` compiled by XLA: staged once for each signature of its arguments.
 
     static_argnums, static_argnames: arguments that are part of the signature and keep their Python values.
     in_shardings, out_shardings: prefixes of the arguments and of the result, with shardings as leaves: how they lie on the
     devices of a mesh. Without them the computation follows the arguments.
+    compiler_options: XLA's options by name, for this function's programs.
     Python control flow on traced values becomes XLA control flow.
     """
     options = {k: v for k, v in dict(static_argnums=static_argnums, static_argnames=static_argnames,
                                      donate_argnums=donate_argnums, donate_argnames=donate_argnames,
                                      keep_unused=keep_unused or None, device=device, backend=backend,
                                      inline=inline or None, in_shardings=in_shardings,
-                                     out_shardings=out_shardings).items() if v is not None}
+                                     out_shardings=out_shardings, compiler_options=compiler_options).items() if v is not None}
     if fun is _LATER:
         return functools.partial(jit, **options)
     return Transformed("jit", fun, options)

@@ -25,9 +25,14 @@ class SourceError(TransformError):
 # JAX's name -> where the class is that is raised in that situation
 _NAMES = {
     "ConcretizationTypeError": ("runtime.array", "ConcretizationError"), "UnexpectedTracerError": ("runtime.array", "LeakError"),
-    "JaxRuntimeError": ("runtime.xla", "XlaError"),
+    "JaxRuntimeError": ("runtime.xla", "XlaError"), "KeyReuseError": ("runtime.ops.reuse", "KeyReuseError"),
+    "JAXTypeError": ("builtins", "TypeError"), "JAXIndexError": ("builtins", "IndexError"), "JaxprTypeError": ("builtins", "TypeError"),
     **{name: ("runtime.array", name) for name in ("TracerBoolConversionError", "TracerIntegerConversionError",
                                                   "TracerArrayConversionError", "NonConcreteBooleanIndexError")}}
+
+
+def __dir__():
+    return sorted([*globals(), *_NAMES])
 
 
 def __getattr__(name):

@@ -46,7 +46,7 @@ def on_arrays(*operands, index=None, checked=None, finished=None, otherwise=None
                     for name, v in zip((*names, *[None] * len(args)), args)]
             kwargs = {name: arrays_of(v) if name in operands else on_array(v) if name == index else v
                       for name, v in kwargs.items()}
-            named = {**dict(zip(names, args)), **kwargs}
+            named = {**dict(zip(names, args)), **kwargs, "operands": tuple(args[len(names):])}
             changed = {} if checked is None else checked(named)
             args = [changed.get(name, v) for name, v in zip((*names, *[None] * len(args)), args)]
             kwargs = {name: changed.get(name, v) for name, v in kwargs.items()}
@@ -71,7 +71,8 @@ def cond_of_operands(pred, true_operand, true_fun, false_operand, false_fun):
 
 
 @on_arrays(checked=lambda given: {"pred": loop_checks.predicate(given["pred"])} if "pred" in given else {}, otherwise=lambda args: (
-    cond_of_operands if len(args) == 5 and not (callable(args[1]) and callable(args[2])) and callable(args[2]) and callable(args[4]) else None))
+    cond_of_operands if len(args) == 5 and not (callable(args[1]) and callable(args[2])) and callable(args[2]) and callable(args[4]) else None),
+    finished=loop_checks.of_cond)
 def cond(pred, true_fun, false_fun, *operands):
     """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
     if pred:
@@ -81,7 +82,8 @@ def cond(pred, true_fun, false_fun, *operands):
     return out
 
 
-@on_arrays(checked=lambda given: {"index": loop_checks.branch_index(given["index"], given["branches"])} if "branches" in given else {})
+@on_arrays(checked=lambda given: {"index": loop_checks.branch_index(given["index"], given["branches"])} if "branches" in given else {},
+           finished=loop_checks.of_switch)
 def switch(index, branches, *operands):
     """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
     place = nearest_index(index, len(branches))

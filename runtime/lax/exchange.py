@@ -23,6 +23,8 @@ class Tolerance:
         self.atol, self.rtol, self.ulps = atol, rtol, ulps
 
 
+@op(linear="x", vjp={"x": "lax.broadcast_again(d_out, axis_name, source)"},
+    batch=lambda x, axis_name, source, over=(): pbroadcast(x, axis_name, source))
 def pbroadcast(x, axis_name, source):
     """Return on every replica along a mapped axis the arrays that the replica ``source`` has."""
     from runtime import numpy as np
@@ -30,6 +32,18 @@ def pbroadcast(x, axis_name, source):
     return psum(tree_map_1(lambda leaf: np.where(own, leaf, np.zeros_like(leaf)), x), axis_name)
 
 
+def broadcast_again(d, axis_name, source):
+    """The transpose of ``pbroadcast``: the replica ``source`` has the sum."""
+    from runtime import numpy as np
+    own = axis_index(axis_name) == source
+    return tree_map_1(lambda leaf: np.where(own, leaf, np.zeros_like(leaf)), psum(d, axis_name))
+
+
+def _swapped_batched(x, axis_name, axis, axis_index_groups=None, over=()):
+    return pswapaxes(x, axis_name, axis + 1 if axis >= 0 else axis, axis_index_groups=axis_index_groups)
+
+
+@op(linear="x", vjp={"x": "lax.pswapaxes(d_out, axis_name, axis, axis_index_groups=axis_index_groups)"}, batch=_swapped_batched)
 def pswapaxes(x, axis_name, axis, *, axis_index_groups=None):
     """Return arrays with a mapped axis and the array axis ``axis``, which is as long, in each other's places."""
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
@@ -66,4 +80,4 @@ def stage(x, /):
     return np.asarray(x)
 
 
-__all__ = ["Tolerance", "pbroadcast", "pcast", "pswapaxes", "stage"]
+__all__ = ["Tolerance", "broadcast_again", "pbroadcast", "pcast", "pswapaxes", "stage"]

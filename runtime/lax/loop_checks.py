@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import numpy
 
-from runtime.array import Array
-from runtime.tree import tree_flatten
+from runtime.array import Array, ConcretizationError
+from runtime.hlo import Module, into, tracing
+from runtime.tree import tree_flatten, tree_map
 from runtime.types import aval_of
 
 
@@ -21,6 +22,55 @@ def predicate(pred):
     if not isinstance(pred, (bool, int, float, complex, numpy.generic, numpy.ndarray, Array)) or numpy.shape(pred):
         raise TypeError(f"Pred must be a scalar, got {pred} of type {_described(pred)}")
     return pred
+
+
+def agreeing(name, branches, chosen, operands, out):
+    """Return the result of the chosen branch; TypeError unless those of the other branches are of its types.
+
+    What another branch gives is found on operands that have types and no values; a branch that asks for values is not checked.
+    """
+    if tracing.block is not None:
+        return out
+    leaves, tree = tree_flatten(out)
+    for i, branch in enumerate(branches):
+        if i == chosen:
+            continue
+        try:
+            others, other = tree_flatten(_abstract(branch, operands))
+        except ConcretizationError:
+            continue
+        if tree != other:
+            raise TypeError(f"{name} branch outputs must have the same pytree structure, but they differ: branch {chosen} gives {tree}, "
+                            f"branch {i} {other}.")
+        if [_described(leaf) for leaf in leaves] != [_described(leaf) for leaf in others]:
+            raise TypeError(f"{name} branches must have equal output types but they differ: branch {chosen} gives "
+                            f"{', '.join([_described(leaf) for leaf in leaves])}, branch {i} "
+                            f"{', '.join([_described(leaf) for leaf in others])}; use astype or broadcast_to.")
+    return out
+
+
+def _abstract(function, operands):
+    """Call a function with arrays that have types and no values."""
+    module = Module("branch")
+    with into(module.main):
+        return function(*tree_map(lambda leaf: Array(module.argument(aval_of(leaf))) if isinstance(leaf, Array) else leaf, operands))
+
+
+def of_cond(given, out):
+    """Return the result of a ``cond`` whose branches agree."""
+    if "pred" not in given or not callable(given.get("true_fun")) or not callable(given.get("false_fun")):
+        return out
+    branches = [given["true_fun"], given["false_fun"]]
+    return agreeing("cond", branches, 0 if given["pred"] else 1, given["operands"], out)
+
+
+def of_switch(given, out):
+    """Return the result of a ``switch`` whose branches agree."""
+    if "branches" not in given:
+        return out
+    branches = given["branches"]
+    place = min(max(int(given["index"]), 0), len(branches) - 1)
+    return agreeing("switch", branches, place, given["operands"], out)
 
 
 def branch_index(index, branches):

@@ -233,10 +233,16 @@ def padtype_to_pads(in_shape, window_shape, window_strides, padding):
 
 
 def reduce(operands, init_values, computation, dimensions):
-    """Return the reduction over axes by lax.add, mul, max, min, bitwise_and or bitwise_or, from an initial value."""
+    """Return the reduction over axes by a function of two numbers, or of two pytrees of them, from initial values.
+
+    The fast ones are lax.add, mul, max, min, bitwise_and, bitwise_or and bitwise_xor; others go from element to element.
+    """
     from runtime import numpy as np
+    from runtime.lax.folds import folded
     from runtime.ops.window import reducer
-    how = reducer(computation, "reduce")
+    how = reducer(computation, operands)
+    if how is None:
+        return folded(operands, init_values, computation, dimensions)
     axes = tuple(dimensions)
     if how == "add":
         found = np.sum(operands, axes)

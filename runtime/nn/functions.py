@@ -336,13 +336,21 @@ def logmeanexp(x, axis=None, where=None, keepdims=False):
     return total - np.log(count)
 
 
-def standardize(x, axis=-1, mean=None, variance=None, epsilon=1e-5, where=None):
-    """Return (x - mean) / sqrt(variance + epsilon), with mean and variance over axes unless given."""
+def standardize(x, axis=-1, mean=None, variance=None, epsilon=1e-5, where=None, *, algorithm="fast"):
+    """Return (x - mean) / sqrt(variance + epsilon), with mean and variance over axes unless given.
+
+    algorithm: the variance as the mean of squares less the square of the mean ("fast"), or the mean of the squared distances
+    ("stable"); ValueError for another.
+    """
     from runtime import numpy as np
     if mean is None:
         mean = np.mean(x, axis, keepdims=True, where=where)
-    if variance is None:
-        variance = np.mean(np.square(x), axis, keepdims=True, where=where) - np.square(mean)
+    if algorithm not in ("fast", "stable"):
+        raise ValueError(f"standardize: unknown algorithm {algorithm!r}; use 'fast' or 'stable'")
+    if variance is None and algorithm == "stable":
+        variance = np.mean(np.square(x - mean), axis, keepdims=True, where=where)
+    elif variance is None:
+        variance = np.clip(np.mean(np.square(x), axis, keepdims=True, where=where) - np.square(mean), 0)
     return (x - mean) * (1 / np.sqrt(variance + epsilon))
 
 

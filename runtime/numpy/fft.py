@@ -143,20 +143,21 @@ def irfft2(a, s=None, axes=(-2, -1), norm=None):
 
 
 @_fact
-def fftfreq(n, d=1.0, *, dtype=None):
+def fftfreq(n, d=1.0, *, dtype=None, device=None):
     """Return the frequencies of the transform of ``n`` points at distance ``d``."""
-    return _frequencies(_numpy.fft.fftfreq(int(n)), d, dtype)
+    return _frequencies(_numpy.fft.fftfreq(int(n)), d, dtype, device)
 
 
 @_fact
-def rfftfreq(n, d=1.0, *, dtype=None):
+def rfftfreq(n, d=1.0, *, dtype=None, device=None):
     """Return the non-negative frequencies of the transform of ``n`` real points at distance ``d``."""
-    return _frequencies(_numpy.fft.rfftfreq(int(n)), d, dtype)
+    return _frequencies(_numpy.fft.rfftfreq(int(n)), d, dtype, device)
 
 
-def _frequencies(steps, d, dtype):
+def _frequencies(steps, d, dtype, device):
     from runtime import numpy as np
-    return np.asarray(steps, _canonical_dtype(float if dtype is None else dtype)) / d
+    found = np.asarray(steps, _canonical_dtype(float if dtype is None else dtype)) / d
+    return found if device is None else np.asarray(found, device=device)
 
 
 def fftshift(x, axes=None):

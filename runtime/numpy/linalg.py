@@ -129,12 +129,12 @@ def matrix_power(a, n):
     return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) if result is None else result
 
 
-def matrix_rank(M, rtol=None, *, tol=None):
-    """Return the number of singular values above ``rtol`` times the largest."""
+def matrix_rank(M, rtol=None, *, hermitian=False, tol=None):
+    """Return the number of singular values above ``rtol`` times the largest; with ``hermitian`` they are those of eigh."""
     from runtime import numpy as np
     if M.ndim < 2:
         return np.astype(np.any(M != 0), int)
-    s = factor_svd(M)[1]
+    s = np.abs(eigvalsh(M)) if hermitian else factor_svd(M)[1]
     rtol = tol if rtol is None else rtol
     if rtol is None:
         rtol = rank_tolerance(M)

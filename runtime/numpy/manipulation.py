@@ -11,7 +11,7 @@ from runtime.ops.constrain import out_sharded
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.ops.axes import axis_index, axis_tuple
-from runtime.ops.create import arange, array, eye, tri
+from runtime.ops.create import arange, array, astype, eye, tri
 from runtime.ops.joining import concatenate
 from runtime.ops.permute import moveaxis
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, ravel, reshape, widened
@@ -359,7 +359,7 @@ def unravel_index(indices, shape):
 
 
 @op(constant=True)
-def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
+def ravel_multi_index(multi_index, dims, mode="raise", order="C", *, dtype=None):
     """Return the flat positions of coordinates in an array of shape ``dims``; mode "clip" or "wrap" for those outside."""
     spots = 0
     pairs = list(zip(multi_index, dims, strict=True))
@@ -373,7 +373,7 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
         elif bool(((i < 0) | (i >= n)).any()):
             raise ValueError("invalid entry in coordinates array; use mode='clip' or 'wrap'")
         spots = spots * n + i
-    return spots
+    return spots if dtype is None else astype(spots, dtype)
 
 
 class _Grid:

@@ -86,15 +86,15 @@ def select(condlist, choicelist, default=0):
     return out
 
 
-def piecewise(x, condlist, funclist, *args):
+def piecewise(x, condlist, funclist, *args, **kw):
     """Return the function's value whose condition holds; one more function than conditions is the default."""
     from runtime import numpy as np
     out = np.zeros_like(x)
     if len(funclist) == len(condlist) + 1:
         rest = funclist[-1]
-        out = rest(x, *args) if callable(rest) else np.full_like(x, rest)
+        out = rest(x, *args, **kw) if callable(rest) else np.full_like(x, rest)
     for condition, function in zip(condlist, funclist):
-        value = function(x, *args) if callable(function) else function
+        value = function(x, *args, **kw) if callable(function) else function
         out = np.where(condition, value, out)
     return out
 

@@ -133,9 +133,11 @@ def quantile_dtype(a, q):
     return inexact(result_type(a, q))
 
 
-def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None):
-    """Return the covariance matrix of variables given as rows (as columns with rowvar=False)."""
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, dtype=None):
+    """Return the covariance matrix of variables given as rows (as columns with rowvar=False), computed in a dtype."""
     from runtime import numpy as np
+    if dtype is not None:
+        m, y = np.astype(m, dtype), None if y is None else np.astype(y, dtype)
     x = np.reshape(np.asarray(m), (1, -1)) if np.ndim(m) < 2 else np.asarray(m)
     if not rowvar and np.ndim(m) > 1:
         x = x.T
@@ -158,10 +160,10 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
     return np.squeeze(np.dot(diff * weights, np.conjugate(diff).T) / scale)
 
 
-def corrcoef(x, y=None, rowvar=True):
-    """Return the correlation coefficients of variables given as rows."""
+def corrcoef(x, y=None, rowvar=True, dtype=None):
+    """Return the correlation coefficients of variables given as rows, computed in a dtype."""
     from runtime import numpy as np
-    found = cov(x, y, rowvar)
+    found = cov(x, y, rowvar, dtype=dtype)
     if np.ndim(found) == 0:
         return found / found
     spread = np.sqrt(np.real(np.diagonal(found)))

@@ -327,12 +327,20 @@ def ppermute(x, axis_name, perm):
     return tree_map(lambda leaf: _stage(_permute, leaf, axes=axes, perm=pairs), x)
 
 
+@op(constant=True, unbatched=True)
+def pairs_of(perm):
+    """Return the (source, destination) pairs of a permutation that says where each replica's arrays come from."""
+    return tuple(zip(perm, range(len(perm))))
+
+
+@op(linear="x", vjp={"x": "lax.ppermute(d_out, axis_name, rt.inverse_permutation(rt.pairs_of(perm)))"},
+    batch=lambda x, axis_name, perm, over=(): pshuffle(x, axis_name, perm))
 def pshuffle(x, axis_name, perm):
     """Let replica i receive the arrays of replica ``perm[i]``; ``perm`` is a permutation of the axis's indices."""
     size = axis_size(axis_name)
     if sorted(perm) != list(range(size)):
         raise ValueError(f"pshuffle: perm={perm} must be a permutation of 0..{size - 1}")
-    return ppermute(x, axis_name, tuple(zip(perm, range(size))))
+    return ppermute(x, axis_name, pairs_of(perm))
 
 
 def _all_to_all_batched(x, axis_name, split_axis, concat_axis, axis_index_groups=None, tiled=False, over=()):

@@ -113,11 +113,18 @@ def kernel(name, build, accepts="biufc", compute="same", result="same", strong=F
     return made
 
 
+_BY_NAME = {"trunc", "erf", "erfc", "erfinv", "digamma", "gammaln", "sigmoid"}     # NumPy's others take x by its place alone
+
+
 def _unary(name, build, doc, partial=None, accepts="biufc", compute="inexact", result="same", strong=False, **rule):
     prim = kernel(name, build, accepts, compute, result, strong)
 
-    def function(x, /):
-        return prim(x)
+    if name in _BY_NAME:
+        def function(x):
+            return prim(x)
+    else:
+        def function(x, /):
+            return prim(x)
     named(function, name, __name__, doc)
     if partial is None and not rule:
         rule = {"constant": True, "elementwise": True}

@@ -17,6 +17,7 @@ from runtime.execute import EXACT
 from runtime.op import op
 from runtime.ops.create import shape_tuple
 from runtime.ops.kernel import fused
+from runtime.ops.reuse import check_reuse
 from runtime.ops.threefry import WORD, key_lead, paired
 from runtime.ops.threefry import fold_numbers as _fold_in
 from runtime.ops.threefry import random_bits as _bits
@@ -50,7 +51,11 @@ def raw(keys, name: str = "random") -> Array:
     if not isinstance(keys, (Array, numpy.ndarray)) and not hasattr(keys, "__jax_array__"):
         raise TypeError(f"{name} needs a key, as random.key(seed) returns; got {keys!r:.80} of type {type(keys).__name__}")
     keys = as_operand(keys, name)
-    return _raw(keys) if keys.dtype == KEY else keys
+    if keys.dtype != KEY:
+        return keys
+    if config.debug_key_reuse:
+        check_reuse(keys, name)
+    return _raw(keys)
 
 
 def keys_in_buffer(words):

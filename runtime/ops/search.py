@@ -111,18 +111,19 @@ def unsort(d, order, axis, like):
     return np.take_along_axis(d, np.argsort(order, axis), axis)
 
 
-def argsort_batched(a, axis=-1, kind=None, order=None, stable=True, descending=False, over=()):
+def argsort_batched(a, axis=-1, kind=None, order=None, stable=True, descending=False, dtype=None, over=()):
     """Rank every example."""
     from runtime import numpy as np
     if axis is None:
-        return np.argsort(np.reshape(a, (a.shape[0], -1)), 1, stable=stable, descending=descending)
-    return np.argsort(a, inner_axis(axis, a.ndim), stable=stable, descending=descending)
+        return np.argsort(np.reshape(a, (a.shape[0], -1)), 1, stable=stable, descending=descending, dtype=dtype)
+    return np.argsort(a, inner_axis(axis, a.ndim), stable=stable, descending=descending, dtype=dtype)
 
 
 @op(constant=True, batch=argsort_batched)
-def argsort(a, axis=-1, kind=None, order=None, *, stable=True, descending=False):
-    """Return the indices that sort the array along an axis (flattened if it is None)."""
-    return _ordered(as_operand(a, "argsort"), axis, bool(stable), descending)[1]
+def argsort(a, axis=-1, kind=None, order=None, *, stable=True, descending=False, dtype=None):
+    """Return the indices that sort the array along an axis (flattened if it is None), as integers of a dtype."""
+    found = _ordered(as_operand(a, "argsort"), axis, bool(stable), descending)[1]
+    return found if dtype is None else cast(found, canonical_dtype(dtype))
 
 
 @op(constant=True, batch=lambda keys, axis=-1, over=(): lexsort(

@@ -182,28 +182,34 @@ def window_bits(x, how, window, strides, padding, base, dilation):
 
 
 @op(constant=True, unbatched=True)
-def reducer(computation, name):
-    """Return the operation that a two-argument function performs; TypeError unless it is a known one."""
+def reducer(computation, operands):
+    """Return the operation that a function of two numbers performs; None if it is none of those of this library."""
+    if isinstance(operands, (tuple, list, dict)) or not getattr(computation, "__module__", "").startswith("runtime."):
+        return None
     known = {"add": "add", "multiply": "multiply", "mul": "multiply", "maximum": "maximum", "max": "maximum",
              "minimum": "minimum", "min": "minimum", "bitwise_or": "or", "logical_or": "or", "bitwise_and": "and",
              "logical_and": "and", "bitwise_xor": "xor"}
-    found = known.get(getattr(computation, "__name__", ""))
-    if found is None:
-        raise TypeError(f"{name}: computation must be add, mul, max, min, bitwise_or, bitwise_and or bitwise_xor of lax (or "
-                        f"numpy), got {computation!r}")
-    return found
+    return known.get(getattr(computation, "__name__", ""))
 
 
 def reduce_window(operand, init_value, computation, window_dimensions, window_strides=None, padding="VALID", base_dilation=None,
                   window_dilation=None):
-    """Return the reduction of windows that slide along every axis, by lax.add, max, min or mul; starts from ``init_value``."""
-    how = reducer(computation, "reduce_window")
-    count = len(like_shape(operand))
+    """Return the reduction of windows that slide along every axis, by a function of two numbers, or of two pytrees of them.
+
+    The fast ones are lax.add, max, min and mul; others, from ``init_value``, go from element to element of every window.
+    """
+    from runtime.lax.folds import folded_windows
+    from runtime.trees import leaves_of
+    how = reducer(computation, operand)
+    shape = like_shape(leaves_of(operand)[0])
+    count = len(shape)
     window = per_axis(window_dimensions, count, "window_dimensions")
     strides = per_axis(window_strides, count, "window_strides")
     base = per_axis(base_dilation, count, "base_dilation")
     dilation = per_axis(window_dilation, count, "window_dilation")
-    pads = pad_pairs(padding, like_shape(operand), window, strides, base, dilation)
+    pads = pad_pairs(padding, shape, window, strides, base, dilation)
+    if how is None:
+        return folded_windows(operand, init_value, computation, window, strides, pads, base, dilation)
     if how == "add":
         return window_sum(operand, window, strides, pads, base, dilation) + init_value
     from runtime import numpy as np

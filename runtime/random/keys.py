@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from runtime.op import op as _op
-from runtime.ops.random import IMPLEMENTATION, PRNGKey, check_impl, typed, words_of
+from runtime.ops.random import IMPLEMENTATION, PRNGKey, check_impl, is_typed, typed, words_of
 from runtime.types import KEY as _KEY
 
 
@@ -44,6 +44,7 @@ def key_dtype(impl=None):
     return _KEY
 
 
+@_op(constant=True, batch=lambda key, over=(): clone(key))
 def clone(key):
     """Return the key, to be used once more."""
-    return key
+    return typed(words_of(key)) if is_typed(key) else key

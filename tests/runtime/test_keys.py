@@ -146,3 +146,21 @@ def test_keys_on_other_devices_and_cut_over_several():
     assert cut.sharding.spec == xform.P("i") and len(cut.addressable_shards) == 4
     numpy.testing.assert_allclose(xform.jit(xform.vmap(lambda k: xform.random.uniform(k)))(cut), drawn, rtol=1e-6)
     assert (xform.random.key_data(xform.device_put(cut, xform.devices()[2])) == xform.random.key_data(keys)).all()
+
+
+def test_keys_that_are_used_twice_are_found_on_request():
+    random = xform.random
+    key = random.key(0)
+    random.normal(key)
+    random.normal(key)
+    xform.config.update("jax_debug_key_reuse", True)
+    try:
+        key = random.key(1)
+        random.fold_in(key, 1), random.key_data(key), random.normal(random.clone(key))
+        first, second = random.split(key)
+        random.normal(first), random.normal(second)
+        for again in (lambda: random.normal(first), lambda: random.split(key), lambda: random.bits(second)):
+            with pytest.raises(xform.errors.KeyReuseError, match="used before"):
+                again()
+    finally:
+        xform.config.update("jax_debug_key_reuse", False)

@@ -40,3 +40,24 @@ def test_scan_over_no_rows():
     for one, other in zip(found[1], expected[1], strict=True):
         assert one.shape == other.shape and one.dtype == other.dtype
         numpy.testing.assert_array_equal(one, other)
+
+
+def test_branches_that_are_not_taken_must_agree_too():
+    cases = [lambda jax, np: jax.lax.cond(True, lambda a: a, lambda a: a * 1.5, 1),
+             lambda jax, np: jax.lax.cond(True, lambda a: (a, a), lambda a: a, 1.0),
+             lambda jax, np: jax.lax.cond(False, lambda a: np.ones(2), lambda a: np.ones(3), 1.0),
+             lambda jax, np: jax.lax.switch(1, [lambda a: a, lambda a: np.int32(1)], 1.0),
+             lambda jax, np: jax.lax.switch(5, [lambda a: a, lambda a: {"a": a}], 1.0)]
+    import jax
+    import jax.numpy
+    for case in cases:
+        for module, np in ((xform, xform.numpy), (jax, jax.numpy)):
+            with pytest.raises(TypeError, match="equal output types|same pytree structure"):
+                case(module, np)
+    asked = []
+
+    def asks(a):
+        asked.append(a)
+        return a if a > 0 else -a
+    assert float(xform.lax.cond(True, lambda a: a, asks, 2.0)) == 2.0   # a branch that asks for values is as good as it was
+    assert float(xform.lax.cond(True, lambda: 1.0, lambda: xform.numpy.float32(2))) == 1.0

@@ -27,6 +27,8 @@ def batched_collective(run, operation, statement):
         refuse(statement, run.unit, f"{rule} with axis_index_groups over the axis {run.axis_name!r} that vmap batches is not supported",
                "Map two axes, one for the groups and one inside of them.")
     others = tuple([n for n in names if n != run.axis_name])
+    if others and rule in ("axis_index", "axis_size"):
+        return _of_several(run, rule, names, statement)
     if others and rule not in REDUCTIONS:
         return None
     if rule == "axis_index":
@@ -127,6 +129,47 @@ def _exchanged(x, args, statement):
     return call("np.moveaxis", [front, const(1), const(joined.value + 1)], node=statement), True
 
 
-_MOVED = {"ppermute": _permuted, "all_gather": _gathered, "all_to_all": _exchanged}
+def _swapped(x, args, statement):
+    return _exchanged(x, {"split_axis": args["axis"], "concat_axis": args["axis"]}, statement)
+
+
+def _shuffled(x, args, statement):
+    return call("rt.permute_batch", [x, call("rt.pairs_of", [clone(args["perm"])], node=statement)], node=statement), True
+
+
+def _scattered(x, args, statement):
+    dimension, tiled = args.get("scatter_dimension"), args.get("tiled")
+    if not _none(tiled) and not (isinstance(tiled, gast.Constant) and not tiled.value):
+        return None
+    total = call("np.sum", [x], {"axis": const(0)}, statement)
+    return call("np.moveaxis", [total, const(0) if _none(dimension) else clone(dimension), const(0)], node=statement), True
+
+
+def _from_one(x, args, statement):
+    return call("np.take", [x, clone(args["source"])], {"axis": const(0)}, statement), False
+
+
+def _of_several(run, rule, names, statement):
+    """The index, or the number of places, along several axes of which one is batched."""
+    place = names.index(run.axis_name)
+    before, after = names[:place], names[place + 1:]
+
+    def other(function, names):
+        return call(f"lax.{function}", [_axis(names, statement)], node=statement)
+
+    def joined(kind, left, right):
+        return gast.copy_location(gast.BinOp(left, kind, right), statement)
+    if rule == "axis_size":
+        return joined(gast.Mult(), run.size(), other(rule, before + after)), False
+    made = call("np.arange", [run.size()], node=statement)
+    if before:
+        made = joined(gast.Add(), joined(gast.Mult(), other(rule, before), run.size()), made)
+    if after:
+        made = joined(gast.Add(), joined(gast.Mult(), made, other("axis_size", after)), other(rule, after))
+    return made, True
+
+
+_MOVED = {"ppermute": _permuted, "all_gather": _gathered, "all_to_all": _exchanged, "pswapaxes": _swapped, "pshuffle": _shuffled,
+          "psum_scatter": _scattered, "pbroadcast": _from_one}
 
 __all__ = ["batched_collective", "const", "over_another_axis"]
