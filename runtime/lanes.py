@@ -81,8 +81,18 @@ def lanes_of(taken):
 
 
 @op(nondifferentiable="code that runs lanes by themselves is made anew to be differentiated")
-def take_lanes(x, lanes):
-    """Return these lanes of every array in ``x``; a place without a lane repeats the first, so that nothing new is computed."""
+def take_lanes(x, lanes, known=True):
+    """Return these lanes of every array in ``x``; a place without a lane repeats the first, so that nothing new is computed.
+
+    known: which parts of ``x`` carry the batch; the others stay as they are.
+    """
+    if known is False:
+        return x
+    if known is not True and isinstance(x, CONTAINERS):
+        inner = _items(x)
+        return _rebuild(x, [take_lanes(item, lanes, kind) for item, kind in zip(inner, _parts(known, len(inner)))])
+    if known is not True and is_lazy(x):
+        return mapped(lambda item: take_lanes(item, lanes, known[0]), x)
     from runtime import numpy as np
     size = found_size(x)
     if size is None:        # nothing but symbolic zeros

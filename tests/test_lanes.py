@@ -125,3 +125,28 @@ def test_lanes_put_where_a_value_is_zero_or_into_one():
     whole = put_lanes((x, x), lanes, ZERO, 3)
     onp.testing.assert_array_equal(whole[1], [0, 2, 0])
     assert put_lanes(ZERO, lanes, ZERO, 3) is ZERO
+
+
+def slowly(p, y):
+    n = 0
+    while n < 3:
+        n = n + 1
+        y = np.sin(y) * np.sum(p[0]) + p[1]
+    return y
+
+
+def with_weights_beside(x, w):
+    p = (w * 2.0, x)
+    if x > 0.3:
+        return slowly(p, x)
+    return x
+
+
+@pytest.mark.parametrize("size", [3, 4])    # four: as many weights as lanes
+def test_what_all_lanes_share_stays_whole_beside_what_they_do_not(size):
+    xs, w = np.array([0.6, -0.7, 0.9, 0.1]), np.linspace(0.1, 0.4, size)
+    for compiled in (lambda f: f, jax.jit):
+        onp.testing.assert_allclose(compiled(jax.vmap(with_weights_beside, in_axes=(0, None)))(xs, w),
+                                    [with_weights_beside(x, w) for x in xs], rtol=1e-6)
+        onp.testing.assert_allclose(compiled(jax.vmap(jax.grad(with_weights_beside), in_axes=(0, None)))(xs, w),
+                                    [jax.grad(with_weights_beside)(x, w) for x in xs], rtol=1e-5)

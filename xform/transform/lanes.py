@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.analyze.batched import LIST, is_batched
+from xform.analyze.batched import LIST, expression_of, is_batched, literal
 from xform.analyze.effects import pure_in
 from xform.flow import live_in
 from xform.operations import CustomCall, RuleCall, UnitCall, classify
@@ -166,7 +166,8 @@ def _turns(run, statement, part, flip, joined, made):
         args.append(name(n))
         if is_batched(flag):
             args[-1] = name(run.temp(n))
-            body.append(assign(args[-1].id, call("rt.take_lanes", [name(n), name(lanes)], node=statement), statement))
+            known = [] if flag is True else [expression_of(literal(flag))]
+            body.append(assign(args[-1].id, call("rt.take_lanes", [name(n), name(lanes), *known], node=statement), statement))
     result = run.temp("part")
     body.append(assign(result, call(name(run.refer(batched, batched.name), statement), args, node=statement), statement))
     for i, n in enumerate(joined):
