@@ -114,3 +114,16 @@ def test_kinds_of_numbers(name):
     twice = 2 * numpy.eye(3, dtype="f")
     numpy.testing.assert_array_equal(solve(twice, numpy.zeros(3, "f"))[0], numpy.zeros(3))
     numpy.testing.assert_allclose(solve(twice, numpy.array([1, 2, 3]))[0], [0.5, 1, 1.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cg", "bicgstab", "gmres"])
+def test_derivatives_are_those_of_jax_to_second_order_and_under_vmap(name):
+    matrix, right = numpy.array([[4.0, 1, 0], [1, 3, 1], [0, 1, 5]], "float32"), numpy.array([1.0, 2, 3], "float32")
+    rows = numpy.stack([right, 2 * right])
+
+    def derivatives(module, np, solve):
+        return [module.grad(lambda m: solve(m, right)[0].sum())(matrix),
+                module.grad(module.grad(lambda s: solve(lambda v: s * (np.asarray(matrix) @ v), right)[0].sum()))(2.0),
+                module.grad(lambda v: (module.vmap(lambda w: solve(matrix, w)[0])(v) ** 2).sum())(rows)]
+    for one, other in zip(derivatives(xform, np, getattr(ours, name)), derivatives(jax, jnp, getattr(theirs, name)), strict=True):
+        numpy.testing.assert_allclose(numpy.asarray(one), numpy.asarray(other), rtol=2e-3, atol=1e-5)

@@ -1,12 +1,13 @@
 """Krylov solvers of linear systems under SciPy's names: plain Python whose loops stop at convergence.
 
-The matrix is an array or a function of a vector shaped like ``b``. Derivatives go through the iterations, so they are as exact as
-the solution: to a tolerance of their own size.
+The matrix is an array or a function of a vector shaped like ``b``. Derivatives, of any order, are those of the solution: they
+solve a system with the matrix, or its transpose, by the same iteration.
 """
 from runtime.ops.kernel import about_types as _about_types
 from runtime.tree import tree_structure as _tree_structure
 from runtime.trees import leaves_of as _leaves_of
 from runtime.trees import tree_build as _tree_build
+from runtime.trees import tree_map_1 as _tree_map_1
 from runtime.types import aval_of as _aval_of
 
 __all__ = ["bicgstab", "cg", "gmres"]
@@ -44,6 +45,26 @@ def _times(solver, name, matrix, vector, b):
         return _flat(out)
     check_matrix(solver, name, matrix, b)
     return np.matmul(matrix, vector)
+
+
+@_about_types
+def check_system(solver, A, b):
+    """Raise ValueError unless A is a function, or a matrix that fits b."""
+    if not callable(A):
+        check_matrix(solver, "A", A, b)
+
+
+def _of_numbers(leaf):
+    """Return an array, of floating-point numbers if it holds others."""
+    from runtime import numpy as np
+    return np.multiply(leaf, 1.0)
+
+
+def _product(A, vector):
+    from runtime import numpy as np
+    if callable(A):
+        return A(vector)
+    return np.matmul(A, vector)
 
 
 def _flat(tree):
@@ -89,6 +110,20 @@ def cg(A, b, x0=None, *, tol=1e-5, atol=0.0, maxiter=None, M=None):
     the norm of the residual is at most max(tol * norm(b), atol), or after maxiter (10 times the size of b) steps. ValueError
     for shapes or structures that do not match. The derivative in A is determined in Hermitian directions only, as the solution is.
     """
+    from runtime import lax
+    rhs = _tree_map_1(_of_numbers, b)
+    check_system("cg", A, rhs)
+
+    def times(vector):
+        return _product(A, vector)
+
+    def solve(matvec, right):
+        return _cg(matvec, right, x0, tol, atol, maxiter, M)
+    return lax.custom_linear_solve(times, rhs, solve, solve), None
+
+
+def _cg(A, b, x0, tol, atol, maxiter, M):
+    """Return the solution, as the iteration finds it."""
     from runtime import numpy as np
     vector = _inexact(b)
     limit = 10 * vector.size if maxiter is None else maxiter
@@ -109,7 +144,7 @@ def cg(A, b, x0=None, *, tol=1e-5, atol=0.0, maxiter=None, M=None):
         gamma = np.real(np.vdot(residual, better))
         direction = better + gamma / previous * direction
         k = k + 1
-    return _shaped(x, b), None
+    return _shaped(x, b)
 
 
 def bicgstab(A, b, x0=None, *, tol=1e-5, atol=0.0, maxiter=None, M=None):
@@ -117,6 +152,20 @@ def bicgstab(A, b, x0=None, *, tol=1e-5, atol=0.0, maxiter=None, M=None):
 
     Arguments and errors are those of ``cg``, but that A may be any regular matrix. The iteration also ends when it breaks down.
     """
+    from runtime import lax
+    rhs = _tree_map_1(_of_numbers, b)
+    check_system("bicgstab", A, rhs)
+
+    def times(vector):
+        return _product(A, vector)
+
+    def solve(matvec, right):
+        return _bicgstab(matvec, right, x0, tol, atol, maxiter, M)
+    return lax.custom_linear_solve(times, rhs, solve, solve), None
+
+
+def _bicgstab(A, b, x0, tol, atol, maxiter, M):
+    """Return the solution, as the iteration finds it."""
     from runtime import numpy as np
     vector = _inexact(b)
     limit = 10 * vector.size if maxiter is None else maxiter
@@ -147,7 +196,7 @@ def bicgstab(A, b, x0=None, *, tol=1e-5, atol=0.0, maxiter=None, M=None):
         going = np.logical_and(_square(residual) > bound, np.logical_not(broken))
         rho = following
         k = k + 1
-    return _shaped(x, b), None
+    return _shaped(x, b)
 
 
 def gmres(A, b, x0=None, *, tol=1e-5, atol=0.0, restart=20, maxiter=None, M=None, solve_method="batched"):
@@ -157,9 +206,23 @@ def gmres(A, b, x0=None, *, tol=1e-5, atol=0.0, restart=20, maxiter=None, M=None
     maxiter: how many such spaces at most. solve_method: 'batched' or 'incremental'; both solve the same small least-squares
     problem, which is done here once a space. ValueError for another one.
     """
-    from runtime import numpy as np
+    from runtime import lax
     if solve_method not in ("batched", "incremental"):
         raise ValueError(f"gmres: solve_method must be 'batched' or 'incremental', got {solve_method!r}")
+    rhs = _tree_map_1(_of_numbers, b)
+    check_system("gmres", A, rhs)
+
+    def times(vector):
+        return _product(A, vector)
+
+    def solve(matvec, right):
+        return _gmres(matvec, right, x0, tol, atol, restart, maxiter, M)
+    return lax.custom_linear_solve(times, rhs, solve, solve), None
+
+
+def _gmres(A, b, x0, tol, atol, restart, maxiter, M):
+    """Return the solution, as the iteration finds it."""
+    from runtime import numpy as np
     vector = _inexact(b)
     limit = 10 * vector.size if maxiter is None else maxiter
     size = min(restart, vector.size)
@@ -172,7 +235,7 @@ def gmres(A, b, x0=None, *, tol=1e-5, atol=0.0, restart=20, maxiter=None, M=None
         x = x + _krylov_step(A, M, b, residual, size)
         residual = _times("gmres", "M", M, vector - _times("gmres", "A", A, x, b), b)
         k = k + 1
-    return _shaped(x, b), None
+    return _shaped(x, b)
 
 
 def _krylov_step(A, M, b, residual, size):
