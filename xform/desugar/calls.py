@@ -127,6 +127,11 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
             and rule_of(known.value) is None and _variadic(parse.signature(known.value)):
         from xform import pipeline
         return pipeline.spread(known.value, *given), [], {}
+    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) and rule_of(known.value) is None:
+        from xform.desugar.functions import specialise
+        left = function_defaults(known.value, *given)
+        if left:
+            return specialise(lowering, known.value, left, node)[0], [], {}
     return known, [], {}
 
 
@@ -338,13 +343,15 @@ def call_object(lowering, callee, args, keywords, node):
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
     is_op = rule_of(target) is not None and (path or hasattr(target, "takes_objects"))
-    if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
+    left = isinstance(target, types.FunctionType) and not is_op and not is_runtime(target) and not any(
+        isinstance(a, gast.Starred) for a in args) and function_defaults(target, len(args), keywords)
+    if (static or named or left) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         args, keywords, variadic = _gathered(target, args, keywords)
         names = list(parse.signature(target).parameters)
         statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
         statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
         statics.update(variadic)
-        if statics:
+        if statics or left:
             given = set(names[:len(args)]) | set(keywords)
             statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
                             if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
@@ -426,6 +433,15 @@ def _options_in(lowering, function, names, args, keywords, variadic):
     given = {**dict(zip(names, args)), **keywords}
     return {**options.constants(lowering, wanted, given),
             **options.defaults(lowering, wanted, {**given, **variadic}, parse.signature(function))}
+
+
+def function_defaults(function, count, keywords):
+    """{parameter: compile-time value} of the functions that a call with ``count`` positional arguments leaves to the defaults."""
+    if not function.__defaults__ and not function.__kwdefaults__:
+        return {}
+    given = {*list(parse.signature(function).parameters)[:count], *keywords}
+    return {p.name: Object(p.default) for p in parse.signature(function).parameters.values()
+            if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))}
 
 
 def _gathered(function, args, keywords):
