@@ -7,7 +7,8 @@ from runtime.device import (default_backend, device_count, devices, local_device
 from runtime.array import Array, ConcretizationError, LeakError
 from runtime.transfer import block_until_ready, device_get, device_put
 from runtime.join import UNDEFINED, JoinError
-from runtime.sequence import Chain, Stacked, SymbolicRange, enumerate, range, reversed, zip
+from runtime.sequence import Chain, Stacked, enumerate, reversed, zip
+from runtime.spans import SymbolicRange, range
 from runtime.control import cond, for_loop, while_loop
 from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit

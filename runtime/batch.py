@@ -229,6 +229,8 @@ def _count(n):
 
 def _opened(x, has):
     """Insert axes of length one for the batch axes that an operand lacks."""
+    if not shape_of(x):     # a number among batched items
+        return x
     from runtime import numpy as np
     return np.expand_dims(x, tuple([i for i, own in enumerate(has) if not own]))
 
@@ -266,7 +268,7 @@ def rows(x, lead=0):
     return np.swapaxes(x, lead, lead + 1)
 
 
-@op(constant=True, unbatched=True, batch=lambda x, lead=0, over=(): length(x, lead + 1))
+@op(constant=True, unbatched=True, batch=lambda x, lead=1, over=(): length(x, lead + 1))
 def length(x, lead=1):
     """Return the length of one example of a batched sequence."""
     return x.shape[lead] if is_array(x) else len(x)

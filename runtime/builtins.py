@@ -2,12 +2,16 @@
 from __future__ import annotations
 
 import builtins
+import operator
 
-from runtime.containers import instantiate_shell
+from runtime.batch import is_array, rows
+from runtime.containers import instantiate_shell, is_dict, update
 from runtime.cotangent import CONTAINERS
 from runtime.join import any_symbolic
 from runtime.op import op
-from runtime.turns import listed, restore, unpairs
+from runtime.sequence import Endless, Same, Zipped, is_lazy, stays
+from runtime.sequence import reverse as last_first
+from runtime.turns import listed, pack_batched, restore, unpairs, unpairs_batched
 from runtime.zero import ZERO
 
 
@@ -27,6 +31,56 @@ def max(*args):
         if item > largest:
             largest = item
     return largest
+
+
+def max_by(iterable, key):
+    """Return the first item for which ``key`` gives the largest value."""
+    best = iterable[0]
+    most = key(best)
+    for item in iterable[1:]:
+        value = key(item)
+        if value > most:
+            best, most = item, value
+    return best
+
+
+def min_by(iterable, key):
+    """Return the first item for which ``key`` gives the smallest value."""
+    best = iterable[0]
+    least = key(best)
+    for item in iterable[1:]:
+        value = key(item)
+        if value < least:
+            best, least = item, value
+    return best
+
+
+def max_or(iterable, default):
+    """Return the largest item, or ``default`` if there is none."""
+    if len(iterable) == 0:
+        return default
+    return max(iterable)
+
+
+def min_or(iterable, default):
+    """Return the smallest item, or ``default`` if there is none."""
+    if len(iterable) == 0:
+        return default
+    return min(iterable)
+
+
+def max_by_or(iterable, key, default):
+    """Return the first item for which ``key`` gives the largest value, or ``default`` if there is none."""
+    if len(iterable) == 0:
+        return default
+    return max_by(iterable, key)
+
+
+def min_by_or(iterable, key, default):
+    """Return the first item for which ``key`` gives the smallest value, or ``default`` if there is none."""
+    if len(iterable) == 0:
+        return default
+    return min_by(iterable, key)
 
 
 def min(*args):
@@ -106,7 +160,16 @@ def sorted_by(iterable, key, reverse=False):
     """Return the items in the order of what ``key`` gives for them, as a list."""
     items = list(iterable)
     keys = [key(item) for item in items]
-    return [items[place] for place in order_of(keys, reverse)]
+    if only_staged_numbers(keys):
+        from runtime import numpy as np
+        from runtime.ops.records import stack_records
+        from runtime.trees import tree_map_1
+        places = np.argsort(np.stack(keys), descending=reverse)
+        rows = stack_records(items)
+        made = [tree_map_1(lambda leaf: leaf[places[k]], rows) for k in range(len(items))]
+    else:
+        made = [items[place] for place in order_of(keys, reverse)]
+    return made
 
 
 @op(constant=True, unbatched=True, batch=lambda items, over=(): builtins.any([hasattr(item, "shape") for item in items]))
@@ -121,23 +184,48 @@ def order_of(keys, reverse=False):
     return builtins.sorted(builtins.range(len(keys)), key=lambda place: keys[place], reverse=reverse)
 
 
+def _beside(*sources):
+    """Sequences side by side: for a staged loop to run over, if they are long and some of them staged, else as a list."""
+    if stays(sources):
+        return Zipped(sources)
+    return list(builtins.zip(*sources))
+
+
 @op(jvp="rt.builtins.zip_dot(xs, xs_dot)", vjp={"xs": "rt.unpairs(d_out, k, like=arg)"},
     batch=lambda *xs, over=(): zip(*xs))
 def zip(*xs):
-    """Return the list of tuples of corresponding items."""
-    return list(builtins.zip(*xs))
+    """Return the tuples of corresponding items: a list, or what a staged loop runs over."""
+    return _beside(*xs)
 
 
-@op(jvp="rt.builtins.zip_dot(xs, xs_dot_dot)", vjp={"xs_dot": "rt.builtins.unzip(d_out, xs_dot)"},
-    batch=lambda xs, xs_dot, over=(): zip_dot(xs, xs_dot))
-def zip_dot(xs, xs_dot):
+def zip_dot_batched(xs, dots, over=()):
+    if "xs" in over:
+        xs = tuple([rows(x) for x in xs])
+    if "dots" in over and dots is not ZERO:
+        dots = tuple([rows(d) for d in dots])
+    return zip_dot(xs, dots)
+
+
+@op(jvp="rt.builtins.zip_dot(xs, dots_dot)", vjp={"dots": "rt.builtins.unzip(d_out, dots)"}, batch=zip_dot_batched)
+def zip_dot(xs, dots):
     """The tangent of ``zip(*xs)``."""
-    if xs_dot is ZERO:
-        xs_dot = builtins.tuple(ZERO for _ in xs)
-    return builtins.list(builtins.zip(*[[ZERO] * len(x) if d is ZERO else d for x, d in builtins.zip(xs, xs_dot)]))
+    if dots is ZERO:
+        dots = (ZERO,) * len(xs)
+    return _beside(*[_dots(d, x) for d, x in builtins.zip(dots, xs)])
 
 
-@op(linear="d", vjp={"d": "rt.builtins.zip_dot(d, d_out)"}, batch=lambda d, like, over=(): unzip(d, like))
+def _dots(d, x):
+    """The tangents of the items of ``x``."""
+    if d is not ZERO:
+        return d
+    return Same(ZERO) if is_lazy(x) else [ZERO] * len(x)
+
+
+def unzip_batched(d, like, over=()):
+    return tuple([unpairs_batched(d, k, one, over) for k, one in builtins.enumerate(like)])
+
+
+@op(linear="d", vjp={"d": "rt.builtins.zip_dot(d, d_out)"}, batch=unzip_batched)
 def unzip(d, like):
     """The transpose of ``zip_dot``: one sequence of cotangents for each sequence."""
     return builtins.tuple(unpairs(d, k, one) for k, one in builtins.enumerate(like))
@@ -160,22 +248,45 @@ def shell_of(d, x):
 @op(jvp="rt.builtins.enumerate_dot(xs, xs_dot)", vjp={"xs": "rt.unpairs(d_out, 1, like=xs)"},
     batch=lambda xs, start=0, over=(): enumerate(xs, start))
 def enumerate(xs, start=0):
-    """Return the list of (index, item) pairs."""
+    """Return the (index, item) pairs: a list, or what a staged loop runs over."""
+    if stays([xs]):
+        return Zipped([Endless(operator.index(start)), xs])
     return list(builtins.enumerate(xs, start))
 
 
-@op(jvp="rt.builtins.enumerate_dot(xs, xs_dot_dot)", vjp={"xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"},
-    batch=lambda xs, xs_dot, over=(): enumerate_dot(xs, xs_dot))
-def enumerate_dot(xs, xs_dot):
+def enumerate_dot_batched(xs, dots, over=()):
+    return enumerate_dot(rows(xs) if "xs" in over else xs, rows(dots) if "dots" in over else dots)
+
+
+@op(jvp="rt.builtins.enumerate_dot(xs, dots_dot)", vjp={"dots": "rt.unpairs(d_out, 1, like=dots)"}, batch=enumerate_dot_batched)
+def enumerate_dot(xs, dots):
     """The tangent of ``enumerate(xs)``."""
-    return [(ZERO, d) for d in shell_of(xs_dot, xs)]
+    if stays([xs]):
+        return Zipped([Same(ZERO), dots if dots is not ZERO else [ZERO] * len(xs)])
+    return [(ZERO, d) for d in shell_of(dots, xs)]
 
 
-@op(linear="xs", vjp={"xs": "rt.restore(rt.builtins.reversed(d_out), like=xs)"}, batch=lambda xs, over=(): reversed(xs))
-def reversed(xs):
-    """Return the items of a sequence, last first."""
-    from runtime.sequence import reversed as staged
-    return staged(xs)
+@op(linear="xs", vjp={"xs": "rt.builtins.unreversed(d_out, xs, lead)"}, batch=lambda xs, lead=0, over=(): reversed(xs, lead + 1))
+def reversed(xs, lead=0):
+    """Return the items of a sequence, last first; those of an array lie along the axis behind ``lead`` others."""
+    if lead and is_array(xs):
+        from runtime import numpy as np
+        return np.flip(xs, lead)
+    return last_first(xs)
+
+
+def unreversed_batched(d, like, lead=0, over=()):
+    if is_array(d) or not is_array(like):
+        return unreversed(d, like, lead + 1)
+    return pack_batched(reversed(d), like, over)
+
+
+@op(linear="d", vjp={"d": "rt.builtins.reversed(d_out, lead)"}, batch=unreversed_batched)
+def unreversed(d, like, lead=0):
+    """The transpose of ``reversed``."""
+    if d is ZERO or is_array(d):
+        return d if d is ZERO else reversed(d, lead)
+    return restore(last_first(d), like)
 
 
 def _sequence_batched(xs, over=()):
@@ -200,11 +311,11 @@ def items(d):
     return builtins.list(d.items())
 
 
-@op(jvp="rt.builtins.items_dot(d, d_dot_dot)", vjp={"d_dot": "rt.unpairs(d_out, 1, like=d_dot)"},
-    batch=lambda d, d_dot, over=(): items_dot(d, d_dot))
-def items_dot(d, d_dot):
+@op(jvp="rt.builtins.items_dot(d, dots_dot)", vjp={"dots": "rt.unpairs(d_out, 1, like=dots)"},
+    batch=lambda d, dots, over=(): items_dot(d, dots))
+def items_dot(d, dots):
     """The tangent of ``items(d)``: keys have none."""
-    return [(ZERO, ZERO if d_dot is ZERO else d_dot[key]) for key in d]
+    return [(ZERO, ZERO if dots is ZERO else dots[key]) for key in d]
 
 
 @op(linear="d", vjp={"d": "rt.builtins.unvalues(d_out, d)"}, batch=lambda d, over=(): values(d))
@@ -223,6 +334,17 @@ def unvalues(d, like):
 def keys(d):
     """Return the keys of a dict."""
     return builtins.list(d)
+
+
+def dict_of(entries, more):
+    """Return a dict of another's entries, or of (key, value) pairs, with those of ``more`` added."""
+    made = {}
+    if is_dict(entries):
+        made = update(made, entries)
+    else:
+        for key, value in entries:
+            made[key] = value
+    return update(made, more)
 
 
 def get(d, key, default=None):
@@ -262,7 +384,7 @@ def int(x):
 @op(constant=True)
 def range(*bounds):
     """Return a range; its bounds may be staged integers."""
-    from runtime.sequence import range as staged
+    from runtime.spans import range as staged
     return staged(*bounds)
 
 

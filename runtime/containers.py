@@ -139,6 +139,8 @@ def append(items, item):
 
 
 def _extend_batched(items, more, over=()):
+    if _is_array(more):
+        return extend(items, [more[:, i] for i in range(more.shape[1])])
     return extend(items, more)
 
 

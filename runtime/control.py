@@ -13,11 +13,11 @@ from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, descr
                           UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
-from runtime.sequence import (INDEX, Chain, Endless, Guarded, Replayable, Same, Stacked, SymbolicRange, Zipped, as_sequence, index_value, known_length, reversed,
-                              stack_plan, write_row)
+from runtime.sequence import (UNROLL_LIMIT, Chain, Endless, Guarded, Replayable, Same, Stacked, Zipped, as_sequence, known_length, reversed,
+                              stack_plan)
+from runtime.spans import INDEX, SymbolicRange, index_value, write_row
 from runtime.types import Aval, aval, aval_of
 
-UNROLL_LIMIT = 8  # loops with more turns than this become loops of the compiled program
 WHILE_LIMIT = 16  # turns of a while loop with a known test that run one by one before the loop is staged
 _SETTLE = 8  # how often the types of loop variables may change before the loop is refused
 _BOOL = aval((), np.bool_)

@@ -155,7 +155,7 @@ def _one(dtype):
 config.on_change(lambda option: _one.cache_clear())
 
 
-@op(jvp="rt.instantiate(d_dot, like=like, sizes=sizes)", vjp={"d": "rt.joined(d_out, like=like)"},
+@op(jvp="rt.joined(d_dot, like=like)", vjp={"d": "rt.joined(d_out, like=like)"},
     batch=lambda d, like, sizes=(), size=None, over=(): instantiate(d, like, (size, *sizes)))
 def instantiate(d, like, sizes=()):
     """Return a finished cotangent of ``like``: with zeros for every ZERO (see ``filled``) and whole (see ``joined``)."""
@@ -174,7 +174,7 @@ def shared(d, like):
     return varying.shared(d, like) if bound.checked else d
 
 
-@op(jvp="rt.filled(d_dot, like=like, sizes=sizes)", vjp={"d": "d_out"},
+@op(jvp="d_dot", vjp={"d": "d_out"},
     batch=lambda d, like, sizes=(), size=None, over=(): filled(d, like, (size, *sizes)))
 def filled(d, like, sizes=()):
     """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
@@ -192,6 +192,8 @@ def filled(d, like, sizes=()):
             return ZERO     # records of a staged loop: a symbolic zero each
         if not (hasattr(like, "shape") and hasattr(like, "dtype")) and not isinstance(like, (bool, int, float, complex)):
             return like     # static data: an object that holds no derivative
+        if None in sizes:
+            return ZERO     # of a batch of which every part is one: who needs the zeros knows the size
         shape, dtype = shape_of(like), dtype_of(like)
         if numpy.dtype(dtype).kind in "biu":
             dtype = numpy.float32

@@ -77,25 +77,27 @@ def _filled(value, like, front):
     return made, leaves, tree
 
 
-@op(jvp="rt.columns(columns_dot, like=like, result=result, order=order, lead=lead)",
-    vjp={"columns": "rt.uncolumns(d_out, like=like, result=result, order=order, lead=lead)"},
-    batch=lambda columns_, like, result, order=None, lead=0, over=(): columns(columns_, _one(like, "like", over), _one(
-        result, "result", over), order, lead + 1))
-def columns(columns, like, result, order=None, lead=0):
+@op(jvp="rt.columns(columns_dot, like=like, result=result, order=order, lead=lead, sizes=sizes)",
+    vjp={"columns": "rt.uncolumns(d_out, like=like, result=result, order=order, lead=lead, sizes=sizes)"},
+    batch=lambda columns_, like, result, order=None, lead=0, sizes=(), size=None, over=(): columns(columns_, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1, (size, *sizes)))
+def columns(columns, like, result, order=None, lead=0, sizes=()):
     """Arrange forward-mode columns as a Jacobian: for each result array, each input's (result shape + input shape).
 
     columns: the result's structure with a leading axis over the basis of ``like``. order: permutation of the inputs.
+    sizes: of the ``lead`` batch axes in front.
     """
     from runtime import numpy as np
     inputs, in_tree = _described(like)
-    sizes = _sizes(inputs)
-    front = () if lead == 0 else None
-    given, outs, out_tree = _filled(columns, result, (sum(sizes),) if front == () else (1,) * lead + (sum(sizes),))
+    counts = _sizes(inputs)
+    if columns is ZERO and None in sizes:
+        return ZERO
+    given, outs, out_tree = _filled(columns, result, (*sizes, sum(counts)))
     made = []
     for column, one in zip(given, outs):
         column = np.moveaxis(column, lead, -1)
         parts, start = [], 0
-        for leaf, size in zip(inputs, sizes):
+        for leaf, size in zip(inputs, counts):
             part = column[..., start:start + size]
             parts.append(np.reshape(part, part.shape[:-1] + shape_of(leaf)))
             start += size
@@ -125,11 +127,11 @@ def _one(like, name, over):
     return tree_unflatten(tree, [like_of(x, 1) for x in leaves])
 
 
-@op(jvp="rt.uncolumns(d_dot, like=like, result=result, order=order, lead=lead)",
-    vjp={"d": "rt.columns(d_out, like=like, result=result, order=order, lead=lead)"},
-    batch=lambda d, like, result, order=None, lead=0, over=(): uncolumns(d, _one(like, "like", over), _one(result, "result", over),
-                                                                     order, lead + 1))
-def uncolumns(d, like, result, order=None, lead=0):
+@op(jvp="rt.uncolumns(d_dot, like=like, result=result, order=order, lead=lead, sizes=sizes)",
+    vjp={"d": "rt.columns(d_out, like=like, result=result, order=order, lead=lead, sizes=sizes)"},
+    batch=lambda d, like, result, order=None, lead=0, sizes=(), size=None, over=(): uncolumns(d, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1, (size, *sizes)))
+def uncolumns(d, like, result, order=None, lead=0, sizes=()):
     """The transpose of ``columns``."""
     from runtime import numpy as np
     if d is ZERO:
@@ -142,26 +144,28 @@ def uncolumns(d, like, result, order=None, lead=0):
         leaves = tree_flatten(_disordered(block, order), is_leaf=_is_zero)[0]
         rank = lead + len(shape_of(one))
         flat = [np.reshape(part, part.shape[:rank] + (math.prod(shape_of(leaf)),)) if part is not ZERO else
-                np.zeros(shape_of(one) + (math.prod(shape_of(leaf)),), dtype_of(one)) for part, leaf in zip(leaves, inputs)]
+                np.zeros(tuple(sizes) + shape_of(one) + (math.prod(shape_of(leaf)),), dtype_of(one)) for part, leaf in zip(leaves, inputs)]
         made.append(np.moveaxis(np.concatenate(flat, axis=-1), -1, lead))
     return tree_unflatten(out_tree, made)
 
 
-@op(jvp="rt.rows_of(rows_dot, like=like, result=result, order=order, lead=lead)",
-    vjp={"rows": "rt.unrows(d_out, like=like, result=result, order=order, lead=lead)"},
-    batch=lambda rows, like, result, order=None, lead=0, over=(): rows_of(rows, _one(like, "like", over), _one(
-        result, "result", over), order, lead + 1))
-def rows_of(rows, like, result, order=None, lead=0):
+@op(jvp="rt.rows_of(rows_dot, like=like, result=result, order=order, lead=lead, sizes=sizes)",
+    vjp={"rows": "rt.unrows(d_out, like=like, result=result, order=order, lead=lead, sizes=sizes)"},
+    batch=lambda rows, like, result, order=None, lead=0, sizes=(), size=None, over=(): rows_of(rows, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1, (size, *sizes)))
+def rows_of(rows, like, result, order=None, lead=0, sizes=()):
     """Arrange reverse-mode rows as a Jacobian: for each result array, each input's (result shape + input shape).
 
-    rows: the inputs' structure with a leading axis over the basis of ``result``.
+    rows: the inputs' structure with a leading axis over the basis of ``result``. sizes: of the ``lead`` batch axes in front.
     """
     from runtime import numpy as np
     outs, out_tree = _described(result)
-    sizes = _sizes(outs)
-    given, inputs, in_tree = _filled(rows, like, (1,) * lead + (sum(sizes),))
+    counts = _sizes(outs)
+    if rows is ZERO and None in sizes:
+        return ZERO
+    given, inputs, in_tree = _filled(rows, like, (*sizes, sum(counts)))
     made, start = [], 0
-    for one, size in zip(outs, sizes):
+    for one, size in zip(outs, counts):
         parts = []
         for row, leaf in zip(given, inputs):
             part = joined(shared(row[(slice(None),) * lead + (slice(start, start + size),)], one), leaf)
@@ -171,11 +175,11 @@ def rows_of(rows, like, result, order=None, lead=0):
     return tree_unflatten(out_tree, made)
 
 
-@op(jvp="rt.unrows(d_dot, like=like, result=result, order=order, lead=lead)",
-    vjp={"d": "rt.rows_of(d_out, like=like, result=result, order=order, lead=lead)"},
-    batch=lambda d, like, result, order=None, lead=0, over=(): unrows(d, _one(like, "like", over), _one(result, "result", over),
-                                                                  order, lead + 1))
-def unrows(d, like, result, order=None, lead=0):
+@op(jvp="rt.unrows(d_dot, like=like, result=result, order=order, lead=lead, sizes=sizes)",
+    vjp={"d": "rt.rows_of(d_out, like=like, result=result, order=order, lead=lead, sizes=sizes)"},
+    batch=lambda d, like, result, order=None, lead=0, sizes=(), size=None, over=(): unrows(d, _one(like, "like", over), _one(
+        result, "result", over), order, lead + 1, (size, *sizes)))
+def unrows(d, like, result, order=None, lead=0, sizes=()):
     """The transpose of ``rows_of``."""
     from runtime import numpy as np
     if d is ZERO:
@@ -189,7 +193,7 @@ def unrows(d, like, result, order=None, lead=0):
         for block, one in zip(blocks, outs):
             part = block[position]
             size = math.prod(shape_of(one))
-            parts.append(np.zeros((size,) + shape_of(leaf), dtype_of(leaf)) if part is ZERO else
+            parts.append(np.zeros((*sizes, size) + shape_of(leaf), dtype_of(leaf)) if part is ZERO else
                          np.reshape(joined(shared(part, one), leaf), part.shape[:lead] + (size,) + shape_of(leaf)))
         made.append(np.concatenate(parts, axis=lead))
     return tree_unflatten(in_tree, made)

@@ -93,6 +93,9 @@ def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constan
             function = _zero_preserving(function, zero_in)
             batching = batch and _zero_preserving(batch, zero_in)
         params, defaults, variadic = _parameters(function)
+        clash = [f"{p}_dot" for p in params if f"{p}_dot" in params and jvp]
+        if clash:
+            raise TypeError(f"op {function.__name__}: in a rule {clash[0]} is a tangent; give the parameter another name")
         rule = Rule(name or function.__name__, function, tuple(params), defaults, variadic, partials, linear, bilinear,
                     jvp, vjp or {}, constant, nondifferentiable, refuses or {}, elementwise or partials is not None,
                     absorbs or partials is not None, unbatched, batching, merges, uniform)
@@ -129,6 +132,13 @@ def _zero_preserving(function, params):
     op.reads_as = function      # the source that the compiler reads
     op.zero_in = params         # and what it adds
     return op
+
+
+def read_as(function):
+    """Return the function whose source the compiler reads in place of one that does something of its own with some arguments."""
+    while hasattr(function, "reads_as"):
+        function = function.reads_as
+    return function
 
 
 def batched(function) -> Callable:

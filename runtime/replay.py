@@ -15,7 +15,8 @@ from runtime.config import config
 from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, truth, variable_names
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
-from runtime.sequence import INDEX, Replayable, Zipped, as_sequence, index_value, row, write_row
+from runtime.sequence import Replayable, Zipped, as_sequence
+from runtime.spans import INDEX, index_value, row, write_row
 from runtime.tree import register_structure
 from runtime.types import aval
 

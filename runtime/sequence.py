@@ -12,91 +12,11 @@ from runtime.hlo import Block, Value, into, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
 from runtime.primitive import lift_array
 from runtime.tree import register_structure
-from runtime.types import Aval, aval, aval_of, kind, python_dtype
+from runtime.types import Aval, aval_of
+from runtime.spans import INDEX, Span, SymbolicRange, index_value, range_item, row
 from runtime.zero import ZERO
 
-INDEX = aval((), np.int32)
-
-
-def index_value(block: Block, n) -> Value:
-    """Return an int or an integer array as an i32 scalar of a block."""
-    if isinstance(n, Value):
-        return block.convert(n, INDEX)
-    if isinstance(n, int):
-        return block.constant(n, np.int32)
-    value = lift_array(block, n)
-    if kind(value.aval.dtype) not in "iu" or value.aval.shape:
-        raise TypeError(f"range() takes integers; got an array of type {value.aval}")
-    return block.convert(value, INDEX)
-
-
-def row(block: Block, source: Value, i: Value) -> Value:
-    """Emit ``source[i]`` along the first axis, for an i32 scalar within bounds."""
-    rest = source.aval.shape[1:]
-    zero = block.constant(0, np.int32)
-    cut = block.op("dynamic_slice", [source, i] + [zero] * len(rest), source.aval.with_shape((1, *rest)),
-                   {"slice_sizes": (1, *rest)})
-    return block.reshape(cut, rest)
-
-
-def write_row(block: Block, target: Value, i: Value, value: Value) -> Value:
-    """Emit ``target`` with ``target[i]`` replaced."""
-    rest = target.aval.shape[1:]
-    zero = block.constant(0, np.int32)
-    return block.op("dynamic_update_slice", [target, block.reshape(value, (1, *rest)), i] + [zero] * len(rest), target.aval)
-
-
-class SymbolicRange:
-    """A range whose bounds are known only when the compiled program runs; the step is a Python integer."""
-
-    def __init__(self, start, stop, step: int):
-        self.start, self.stop, self.step = start, stop, step
-
-    def count(self, block: Block) -> Value:
-        """Emit the number of items."""
-        low, high = index_value(block, self.start), index_value(block, self.stop)
-        if self.step < 0:
-            low, high = high, low
-        size = abs(self.step)
-        span = block.op("subtract", [high, low], INDEX)
-        if size > 1:
-            span = block.op("add", [span, block.constant(size - 1, np.int32)], INDEX)
-            span = block.op("divide", [span, block.constant(size, np.int32)], INDEX)
-        return block.op("maximum", [span, block.constant(0, np.int32)], INDEX)
-
-    def item(self, block: Block, i: Value):
-        """Emit item ``i``."""
-        return _range_item(block, self.start, self.step, i)
-
-    def __iter__(self):
-        raise ConcretizationError("a range over a symbolic bound cannot be unrolled: the number of turns is known only when "
-                                  "the compiled program runs. Use the loop variable only as an array, or make the bound static.")
-
-
-def _range_item(block, start, step, i):
-    number = aval((), python_dtype(int), True)
-    wide = block.convert(i, number)
-    if step != 1:
-        wide = block.op("multiply", [wide, block.constant(step, number.dtype)], number)
-    if not (isinstance(start, int) and start == 0):
-        first = block.constant(start, number.dtype) if isinstance(start, int) else block.convert(
-            lift_array(block, start), number)
-        wide = block.op("add", [wide, first], number)
-    return Array(Value(wide.name, number, wide.block))
-
-
-def range(*args):
-    """Return the builtin range, or a range with symbolic bounds that a staged loop can run over."""
-    if not any_symbolic(args):
-        return builtins.range(*map(operator.index, args))
-    start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
-    if is_symbolic(step):
-        raise ConcretizationError("range() needs a step that is known when the function is staged; its sign decides which "
-                                  "way the loop runs. Make it a Python integer.")
-    step = operator.index(step)
-    if step == 0:
-        raise ValueError("range() arg 3 must not be zero")
-    return SymbolicRange(start, stop, step)
+UNROLL_LIMIT = 8    # sequences of no more items are run over one by one
 
 
 class Rows:
@@ -120,6 +40,9 @@ class Rows:
         return (tree.unflatten(list(parts)) for parts in builtins.zip(*columns))
 
     def __getitem__(self, i):
+        if isinstance(i, slice) and i.step is None and len(builtins.range(self.length)[i]):
+            leaves, tree = flatten(self.tree)
+            return Rows(tree.unflatten([leaf if leaf is ZERO else leaf[i] for leaf in leaves]))
         return reverse(self) if _is_reversal(i) else list(self)[i]
 
     def __reversed__(self):
@@ -367,6 +290,17 @@ class Same:
         return itertools.repeat(self.value)
 
 
+def stays(sources) -> bool:
+    """Tell whether a loop over sequences side by side is to stay one: some are staged arrays or records, and they are long."""
+    return tracing.block is not None and any(is_lazy(s) or is_symbolic(s) for s in sources) and all(
+        is_lazy(s) or isinstance(s, (Array, list, tuple, builtins.range, np.ndarray, Same)) for s in sources) and not _short(sources)
+
+
+def _short(sources) -> bool:
+    length = shortest(sources)
+    return length is not None and length <= UNROLL_LIMIT
+
+
 def is_lazy(x) -> bool:
     """Tell whether a sequence is one that a staged loop runs over, rather than a list or an array."""
     return isinstance(x, (Stacked, Chain, Zipped, Rows, SymbolicRange, Replayable, Guarded))
@@ -416,7 +350,7 @@ def _pieces(sources, chain):
             made.append([source] * len(chain.parts))
         elif isinstance(source, Chain) and list(map(known_length, source.parts)) == list(map(known_length, chain.parts)):
             made.append(source.parts)
-        elif isinstance(source, list) and known_length(chain) == len(source):
+        elif isinstance(source, (list, Rows)) and known_length(chain) == len(source):
             ends = list(itertools.accumulate(map(len, chain.parts)))
             made.append([source[end - len(part):end] for end, part in builtins.zip(ends, chain.parts)])
         else:
@@ -432,27 +366,10 @@ class Endless:
 
     def item(self, block, i):
         """Emit item ``i``."""
-        return _range_item(block, self.start, 1, i)
+        return range_item(block, self.start, 1, i)
 
     def __iter__(self):
         return itertools.count(self.start)
-
-
-class Span:
-    """A builtin range, as a sequence that a staged loop can run over."""
-
-    def __init__(self, numbers: builtins.range):
-        self.numbers = numbers
-
-    def __len__(self):
-        return len(self.numbers)
-
-    def item(self, block, i):
-        """Emit item ``i``."""
-        return _range_item(block, self.numbers.start, self.numbers.step, i)
-
-    def __iter__(self):
-        return iter(self.numbers)
 
 
 class Replayable:

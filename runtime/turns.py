@@ -8,12 +8,12 @@ import numpy
 
 from runtime import varying
 from runtime.array import Array
-from runtime.containers import _is_array
+from runtime.containers import _is_array, extend
 from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.op import op
-from runtime.sequence import Rows, Same, is_lazy, mapped, sample
+from runtime.sequence import Rows, Same, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
 from runtime.united import batched_rows, rows_first, stacked_rows, united
 from runtime.xla import PyTreeDef
@@ -53,7 +53,7 @@ def parts(d, count):
 def pack_batched(items, like, over=()):
     if isinstance(like, CONTAINERS):
         return pack(items, like)
-    if all([item is ZERO for item in items]):
+    if items is ZERO or all([item is ZERO for item in items]):
         return ZERO
     from runtime import numpy as np
     given = [filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
@@ -118,7 +118,7 @@ def uniter_batched(items, like, over=()):
 def _padded(items, like):
     made = list(items)[::-1]
     length = shape_of(like)[0] if _is_array(like) else len(like)
-    return made + [ZERO] * (length - len(made))
+    return extend(made, [ZERO] * (length - len(made)))
 
 
 @op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items, like=like)"},
@@ -166,28 +166,30 @@ def reiter(d, items, like=None):
     return listed(d, d)[:len(items)][::-1]
 
 
-def pairs_batched(xs, xs_dot, over=()):
-    return pairs(xs, xs_dot)
+def pairs_batched(xs, dots, over=()):
+    return pairs(xs, dots)
 
 
-@op(jvp="rt.pairs(rt.instantiate_shell(xs_dot, xs), rt.instantiate_shell(xs_dot_dot, xs_dot))",
-    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "xs_dot": "rt.unpairs(d_out, 1, like=xs_dot)"}, batch=pairs_batched)
-def pairs(xs, xs_dot):
+@op(jvp="rt.pairs(rt.instantiate_shell(xs_dot, xs), rt.instantiate_shell(dots_dot, dots))",
+    vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "dots": "rt.unpairs(d_out, 1, like=dots)"}, batch=pairs_batched)
+def pairs(xs, dots):
     """Iterate over values and their tangents together."""
-    if is_lazy(xs) or is_lazy(xs_dot):
-        return mapped(lambda *pair: pair, xs, Same(ZERO) if xs_dot is ZERO else xs_dot)
-    if xs_dot is ZERO:
+    if is_lazy(xs) or is_lazy(dots):
+        return mapped(lambda *pair: pair, xs, Same(ZERO) if dots is ZERO else dots)
+    if stays([xs]):
+        return Zipped([xs, Same(ZERO) if dots is ZERO else dots])
+    if dots is ZERO:
         return [(x, ZERO) for x in xs]
     if isinstance(xs, dict):
         return [(key, ZERO) for key in xs]
-    return list(zip(xs, xs_dot, strict=True))
+    return list(zip(xs, dots, strict=True))
 
 
-@records_too(lambda xs, xs_dot: mapped(lambda x, dot: (x[0], (x[1], parts(dot, 2)[1])), xs, Same(ZERO) if xs_dot is ZERO else xs_dot)
+@records_too(lambda xs, dots: mapped(lambda x, dot: (x[0], (x[1], parts(dot, 2)[1])), xs, Same(ZERO) if dots is ZERO else dots)
              if is_lazy(xs) else NotImplemented)
-def lane_pairs(xs, xs_dot):
+def lane_pairs(xs, dots):
     """Iterate over the items of a list that grew under a mask, (lanes, item), and their tangents together: (lanes, (item, tangent))."""
-    return [(lanes, (item, parts(dot, 2)[1])) for (lanes, item), dot in pairs(xs, xs_dot)]
+    return [(lanes, (item, parts(dot, 2)[1])) for (lanes, item), dot in pairs(xs, dots)]
 
 
 @records_too(lambda d, which, like, over=(): pack_batched(mapped(lambda item: _part(item, which), d), like, over)
@@ -206,7 +208,7 @@ def _unpaired(d, which, like):
     """One part of every pair; items that a shorter sequence beside theirs left out have none."""
     parts = [_part(item, which) for item in d]
     length = shape_of(like)[0] if _is_array(like) else len(like)
-    return parts + [ZERO] * (length - len(parts))
+    return extend(parts, [ZERO] * (length - len(parts)))
 
 
 @op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"}, batch=unpairs_batched)

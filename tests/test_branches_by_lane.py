@@ -77,6 +77,30 @@ def test_the_code_shows_the_lanes():
     assert "rt.where" in cheap and "lanes" not in cheap
 
 
+def helper(x, y):
+    for _ in range(12):
+        x = np.sin(x * y)
+    return x
+
+
+def left_early(x, y):
+    x = helper(x, y)
+    if x > 0.51:
+        y = helper(0.43, x) * -1.19
+        n = 0
+        while n < 2 and y > 0.54:
+            n = n + 1
+        return helper(x, y)
+    return x * y
+
+
+def test_derivatives_where_no_lane_takes_an_expensive_branch():
+    x, y = onp.array([0.2, 0.3, 0.1], "float32"), onp.array([0.9, 0.4, 0.5], "float32")
+    slopes = [float(jax.grad(left_early)(a, b)) for a, b in zip(x, y)]
+    onp.testing.assert_allclose(jax.vmap(jax.grad(left_early))(x, y), slopes, rtol=1e-4)
+    onp.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(left_early)))(x, y), slopes, rtol=1e-4)
+
+
 def test_lanes_that_do_not_take_a_branch_do_not_run_it():
     """A loop that would never end for them."""
     def f(x):

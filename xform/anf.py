@@ -550,9 +550,6 @@ class Lowering:
         found = sequences.item(self, node)
         if found is not None:
             return clone(found)
-        joined = sequences.joined(self, node)
-        if joined is not None:
-            return joined
         value = self.atom(node.value)
         return at(gast.Subscript(value, self.index(node.slice), gast.Load()), node)
 

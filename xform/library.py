@@ -87,7 +87,8 @@ def _homes():
                     homes[value]) or not homes[value].startswith(alias) else homes[value]
         if alias == "rt":
             for key, value in vars(module.builtins).items():
-                if isinstance(value, types.FunctionType) and not key.startswith("_"):
+                if isinstance(value, types.FunctionType) and not key.startswith("_") and (
+                        value.__module__ == module.builtins.__name__ or key in module.builtins.__all__):
                     homes[value] = f"rt.builtins.{key}"
         for sub in ("linalg", "fft", "initializers"):
             inner = getattr(module, sub, None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import gast
 
+from runtime.op import read_as
 from xform.errors import SourceError
 
 
@@ -123,7 +124,7 @@ def free_names(function):
 
 def signature(function):
     """The signature of the function whose source is read: a wrapper's own, not that of what it wraps."""
-    return inspect.signature(getattr(function, "reads_as", function), follow_wrapped=False)
+    return inspect.signature(read_as(function), follow_wrapped=False)
 
 
 def _describe(value):

@@ -14,8 +14,7 @@ from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
 from xform import parse, pipeline, resolve
 from xform.emit import collect, emit, importable
 from xform.errors import refuse
-from xform.desugar.calls import function_defaults
-from xform.desugar.functions import of_kinds, specialise
+from xform.desugar.functions import of_kinds
 from xform.desugar.kinds import kinds_of
 from xform.inputs import bind_arguments, differentiable, numeric, plain, without_integers
 from xform.library import is_runtime
@@ -58,10 +57,6 @@ def target_of(fun, given=None, kinds=None) -> Target:
     if given is not None and isinstance(fun, types.FunctionType) and not plain(parse.signature(fun)) \
             and not is_runtime(fun):
         return Target(pipeline.spread(fun, *given, kinds))
-    left = function_defaults(fun, *given) if given is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun) else {}
-    if left:
-        unit, _ = specialise(None, fun, left, None, None if kinds is None else _taken(fun, kinds))
-        return Target(unit)
     if kinds is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun):
         return Target(of_kinds(fun, _taken(fun, kinds)))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):
@@ -81,6 +76,7 @@ def _taken(fun, kinds, skip=()):
 
 def target_of_with(fun, args, given=None, kinds=None) -> Target:
     """Reduce ``fun`` with leading arguments: functions and objects are specialised to, data is passed along."""
+    from xform.desugar.functions import specialise
     if isinstance(fun, types.FunctionType) and any(resolve.is_static(resolve.Object(a)) for a in args):
         names = list(parse.signature(fun).parameters)
         statics = {n: resolve.Object(a) for n, a in zip(names, args)

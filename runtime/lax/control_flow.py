@@ -141,9 +141,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
             x = tree_map_1(lambda leaf: leaf[k], xs)
             carry, y = f(carry, x)
             ys.append(y)
-    if reverse:
-        ys = ys[::-1]
-    return carry, stack_records(ys)
+    return carry, stack_records(ys[::-1] if reverse else ys)
 
 
 def scan_of_nothing(f, init, xs):

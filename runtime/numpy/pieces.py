@@ -8,7 +8,7 @@ from runtime.ops.axes import axis_index, axis_tuple
 from runtime.ops.create import array
 from runtime.ops.joining import concatenate
 from runtime.ops.kernel import about_types
-from runtime.ops.shape import ravel, widened
+from runtime.ops.shape import ravel
 from runtime.ops.take import take
 from runtime.trees import leaves_of
 
@@ -181,21 +181,3 @@ def apply_over_axes(func, a, axes):
 
 __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
     value, "__module__", None) == __name__]
-
-
-def join_rows(parts):
-    """Return what ``r_[parts]`` gives: arrays joined along the first axis, numbers being vectors of one."""
-    from runtime import numpy as np
-    return np.concatenate([widened(array(part), 1) for part in parts], 0)
-
-
-def join_columns(parts):
-    """Return what ``c_[parts]`` gives: vectors as columns and arrays, joined along the last axis."""
-    from runtime import numpy as np
-    return np.concatenate([column_of(array(part)) for part in parts], -1)
-
-
-def column_of(part):
-    """Return a vector as a column, a number as a matrix of one, an array of more axes as it is."""
-    from runtime import numpy as np
-    return part if np.ndim(part) > 1 else np.reshape(part, (-1, 1))

@@ -4,7 +4,7 @@ from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right
                                 within)
 from runtime.ops.constrain import placed
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
-from runtime.ops.create import array_again, array_dot, astype_dot, astype_like, unarray, unastype
+from runtime.ops.create import array_again, array_dot, array_examples, array_examples_dot, astype_dot, astype_like, unarray, unastype
 from runtime.ops.cumulative import recumsum, uncumsum
 from runtime.ops.dot import contract, turned_left, turned_right, undot_left, undot_right, unmatmul_left, unmatmul_right
 from runtime.ops.einsum import rearranged, rearranged_again, unrearranged
@@ -40,7 +40,7 @@ from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window
 from runtime.ops.windows import ungather
 
 __all__ = (
-    "above", "absolute_dot", "array_again", "array_dot", "astype_dot", "astype_like", "at_add", "at_divide",
+    "above", "absolute_dot", "array_again", "array_dot", "array_examples", "array_examples_dot", "astype_dot", "astype_like", "at_add", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
     "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",

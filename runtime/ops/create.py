@@ -16,7 +16,7 @@ from runtime.op import op
 from runtime.ops.kernel import about_types, inexact
 from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.sequence import is_lazy
+from runtime.sequence import Rows, is_lazy
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
 
@@ -209,26 +209,38 @@ def _leaves(object):
 
 def array_batched(object, dtype=None, copy=True, order="K", ndmin=0, device=None, over=()):
     """Stack the batched items of nested lists behind the batch axis."""
-    from runtime import numpy as np
-    if is_lazy(object):
-        object = list(object)
-    if not isinstance(object, (list, tuple)):
-        return object if dtype is None else np.astype(object, dtype)
-    from runtime.tree import tree_leaves
-    size = max([aval_of(x).shape[0] for x in tree_leaves(object) if aval_of(x).ndim], default=1)
-    return _stack_batched(object, size, dtype)
+    return array_examples(object, 1, dtype)
 
 
-def _stack_batched(object, size, dtype):
-    from runtime import numpy as np
-    if not isinstance(object, (list, tuple)):
-        leaf = as_operand(object, "array")
-        return leaf if leaf.ndim and leaf.shape[0] == size else np.broadcast_to(leaf, (size, *leaf.shape))
-    items = [_stack_batched(item, size, dtype) for item in object]
-    ndim = max(item.ndim for item in items)
-    items = [item if item.ndim == ndim else np.broadcast_to(item, (size, *item.shape)) for item in items]
-    made = np.stack(items, axis=1)
-    return made if dtype is None else np.astype(made, dtype)
+@op(jvp="rt.array_examples_dot(object_dot, object, lead, dtype)",
+    vjp={"object": "rt.unarray(d_out, like=rt.like(object, lead), lead=lead, dtype=dtype)"},
+    batch=lambda object, lead, dtype=None, over=(): array_examples(object, lead + 1, dtype))
+def array_examples(object, lead, dtype=None):
+    """Return the arrays that the examples of nested lists make; the arrays in the lists have ``lead`` batch axes in front."""
+    if staged_records(object):
+        from runtime.ops.permute import moveaxis
+        made = moveaxis(stack_records(object), 0, lead)
+    else:
+        front = max([leaf.shape[:lead] for leaf in _leaves(object) if isinstance(leaf, Array)], key=len, default=())
+        made = _examples(object, front)
+    return made if dtype is None else cast(made, canonical_dtype(dtype))
+
+
+def _examples(object, front):
+    from runtime.ops.joining import stack
+    from runtime.ops.shape import broadcast_to
+    if isinstance(object, (list, tuple)):
+        return stack([_examples(item, front) for item in object], axis=len(front))
+    leaf = as_operand(object, "array")
+    return leaf if leaf.ndim else broadcast_to(leaf, front)     # a number among batched items
+
+
+def array_examples_dot(object_dot, object, lead, dtype=None):
+    """Return the tangent of ``array_examples``; ZERO for an integer dtype."""
+    if object_dot is ZERO or not differentiable(dtype):
+        return ZERO
+    from runtime.cotangent import filled
+    return array_examples(filled(object_dot, object), lead, dtype)
 
 
 @out_sharded
@@ -304,9 +316,12 @@ def unarray(d, like, lead=0, dtype=None):
         return ZERO
     if lead == 0 and staged_records(like, d):
         return Tail(d, d.shape[0])
-    if isinstance(like, (list, tuple)) or is_lazy(like):
+    if is_lazy(like):
+        from runtime.ops.permute import moveaxis
+        return Rows(moveaxis(d, lead, 0))
+    if isinstance(like, (list, tuple)):
         parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
-        return parts if is_lazy(like) else type(like)(parts)
+        return type(like)(parts)
     if isinstance(like, (bool, int)) or not hasattr(like, "dtype") and not isinstance(like, float):
         return ZERO
     from runtime.cotangent import unbroadcast
@@ -350,8 +365,6 @@ def unastype(d, dtype, like):
 def astype_like(d, like):
     """Return a cotangent converted to the dtype of ``like``."""
     from runtime.cotangent import dtype_of
-    if like is ZERO:        # the tangent of what does not vary
-        return ZERO
     return cast(d, dtype_of(like))
 
 

@@ -273,7 +273,7 @@ def matmul(a, b, *, precision=None, preferred_element_type=None, out_sharding=No
 
 
 def _unproduct(name, d, other, like, left, precision):
-    from runtime.cotangent import dtype_of, unbroadcast
+    from runtime.cotangent import unbroadcast
     from runtime.ops.shape import reshape
     shape, own = like_shape(other), like_shape(like)
     spec, shape_a, shape_b, out = (dot_plan if name == "dot" else matmul_plan)(*((own, shape) if left else (shape, own)))
@@ -284,8 +284,7 @@ def _unproduct(name, d, other, like, left, precision):
     other = reshape(other, shape_b if left else shape_a)
     turned = turned_left(spec) if left else turned_right(spec)
     made = reshape(_contract(d, other, spec=turned, precision=precision, preferred=None), own)
-    wanted = dtype_of(like)
-    return made if made.dtype == wanted or kind(wanted) in "biu" else _fitted(made, wanted)
+    return made if made.dtype == like.dtype or kind(like.dtype) in "biu" else _fitted(made, like.dtype)
 
 
 def _fitted(made, dtype):

@@ -5,9 +5,10 @@ import operator
 
 from runtime.op import op
 from runtime.ops.kernel import any_staged
-from runtime.sequence import Chain, Rows, Stacked, reverse
+from runtime.sequence import Chain, Rows, Same, Stacked, Zipped, is_lazy, known_length, mapped, reverse
 from runtime.tree import register_structure, tree_flatten, tree_unflatten
 from runtime.trees import leaves_of, tree_build, tree_map_1
+from runtime.turns import records_too
 from runtime.zero import ZERO
 
 UNROLLED = 8  # records up to which a staged loop is unrolled anyway
@@ -17,6 +18,13 @@ def _records(ys):
     return ys if isinstance(ys, (list, tuple)) else list(ys)
 
 
+def _rows_behind(tree):
+    """Put the first axis of every array, the turns', behind the batch axis, or the batch axis behind it."""
+    from runtime import numpy as np
+    return tree_map_1(lambda leaf: np.swapaxes(leaf, 0, 1), tree)
+
+
+@records_too(lambda ys, over=(): _rows_behind(stack_records(ys)) if is_lazy(ys) else NotImplemented)
 def stack_records_batched(ys, over=()):
     """Stack the records of every example, the batch axis staying in front."""
     from runtime import numpy as np
@@ -31,20 +39,30 @@ def stack_records_batched(ys, over=()):
 def stack_records(ys):
     """Return a list of equal pytrees as one pytree whose arrays are stacked along a new first axis."""
     from runtime import numpy as np
-    if isinstance(ys, Tail):
+    if isinstance(ys, (Tail, Rows)):
         return ys.tree
     if isinstance(ys, Chain):
         parts = [stack_records(part) for part in ys.parts]
         columns = zip(*[tree_flatten(part)[0] for part in parts])
         return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
-    if isinstance(ys, Stacked) and ys.count is None and all([how == "row" for how, _ in ys.plan]):
-        return ys._at(lambda leaf: np.flip(leaf, 0) if ys.backwards else leaf)
+    if isinstance(ys, Zipped) and known_length(ys):
+        from runtime.control import for_loop
+        ys = for_loop(lambda item: item, ys, collect=1)     # worked out in one more loop
+    if isinstance(ys, Stacked) and ys.count is None:
+        whole = [np.flip(leaf, 0) if ys.backwards else leaf for leaf in ys.stacked]
+        return ys.tree.unflatten([whole[x] if how == "row" else _repeated(ys.fixed[x] if how == "all" else x, ys.size) for how, x in ys.plan])
     return _stack_list(_records(ys))
+
+
+def _repeated(leaf, count):
+    from runtime import numpy as np
+    leaf = np.asarray(leaf)
+    return np.broadcast_to(leaf, (count,) + leaf.shape)
 
 
 def staged_records(ys, d=None) -> bool:
     """Tell whether a sequence is the records of a staged loop, or long enough for its cotangent ``d`` to be kept stacked."""
-    return isinstance(ys, (Stacked, Chain, Tail)) or (
+    return isinstance(ys, (Stacked, Chain, Tail, Rows, Zipped)) or (
         d is not None and isinstance(ys, list) and len(ys) > UNROLLED and any_staged([d]))
 
 
@@ -61,11 +79,14 @@ def _stack_list(records):
 def whole_records(d, ys):
     """Return the tangents of records with zeros in place of ZERO."""
     from runtime.cotangent import filled
+    if is_lazy(ys):
+        return mapped(filled, Same(ZERO) if d is ZERO else d, ys)
     records = _records(ys)
     given = [ZERO] * len(records) if d is ZERO else _records(d)
     return [filled(one, y) for one, y in zip(given, records)]
 
 
+@records_too(lambda d, ys, over=(): Rows(_rows_behind(d)) if is_lazy(ys) and d is not ZERO and "d" in over else NotImplemented)
 def unstack_records_batched(d, ys, over=()):
     """Take the records of every example apart."""
     from runtime import numpy as np

@@ -127,11 +127,6 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
             and rule_of(known.value) is None and _variadic(parse.signature(known.value)):
         from xform import pipeline
         return pipeline.spread(known.value, *given), [], {}
-    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) and rule_of(known.value) is None:
-        from xform.desugar.functions import specialise
-        left = function_defaults(known.value, *given)
-        if left:
-            return specialise(lowering, known.value, left, node)[0], [], {}
     return known, [], {}
 
 
@@ -297,6 +292,17 @@ def arguments(lowering, node):
     return args, keywords
 
 
+def _extreme(lowering, value, args, keywords, node):
+    """What ``max`` or ``min`` with a key or a default calls, and with what."""
+    by, given = keywords.pop("key", None), "default" in keywords
+    by = None if isinstance(by, gast.Constant) and by.value is None else by
+    called = f"{value.__name__}{'_by' if by is not None else ''}{'_or' if given else ''}"
+    if len(args) > 1:
+        args = [lowering.atom_value(at(gast.Tuple([atom_of(lowering, a, node) for a in args], gast.Load()), node))]
+    rest = {**({} if by is None else {"key": by}), **keywords}
+    return getattr(runtime.builtins, called), args, rest
+
+
 def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
@@ -323,6 +329,11 @@ def call_object(lowering, callee, args, keywords, node):
         by = keywords.pop("key")
         if not (isinstance(by, gast.Constant) and by.value is None):
             value, args = runtime.builtins.sorted_by, [*args, by]
+    if value is dict and len(args) == 1 and not isinstance(args[0], gast.Starred):
+        more = at(gast.Dict([const(k, node) for k in keywords], [atom_of(lowering, a, node) for a in keywords.values()]), node)
+        value, args, keywords = runtime.builtins.dict_of, [args[0], lowering.atom_value(more)], {}
+    if value in (max, min) and keywords:
+        value, args, keywords = _extreme(lowering, value, args, keywords, node)
     if value is iter and len(args) == 1 and getattr(lowering.tree, "name", None) == "__iter__":     # what a loop over the object runs over
         value = list
     if "out_sharding" in keywords and is_runtime(value) and value is not runtime.placed:    # a call, and one that places its result
@@ -343,15 +354,13 @@ def call_object(lowering, callee, args, keywords, node):
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
     is_op = rule_of(target) is not None and (path or hasattr(target, "takes_objects"))
-    left = isinstance(target, types.FunctionType) and not is_op and not is_runtime(target) and not any(
-        isinstance(a, gast.Starred) for a in args) and function_defaults(target, len(args), keywords)
-    if (static or named or left) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
+    if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         args, keywords, variadic = _gathered(target, args, keywords)
         names = list(parse.signature(target).parameters)
         statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
         statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
         statics.update(variadic)
-        if statics or left:
+        if statics:
             given = set(names[:len(args)]) | set(keywords)
             statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
                             if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))})
@@ -433,15 +442,6 @@ def _options_in(lowering, function, names, args, keywords, variadic):
     given = {**dict(zip(names, args)), **keywords}
     return {**options.constants(lowering, wanted, given),
             **options.defaults(lowering, wanted, {**given, **variadic}, parse.signature(function))}
-
-
-def function_defaults(function, count, keywords):
-    """{parameter: compile-time value} of the functions that a call with ``count`` positional arguments leaves to the defaults."""
-    if not function.__defaults__ and not function.__kwdefaults__:
-        return {}
-    given = {*list(parse.signature(function).parameters)[:count], *keywords}
-    return {p.name: Object(p.default) for p in parse.signature(function).parameters.values()
-            if p.name not in given and p.default is not p.empty and resolve.is_static(Object(p.default))}
 
 
 def _gathered(function, args, keywords):

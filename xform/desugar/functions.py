@@ -25,6 +25,7 @@ import types
 
 import gast
 
+from runtime.op import read_as
 from xform import parse, resolve
 from xform.desugar.titles import title_of
 from xform.desugar.outer import declared, outer_writes, written
@@ -413,7 +414,7 @@ _units = Memo()
 def unit_of(function) -> Unit:
     """The unit of a Python function object; read once per code object."""
     zero_in = getattr(function, "zero_in", ())
-    function = getattr(function, "reads_as", function)
+    function = read_as(function)
     found = _units.get(function)
     if found is not None and found[0] is function.__code__ and _fresh(found[1]):
         return found[1]
@@ -517,7 +518,7 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
 
     Returns (unit, names of the locals that its leading parameters receive).
     """
-    function = getattr(function, "reads_as", function)
+    function = read_as(function)
     key = (_keeper(statics.values()) or function, function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)), gives)
     captured = [n for k in statics.values() for n in resolve.captured_names(k)]
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):

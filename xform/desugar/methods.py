@@ -48,7 +48,6 @@ def method(lowering, node):
     args, keywords = arguments(lowering, node)
     args = [atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in keywords.items()}
-    attr = "ravel" if attr == "flatten" else attr
     if attr in METHODS:
         where = keywords.pop("out_sharding", None)
         if attr in ("reshape", "transpose") and args and not isinstance(args[0], gast.Tuple) and (

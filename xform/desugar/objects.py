@@ -222,10 +222,7 @@ def _operator_call(lowering, node):
 
 def _has(lowering, node, method):
     known = lowering.known(node)
-    cls = known.cls if isinstance(known, Instance) else None
-    if isinstance(known, Object) and not isinstance(known.value, type) and resolve.is_user_class(type(known.value)):
-        cls = type(known.value)     # an object from outside
-    return cls is not None and isinstance(getattr(cls, method, None), types.FunctionType)
+    return isinstance(known, Instance) and isinstance(getattr(known.cls, method, None), types.FunctionType)
 
 
 def _call(base, method, args, node):

@@ -26,10 +26,8 @@ import types
 
 import gast
 
-from runtime import numpy as np
-from runtime.numpy.pieces import join_columns, join_rows
 from xform import parse, resolve
-from xform.desugar import calls, objects
+from xform.desugar import objects
 from xform.desugar.calls import atom_of
 from xform.desugar.classes import is_definition
 from xform.errors import SourceError, refuse
@@ -141,30 +139,6 @@ def item(lowering, node):
     except (IndexError, ValueError):
         refuse(node, lowering.unit, f"{index!r} is not in this {'list' if keys is None else 'dict'} of functions",
                f"It has {len(items)} items." if keys is None else f"Its keys are {', '.join(map(repr, keys))}.")
-
-
-def joined(lowering, node):
-    """``np.r_[a, 1:4, b]`` and ``np.c_[a, b]`` as the call of a function of what they join; None for any other subscript."""
-    base = lowering.known(node.value)
-    value = base.value if isinstance(base, Object) else None
-    if value is not np.r_ and value is not np.c_:
-        return None
-    parts = node.slice.elts if isinstance(node.slice, gast.Tuple) else [node.slice]
-    if any(isinstance(constant(lowering, p), str) for p in parts if not isinstance(p, gast.Slice)):
-        if any(not isinstance(p, (gast.Slice, gast.Constant)) for p in parts):
-            refuse(node, lowering.unit, "np.r_ with directives in a string is not supported in a transformed function",
-                   "Write it with np.concatenate, np.stack and np.expand_dims.")
-        return None
-    atoms = []
-    for part in parts:
-        if isinstance(part, gast.Slice):
-            bounds = [None if p is None else lowering.atom(p) for p in (part.lower, part.upper, part.step)]
-            part = at(gast.Subscript(lowering.atom(node.value), at(gast.Slice(*bounds), node), gast.Load()), node)
-            atoms.append(lowering.store_temp(part, "range", node))
-        else:
-            atoms.append(lowering.atom(part))
-    items = lowering.atom_value(at(gast.Tuple(atoms, gast.Load()), node))
-    return calls.call_known_with(lowering, Object(join_rows if value is np.r_ else join_columns), [items], {}, node)
 
 
 def assign_items(lowering, node):

@@ -43,14 +43,15 @@ def coalesce(tree, temps, fixed=()):
             live = facts.after[id(statement)]
             if isinstance(statement, gast.Assign):
                 stored = [n for t in statement.targets for n in target_names(t)]
-                source = statement.value.id if isinstance(statement.value, gast.Name) else None
+                whole = isinstance(statement.value, gast.Name) and isinstance(statement.targets[0], gast.Name)
+                source = statement.value.id if whole else None      # a part of a value is no copy of it
                 for target in stored:
                     for other in live:
                         if other != source:
                             clash(target, other)
                     for other in stored:
                         clash(target, other)
-                    if source and len(stored) == 1 and isinstance(statement.targets[0], gast.Name):
+                    if source:
                         copies.append((target, source))
                     else:
                         kin.extend((target, n) for n in dict.fromkeys(reads(statement.value))

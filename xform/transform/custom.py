@@ -6,11 +6,9 @@ After: ``y, residuals = f_fwd(x)`` in the forward half, ``(d_x,) = f_bwd(residua
 from __future__ import annotations
 
 import copy
-import types
 
 import gast
 
-from xform import parse
 from xform.custom import call_units
 from xform.desugar.kinds import with_data
 from xform.desugar.rules import UnitRules
@@ -80,20 +78,11 @@ def _has_rule(custom):
 
 def _halves(custom, active):
     """The forward and backward unit of a custom_vjp function."""
+    from xform.pipeline import unit_of_callable
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.halves(tuple(active))
-    static = len(custom.nondiff_argnums)
-    return (checked_pair(_part(custom.fwd, static + len(active)), custom.__name__, "Custom VJP fwd", "the residuals"),
-            _part(custom.bwd, static + 2))
-
-
-def _part(function, count):
-    """A function of a rule as a unit of ``count`` parameters, also where it takes ``*args``."""
-    from xform.inputs import plain
-    from xform.pipeline import spread, unit_of_callable
-    if isinstance(function, types.FunctionType) and not plain(parse.signature(function)):
-        return with_data(spread(function, count, ()))
-    return with_data(unit_of_callable(function))
+    return (checked_pair(with_data(unit_of_callable(custom.fwd)), custom.__name__, "Custom VJP fwd", "the residuals"),
+            with_data(unit_of_callable(custom.bwd)))
 
 
 def checked_pair(unit, function, of, second):
@@ -151,8 +140,9 @@ def _rule_unit(custom, active):
     count = len(active)
     key = (custom, id(custom.rule), count)
     if key not in _rules:
+        from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
-        rule = _part(custom.rule, len(custom.nondiff_argnums) + 2)
+        rule = with_data(unit_of_callable(custom.rule))
         static = [f"static_{i}" for i in range(len(custom.nondiff_argnums))]
         primals = [f"x_{i}" for i in range(count)]
         tangents = [f"x_{i}_dot" for i in range(count)]

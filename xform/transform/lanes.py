@@ -40,7 +40,7 @@ def by_lanes(run, statement, joined, made):
     """Batch a conditional by its lanes, if one side is worth it and both can be; tell whether that was done."""
     sides = [statement.body, statement.orelse]
     costly = [expensive(side, run.unit) for side in sides]
-    if not joined or not any(costly) or run.axis_name is not None:
+    if not joined or not any(costly) or run.axis_name is not None or any(map(_lacks_values, sides)):
         return False
     if all(costly) and run.mask is not None:
         return False            # where no lane is left, neither side would give the result its shape
@@ -57,6 +57,11 @@ def by_lanes(run, statement, joined, made):
         run.flags.add(n, True)
         run.ranks.add(n, None)
     return True
+
+
+def _lacks_values(side):
+    """Whether something has no value on a side, or none yet: where no lane takes the other, there would be no array for it."""
+    return any(isinstance(n, gast.Attribute) and n.attr in ("UNDEFINED", "ZERO") for s in side for n in nodes_of(s))
 
 
 def expensive(body, unit, seen=()):
@@ -105,7 +110,7 @@ def _separable(body, unit):
 def _side(run, statement, side, joined, label):
     """(batched unit, its parameters, their flags) of one side as a function of what it reads; None if it cannot be one."""
     from xform.transform.vmap import vmap
-    if not _separable(side, run.unit) or any(run.is_undefined(s.value) for s in side if isinstance(s, gast.Assign)):
+    if not _separable(side, run.unit):
         return None
     outer = _read(side, joined, run)
     flags = tuple(run.flags.of(name(n)) for n in outer)

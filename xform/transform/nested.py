@@ -27,10 +27,10 @@ _made = Memo()
 
 def rule_of_batching(unit):
     """The op whose batching rule a unit was read from, or None."""
-    from runtime.op import RULES
+    from runtime.op import RULES, read_as
     if unit.function is None:
         return None
-    return next((rule for rule in RULES.values() if rule.batch and getattr(rule.batch, "reads_as", rule.batch) is unit.function), None)
+    return next((rule for rule in RULES.values() if rule.batch and read_as(rule.batch) is unit.function), None)
 
 
 def nested(unit, rule, flags, inner):

@@ -323,7 +323,7 @@ def special(run, operation, node, statement, target, made):
     if path == "rt.builtins.enumerate" and is_batched(flag):
         node.args[0], element = iterated(run, first, statement)
         return node, (LIST, (False, element))
-    if path == "rt.pairs" and (is_batched(flag) or is_batched(run.flags.of(args["xs_dot"]))):
+    if path == "rt.pairs" and (is_batched(flag) or is_batched(run.flags.of(args["dots"]))):
         found = [iterated(run, a, statement) for a in node.args]
         node.args = [iterable for iterable, _ in found]
         elements = tuple(element for _, element in found)
