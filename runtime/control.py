@@ -328,13 +328,14 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
     if unknown:
         return loop.finish(*loop.staged(sequence, init))
     first = 0
+    items = xs if isinstance(xs, list) else sequence     # one by one, Python's numbers stay what they are
     records: list[list] = [[] for _ in range(collect)]
     carry = tuple(init)
     if not any_symbolic(carry) and not _symbolic_items(sequence):
-        carry, records, ended = loop.peel(sequence, carry, records)  # is anything symbolic here at all?
+        carry, records, ended = loop.peel(items, carry, records)  # is anything symbolic here at all?
         first = 1
         if ended or not any_symbolic(carry, records):
-            return loop.finish(*loop.python(sequence, carry, records, first))
+            return loop.finish(*loop.python(items, carry, records, first))
     for attempt in (0, 1):
         try:
             out, tapes = loop.staged(sequence, carry, first)
@@ -343,13 +344,13 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
         except Exception:  # whatever it is, unrolling either works or raises it again where the user can see it
             if attempt or len(sequence) <= first:
                 break
-            carry, records, ended = loop.peel(sequence, carry, records, first)  # one turn may settle the types
+            carry, records, ended = loop.peel(items, carry, records, first)  # one turn may settle the types
             first += 1
             if ended:
                 break
             continue
         return loop.finish(out, [Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)])
-    return loop.finish(*loop.python(sequence, carry, records, first))
+    return loop.finish(*loop.python(items, carry, records, first))
 
 
 def _worth_staging(xs) -> bool:
@@ -451,7 +452,7 @@ class _For:
         def build(scratch, variables):
             i = scratch.argument(INDEX)
             carry_out, records = self.turn(sequence.item(scratch, i), variables)
-            return carry_out, (i, records)
+            return carry_out, (i, [_whole(record) for record in records])
         region, out, (i, records) = settle(carry, build)
         plans = [stack_plan(r, lambda leaf: within(region, leaf._v)) for r in records]
         with into(region):
@@ -515,6 +516,15 @@ class _For:
         if isinstance(sequence, Zipped) and sequence.length is None:
             return self._total(block, next(part for part in sequence.parts if not isinstance(part, (Same, Endless)) and known_length(part) is None))
         return index_value(block, len(sequence)), len(sequence)
+
+
+def _whole(record):
+    """Work out the sequences in a record that are made item by item, in the turn whose values they are made of."""
+    leaves, tree = flatten(record)
+    if not any(isinstance(leaf, Zipped) for leaf in leaves):
+        return record
+    return tree.unflatten([for_loop(lambda item: item, leaf, collect=1) if isinstance(leaf, Zipped) and leaf.length is not None else leaf
+                           for leaf in leaves])
 
 
 def within(block: Block, value) -> bool:

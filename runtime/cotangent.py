@@ -187,6 +187,8 @@ def filled(d, like, sizes=()):
         return _rebuild(like, [filled(one, other, sizes) for one, other in zip(given, inner, strict=True)])
     if like is None:
         return None
+    if is_lazy(d) and is_lazy(like):
+        return mapped(lambda one, other: filled(one, other, sizes), d, like)
     if d is ZERO:
         if is_lazy(like):
             return ZERO     # records of a staged loop: a symbolic zero each

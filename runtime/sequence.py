@@ -11,9 +11,9 @@ from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
 from runtime.primitive import lift_array
+from runtime.spans import INDEX, Span, SymbolicRange, index_value, range_item, row
 from runtime.tree import register_structure
 from runtime.types import Aval, aval_of
-from runtime.spans import INDEX, Span, SymbolicRange, index_value, range_item, row
 from runtime.zero import ZERO
 
 UNROLL_LIMIT = 8    # sequences of no more items are run over one by one

@@ -51,7 +51,7 @@ def parts(d, count):
 @records_too(lambda items, like, over=(): restore(items, like) if is_lazy(like) else batched_rows(items, like)
              if is_lazy(items) and not isinstance(like, CONTAINERS) else NotImplemented)
 def pack_batched(items, like, over=()):
-    if isinstance(like, CONTAINERS):
+    if isinstance(like, CONTAINERS) or is_lazy(like):
         return pack(items, like)
     if items is ZERO or all([item is ZERO for item in items]):
         return ZERO
@@ -174,6 +174,8 @@ def pairs_batched(xs, dots, over=()):
     vjp={"xs": "rt.unpairs(d_out, 0, like=xs)", "dots": "rt.unpairs(d_out, 1, like=dots)"}, batch=pairs_batched)
 def pairs(xs, dots):
     """Iterate over values and their tangents together."""
+    if xs is ZERO:
+        xs = Same(ZERO) if is_lazy(dots) else [ZERO] * len(dots)
     if is_lazy(xs) or is_lazy(dots):
         return mapped(lambda *pair: pair, xs, Same(ZERO) if dots is ZERO else dots)
     if stays([xs]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 from runtime.array import Array, ConcretizationError
 from runtime.cotangent import instantiate, shape_of
 from runtime.sequence import Chain, Replayable, Stacked, Zipped, is_lazy, known_length, mapped, reverse, sample
-from runtime.zero import Like
+from runtime.zero import ZERO, Like
 
 
 def united(items, like, last_first: bool = True):
@@ -44,6 +44,8 @@ def stacked_rows(items, like=None):
     from runtime import numpy as np
     from runtime.turns import fit
     from runtime.control import for_loop
+    if _no_cotangents(items):
+        return ZERO
     if like is not None:
         row = Like(shape_of(like)[1:], like.dtype)
         items = mapped(lambda item: instantiate(fit(item, row), row), items) if not _are_rows(items, row) else items
@@ -62,9 +64,17 @@ def stacked_rows(items, like=None):
     return np.concatenate([made, np.zeros((length - made.shape[0],) + made.shape[1:], made.dtype)])
 
 
+def _no_cotangents(items) -> bool:
+    """Tell whether every item is a symbolic zero, without working one out again."""
+    parts = items.parts if isinstance(items, Chain) else [items]
+    return not any(isinstance(part, Replayable) for part in parts) and all(sample(part) is ZERO for part in parts)
+
+
 def batched_rows(items, like):
     """The same for rows that carry a batch axis, or some of them: the batch axis of the result is in front of the rows."""
     from runtime import numpy as np
+    if _no_cotangents(items):
+        return ZERO
     row, rank = Like(shape_of(like)[1:], like.dtype), len(shape_of(like))
 
     def whole(item):
@@ -108,12 +118,21 @@ def _are_rows(items, row=None) -> bool:
         row is None or (items.stacked[0].shape[1:], items.stacked[0].dtype) == (row.shape, row.dtype))
 
 
+def _alike(part):
+    """The rows of records that are the same in every turn."""
+    from runtime import numpy as np
+    (how, x), = part.plan
+    row = np.asarray(part.fixed[x] if how == "all" else x)
+    return np.broadcast_to(row, (part.size,) + row.shape)
+
+
 def _rows(part):
     """(rows, how many of them there are) of one part; rows that are none are zeros, and last."""
     from runtime import numpy as np
     if isinstance(part, list):
         return np.stack(part), len(part)
-    rows, known = part.stacked[0], known_length(part)
+    known = known_length(part)
+    rows = part.stacked[0] if part.stacked else _alike(part)
     if not part.backwards:
         return rows, part.size if known is not None else part.count
     rows = np.flip(rows, 0)

@@ -115,3 +115,14 @@ def test_lanes_that_do_not_take_a_branch_do_not_run_it():
     onp.testing.assert_allclose(jax.vmap(f)(x), [-1, 16, -3, 10])
     onp.testing.assert_allclose(jax.vmap(f)(-onp.abs(x)), -onp.abs(x))
     onp.testing.assert_allclose(jax.jit(jax.vmap(jax.vmap(f)))(onp.stack([x, -onp.abs(x)])), [[-1, 16, -3, 10], [-1, -1, -3, -5]])
+
+
+def climbed(x, step):
+    return x if x > 10 else climbed(step * x + 1, step)
+
+
+def test_a_recursion_goes_on_for_the_lanes_that_need_it():
+    x = onp.array([1.0, 5.0, 20.0, 3.0], "float32")
+    onp.testing.assert_allclose(jax.vmap(climbed, (0, None))(x, 2.0), [climbed(float(v), 2.0) for v in x])
+    table = [[climbed(float(v), s) for v in x] for s in (2.0, 3.0)]
+    onp.testing.assert_allclose([jax.vmap(climbed, (0, None))(x, s) for s in (2.0, 3.0)], table)

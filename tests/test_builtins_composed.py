@@ -216,3 +216,52 @@ def test_second_derivatives(function):
         close(second(X[0]), tables[0])
     close(jax.vmap(jax.hessian(function))(X[:2]), tables)
     close(jax.jit(lambda x, v: jax.jvp(jax.grad(function), (x,), (v,))[1])(X[0], X[1]), tables[0] @ X[1])
+
+
+LONG = onp.linspace(0.4, 1.3, 10).astype("float32")     # more rows than are run over one by one under jit
+
+
+@pytest.mark.parametrize("function", PROGRAMS)
+def test_long_rows_under_jit(function):
+    close = functools.partial(onp.testing.assert_allclose, rtol=3e-2, atol=3e-2)
+    both = onp.stack([LONG, LONG[::-1]])
+    close(jax.jit(function)(LONG), function(np.asarray(LONG)))
+    close(jax.jit(jax.vmap(function))(both), [function(np.asarray(x)) for x in both])
+    close(jax.jit(jax.vmap(jax.grad(function)))(both), [jax.grad(function)(x) for x in both])
+    close(jax.jit(jax.grad(lambda x: jax.vmap(function)(x).sum()))(both), [jax.grad(function)(x) for x in both])
+    if function is not table:       # derivatives of nested comprehensions of long rows are refused
+        hessian = jax.hessian(function)(LONG)
+        close(jax.jit(jax.hessian(function))(LONG), hessian)
+        close(jax.jit(lambda x: jax.jvp(jax.grad(function), (x,), (x,))[1])(LONG), hessian @ LONG)
+        if function is not in_order_of:     # reverse over reverse of an order by staged keys is refused
+            close(jax.jit(jax.grad(lambda x, v: jax.grad(function)(x) @ v))(LONG, both[1]), hessian @ both[1])
+
+
+def running(x, y):
+    s = 0.0
+    for i, (a, b) in enumerate(zip(x, reversed(y))):
+        s = np.sin(s * a + b) * i
+    return s
+
+
+def carried(x, y):
+    def body(c, row):
+        c = np.sin(c * row["x"] + row["y"])
+        return c, (c, row["x"])
+    c, (one, two) = jax.lax.scan(body, 0.0, {"x": x, "y": y})
+    return c + (one * two).sum()
+
+
+def gathered(x, y):
+    items = []
+    for a, b in zip(x, y):
+        items.append(a * b)
+    return np.sin(np.array(items[::-1])).sum()
+
+
+@pytest.mark.parametrize("function", [running, carried, gathered])
+@pytest.mark.parametrize("transform", [
+    jax.jit, lambda f: jax.jit(jax.grad(f, (0, 1))), lambda f: jax.jit(lambda x, y: jax.jvp(f, (x, y), (x, y)))])
+def test_programs_do_not_grow_with_the_rows(function, transform):
+    sizes = [len(transform(function).lower(x, x).as_text()) for x in (LONG[:9], onp.tile(LONG, 6))]
+    assert sizes[1] < 1.1 * sizes[0]

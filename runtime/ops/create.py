@@ -7,16 +7,17 @@ import operator
 
 import numpy
 
-from runtime.ops.constrain import out_sharded
 from runtime.array import Array, to_buffer
+from runtime.cotangent import CONTAINERS
 from runtime.device import put
 from runtime.dtypes import float0
 from runtime.hlo import tracing
 from runtime.op import op
+from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types, inexact
-from runtime.ops.records import Tail, stack_records, staged_records
+from runtime.ops.records import Tail, nested_records, stack_records, staged_records
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.sequence import Rows, is_lazy
+from runtime.sequence import Rows, is_lazy, mapped, sample
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
 
@@ -218,8 +219,7 @@ def array_batched(object, dtype=None, copy=True, order="K", ndmin=0, device=None
 def array_examples(object, lead, dtype=None):
     """Return the arrays that the examples of nested lists make; the arrays in the lists have ``lead`` batch axes in front."""
     if staged_records(object):
-        from runtime.ops.permute import moveaxis
-        made = moveaxis(stack_records(object), 0, lead)
+        made = nested_records(object, lead)
     else:
         front = max([leaf.shape[:lead] for leaf in _leaves(object) if isinstance(leaf, Array)], key=len, default=())
         made = _examples(object, front)
@@ -262,7 +262,7 @@ def _array(object, dtype):
     if type(object) is Array:
         return object if dtype is None else cast(object, dtype)
     if not isinstance(object, (list, tuple, Array)) and staged_records(object):
-        made = stack_records(object)
+        made = nested_records(object)
         return made if dtype is None else cast(made, dtype)
     if isinstance(object, range):
         object = list(object)
@@ -318,7 +318,9 @@ def unarray(d, like, lead=0, dtype=None):
         return Tail(d, d.shape[0])
     if is_lazy(like):
         from runtime.ops.permute import moveaxis
-        return Rows(moveaxis(d, lead, 0))
+        rows = Rows(moveaxis(d, lead, 0))
+        return mapped(lambda part, item: unarray(part, item, lead), rows, like) if isinstance(sample(like), CONTAINERS) or is_lazy(
+            sample(like)) else rows
     if isinstance(like, (list, tuple)):
         parts = [unarray(d[(slice(None),) * lead + (i,)], item, lead) for i, item in enumerate(like)]
         return type(like)(parts)
@@ -332,9 +334,11 @@ def array_again(d, like, lead=0):
     """The transpose of ``unarray``: stack the cotangents of its parts."""
     if d is ZERO:
         return ZERO
+    from runtime import numpy as np
+    if staged_records(d):
+        return np.moveaxis(stack_records(d), 0, lead)
     if not isinstance(d, (list, tuple)):
         return d
-    from runtime import numpy as np
     size = like.shape[lead + 1:]
     parts = [array_again(part, Like(like.shape[:lead] + size, like.dtype), lead) for part in d]
     blank = np.zeros(like.shape[:lead] + size, like.dtype)

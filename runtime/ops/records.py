@@ -54,7 +54,29 @@ def stack_records(ys):
     return _stack_list(_records(ys))
 
 
+def nested_records(ys, lead=0):
+    """Return records, which may be lists of records themselves, as one array: their axes behind ``lead`` others of each."""
+    from runtime import numpy as np
+    made = stack_records(ys)
+    depth = 1
+    while isinstance(made, Stacked) and made.count is None:
+        columns = [np.flip(leaf, depth) if made.backwards else leaf for leaf in map(np.asarray, made.stacked)]
+        made = made.tree.unflatten([columns[x] if how == "row" else _between(made.fixed[x] if how == "all" else x, depth, made.size)
+                                    for how, x in made.plan])
+        depth += 1
+    return np.moveaxis(made, tuple(range(depth)), tuple(range(lead, lead + depth))) if lead else made
+
+
+def _between(leaf, depth, count):
+    """What is the same in every record, repeated along a new axis behind ``depth`` others."""
+    from runtime import numpy as np
+    leaf = np.expand_dims(np.asarray(leaf), depth)
+    return np.broadcast_to(leaf, leaf.shape[:depth] + (count,) + leaf.shape[depth + 1:])
+
+
 def _repeated(leaf, count):
+    if leaf is ZERO:
+        return ZERO
     from runtime import numpy as np
     leaf = np.asarray(leaf)
     return np.broadcast_to(leaf, (count,) + leaf.shape)

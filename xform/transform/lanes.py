@@ -65,7 +65,8 @@ def _lacks_values(side):
 
 
 def expensive(body, unit, seen=()):
-    """Whether statements contain a loop worth gathering lanes for, by themselves or in what they call."""
+    """Whether statements contain a loop worth gathering lanes for, or a recursion that only some lanes go on with, by themselves or in
+    what they call."""
     for statement in body:
         if isinstance(statement, gast.While):
             return True
@@ -75,9 +76,9 @@ def expensive(body, unit, seen=()):
             return True
         if isinstance(statement, gast.Assign):
             operation = classify(statement.value, unit)
-            if isinstance(operation, UnitCall) and operation.unit not in seen and operation.unit.boundary is None:
+            if isinstance(operation, UnitCall) and operation.unit.boundary is None:
                 from xform.pipeline import core
-                if expensive(core(operation.unit).tree.body, operation.unit, (*seen, operation.unit)):
+                if operation.unit in seen or expensive(core(operation.unit).tree.body, operation.unit, (*seen, operation.unit)):
                     return True
     return False
 
