@@ -343,6 +343,8 @@ def special(run, operation, node, statement, target, made):
             return call("rt.like", [first, const(lead.value + 1)], node=statement), False
         parts = call("rt.like_parts", [first, expression_of(literal(flag))], node=statement)
         return call("rt.like", [parts, lead], node=statement) if lead.value else parts, False
+    if path == "rt.like_parts" and is_batched(flag):
+        return call(path, [example(run, first, statement), clone(args["over_"])], node=statement), False
     if path == "rt.uniter" and is_ragged(flag):
         # lanes that a turn left out have no cotangent there
         filled = run.temp("items")
