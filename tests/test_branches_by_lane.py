@@ -94,11 +94,28 @@ def left_early(x, y):
     return x * y
 
 
-def test_derivatives_where_no_lane_takes_an_expensive_branch():
+def bent(a, b):
+    if a > 0.2:
+        return a * b
+    return np.sin(a) - b * 0.5
+
+
+def joined_late(x, y):
+    """What the branch records is missing where it is not taken."""
+    if x > 0.51:
+        y = bent(0.43, x) * -1.19
+        n = 0
+        while n < 2 and y > 0.54:
+            n = n + 1
+    return bent(bent(y, 1.16), x)
+
+
+@pytest.mark.parametrize("function", [left_early, joined_late])
+def test_derivatives_where_no_lane_takes_an_expensive_branch(function):
     x, y = onp.array([0.2, 0.3, 0.1], "float32"), onp.array([0.9, 0.4, 0.5], "float32")
-    slopes = [float(jax.grad(left_early)(a, b)) for a, b in zip(x, y)]
-    onp.testing.assert_allclose(jax.vmap(jax.grad(left_early))(x, y), slopes, rtol=1e-4)
-    onp.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(left_early)))(x, y), slopes, rtol=1e-4)
+    slopes = [float(jax.grad(function)(a, b)) for a, b in zip(x, y)]
+    onp.testing.assert_allclose(jax.vmap(jax.grad(function))(x, y), slopes, rtol=1e-4)
+    onp.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(function)))(x, y), slopes, rtol=1e-4)
 
 
 def test_lanes_that_do_not_take_a_branch_do_not_run_it():

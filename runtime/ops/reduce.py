@@ -144,6 +144,8 @@ def reduction_operands(a, where, over):
 
 def sum_batched(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True, over=()):
     """Sum within each example."""
+    if a is ZERO:
+        return ZERO
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
     total = np.sum(a, inner_axis(axis, a.ndim), dtype, None, keepdims, None, where, promote_integers)

@@ -40,7 +40,7 @@ def by_lanes(run, statement, joined, made):
     """Batch a conditional by its lanes, if one side is worth it and both can be; tell whether that was done."""
     sides = [statement.body, statement.orelse]
     costly = [expensive(side, run.unit) for side in sides]
-    if not joined or not any(costly) or run.axis_name is not None or any(map(_lacks_values, sides)):
+    if not joined or not any(costly) or run.axis_name is not None or any(_lacks_values(run, side) for side in sides):
         return False
     if all(costly) and run.mask is not None:
         return False            # where no lane is left, neither side would give the result its shape
@@ -59,9 +59,10 @@ def by_lanes(run, statement, joined, made):
     return True
 
 
-def _lacks_values(side):
+def _lacks_values(run, side):
     """Whether something has no value on a side, or none yet: where no lane takes the other, there would be no array for it."""
-    return any(isinstance(n, gast.Attribute) and n.attr in ("UNDEFINED", "ZERO") for s in side for n in nodes_of(s))
+    return any(isinstance(n, gast.Attribute) and n.attr in ("UNDEFINED", "ZERO") for s in side for n in nodes_of(s)) or any(
+        isinstance(s, gast.Assign) and run.is_undefined(s.value) for s in side)
 
 
 def expensive(body, unit, seen=()):
