@@ -138,12 +138,35 @@ def store(prim, key, kernel: Kernel) -> Kernel:
         return prim.cache.setdefault(key, kernel)
 
 
-def explain(error: Exception, buffers) -> Exception:
-    """Return a clearer exception for a failed execution: deleted operands are named."""
+def deleted(buffers) -> RuntimeError | None:
+    """Return the error that names the first deleted one of some buffers, or None."""
     for buffer in buffers:
         if buffer.is_deleted():
             return RuntimeError(f"Array has been deleted with shape={buffer.aval}. It was donated to a jitted call "
                                 "or delete() was called on it.")
+    return None
+
+
+def check_donated(buffers: list, donated, captured: list) -> None:
+    """RuntimeError or ValueError where a program over several devices cannot take over the arguments at some positions.
+
+    On one device jaxlib refuses a deleted argument, and one that is given twice; on several it ends the process.
+    """
+    error = deleted(buffers)
+    if error is not None:
+        raise error
+    given = [id(b) for b in (*buffers, *captured)]
+    for position in donated:
+        if given.count(given[position]) > 1:
+            raise ValueError(f"argument {position} of {buffers[position].aval} is donated, and the same array is used by the same "
+                             "call in another place too (f(donate(x), x), or a closure over x); pass a copy")
+
+
+def explain(error: Exception, buffers) -> Exception:
+    """Return a clearer exception for a failed execution: deleted operands are named."""
+    found = deleted(buffers)
+    if found is not None:
+        return found
     if "Gloo" in str(error):
         return RuntimeError("a collective failed because a process of this distributed program has died or left; see what that "
                             f"process printed, and start the program again. XLA says: {error}")

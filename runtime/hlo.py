@@ -304,6 +304,7 @@ class Module:
         self.late: dict[str, Callable[[], str]] = {}
         self.attributes: dict[str, str] = {}
         self.argument_attributes: dict[str, str] = {}
+        self.donated: list[int] = []
         self.result_attributes: dict[int, str] = {}
         self.varying: dict | None = None  # inside shard_map: name of a value -> axes along which it varies (runtime.varying)
         self.captured: dict[int, tuple[Value, object]] = {}
@@ -318,6 +319,11 @@ class Module:
     def argument(self, of: Aval) -> Value:
         """Add an argument to ``main``."""
         return self.main.argument(of)
+
+    def donate(self, position: int) -> None:
+        """Let the program take over the memory of one of ``main``'s arguments."""
+        self.donated.append(position)
+        self.argument_attributes[self.main.args[position].name] = "jax.buffer_donor = true"
 
     def capture(self, buffer) -> Value:
         """Return the argument that stands for a concrete buffer; the program must be called with it."""

@@ -24,8 +24,8 @@ from runtime.types import Aval, aval_of
 from runtime.xla import ArrayImpl, XlaError
 
 TINY = 1 << 10  # elements of a program's largest array up to which its compile time matters more than its speed
-_fast_cache = xla.PjitFunctionCache(capacity=4096)
-_functions: weakref.WeakSet = weakref.WeakSet()
+fast_cache = xla.PjitFunctionCache(capacity=4096)
+compiled_functions: weakref.WeakSet = weakref.WeakSet()  # all that hold compiled programs, of pmap too
 
 
 class Program:
@@ -74,7 +74,8 @@ class Program:
         return results
 
 
-class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
+class FastPath(NamedTuple):
+    """What the C++ dispatcher needs to run a program by itself; it reads the fields by name."""
     xla_executable: Any
     out_pytree_def: Any
     in_shardings: Any
@@ -86,13 +87,13 @@ class _FastPath(NamedTuple):  # the C++ dispatcher reads these fields by name
     const_args: Any
 
 
-def _fast_path(program: Program, buffers: list) -> _FastPath | None:
+def _fast_path(program: Program, buffers: list) -> FastPath | None:
     """Return what the C++ dispatcher needs to run a program by itself, or None if it cannot."""
     runner, count = program.runner, len(buffers)
     if hasattr(runner, "dispatchable") and runner.dispatchable(buffers) and not value_checks():
         n = len(program.staged.out_avals)
         out = program.out_tree.unflatten([Array(...)] * n)
-        return _FastPath(runner.executable, BUFFERS.flatten(out)[1], runner.inputs, runner.outputs, list(program.staged.out_avals),
+        return FastPath(runner.executable, BUFFERS.flatten(out)[1], runner.inputs, runner.outputs, list(program.staged.out_avals),
                          [True] * n, [True] * count, [None] * count, [])
     if runner is not None or value_checks() or "callbacks" in program.staged.module.facts:
         return None
@@ -100,7 +101,7 @@ def _fast_path(program: Program, buffers: list) -> _FastPath | None:
     out = program.out_tree.unflatten([Array(...)] * n)
     away = program.place is not default_placement()
     count += len(program.captured)  # per-argument lists begin with the captured buffers
-    return _FastPath(program.executable, BUFFERS.flatten(out)[1], [sharding] * count, [sharding] * n,
+    return FastPath(program.executable, BUFFERS.flatten(out)[1], [sharding] * count, [sharding] * n,
                      list(program.staged.out_avals), [away] * n, [True] * count, [None] * count, program.captured)
 
 
@@ -206,7 +207,7 @@ class _Function:
             error.add_note(f"(raised while {self.name} was being staged for compilation by jit)")
             raise
         for i in self.donated(args, kwargs):
-            staged.module.argument_attributes[staged.module.main.args[i].name] = "jax.buffer_donor = true"
+            staged.module.donate(i)
         return staged
 
     def program(self, args, kwargs, buffers_of: Callable):
@@ -392,7 +393,7 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
     state = _Function(fun, **options)
     xla.settle_states(config.enable_x64)
     made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), object(),
-                       BUFFERS, _shard_arg, _fast_cache)
+                       BUFFERS, _shard_arg, fast_cache)
     functools.update_wrapper(made, fun)
     made.__wrapped__ = fun
     made.lower = functools.partial(_lower, state)
@@ -405,13 +406,13 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
         state.forget()
         made._clear_cache()
     made.clear_cache = clear_cache
-    _functions.add(made)
+    compiled_functions.add(made)
     return made
 
 
 def clear_caches() -> None:
     """Forget all compiled programs of all jitted functions."""
-    for function in list(_functions):
+    for function in list(compiled_functions):
         function.clear_cache()
 
 
@@ -423,7 +424,7 @@ def _on_config(option: str) -> None:
         xla.settle_states(config.enable_x64)
     if option in ("enable_x64", "disable_jit", "debug_nans", "debug_infs", "default_device", "default_matmul_precision",
                   "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion", "loop_checkpoints"):
-        for function in list(_functions):
+        for function in list(compiled_functions):
             function._clear_cache()
             function.forget()  # the compiled programs stay, found again by their key
 
@@ -461,9 +462,8 @@ class Lowered:
     @property
     def args_info(self):
         """The arguments' types and whether each is donated, as a pytree of ArgInfo."""
-        donated = self._staged.module.argument_attributes
-        places = [value.name in donated for value in self._staged.module.main.args]
-        return self._staged.in_tree.unflatten([ArgInfo(of, gone) for of, gone in zip(self._staged.in_avals, places)])
+        donated = self._staged.module.donated
+        return self._staged.in_tree.unflatten([ArgInfo(of, i in donated) for i, of in enumerate(self._staged.in_avals)])
 
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
         """Return the program's StableHLO text, or with ``dialect='hlo'`` XLA's unoptimised HLO."""

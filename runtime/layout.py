@@ -9,9 +9,11 @@ import numpy as np
 
 from runtime import cache, failures as callbacks, xla
 from runtime.device import check_usable, placement, put, to_numpy
-from runtime.execute import compile_options, explain
+from runtime.execute import check_donated, compile_options, explain
 from runtime.tiling import answers
 from runtime.xla import XlaError
+
+_COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter", "collective-broadcast")
 
 
 @answers
@@ -139,6 +141,11 @@ class _InFlight:
 _in_flight: dict[object, _InFlight] = {}
 
 
+def waiting(executable, functions) -> bool:
+    """Whether the parts of a program over several devices wait for each other: for collectives, or for callbacks."""
+    return functions is not None or any(word in executable.hlo_modules()[0].to_string() for word in _COLLECTIVES)
+
+
 def flight_of(client) -> _InFlight:
     """Return what was launched last on the devices of a client."""
     return _in_flight.setdefault(client, _InFlight())
@@ -148,11 +155,12 @@ class Replicas:
     """A compiled program that runs as one replica on each of some devices.
 
     ``run(buffers)`` takes buffers in the input layouts (after ``captured``) and returns buffers in the output layouts.
-    ``functions`` are the Python functions that the program calls by number.
+    ``functions`` are the Python functions that the program calls by number, ``donated`` the positions of the arguments that it
+    takes over.
     """
-    __slots__ = ("devices", "executable", "execute", "captured", "handlers", "flight")
+    __slots__ = ("devices", "executable", "execute", "captured", "handlers", "flight", "waits", "donated")
 
-    def __init__(self, text: str, devices: tuple, captured: list, outputs: list, functions=None):
+    def __init__(self, text: str, devices: tuple, captured: list, outputs: list, functions=None, donated=()):
         check_usable()
         self.devices = devices
         client = devices[0].client
@@ -164,18 +172,24 @@ class Replicas:
         self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
         self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1) for of, where in outputs]
         self.flight = flight_of(client)
+        self.donated = donated if len(devices) > 1 else ()
+        self.waits = len(devices) > 1 and waiting(self.executable, functions)
 
     def run(self, buffers: list) -> list:
-        """Launch the program once the previous one has ended.
+        """Launch the program; one with collectives once the previous such one has ended.
 
         Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
         """
         flight = self.flight
+        if self.donated:
+            check_donated(buffers, self.donated, self.captured)
         try:
+            if not self.waits:
+                return self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
             with flight:
                 flight.settle()
                 results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
-                if len(self.devices) > 1 and results:
+                if results:
                     flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error

@@ -14,12 +14,13 @@ from runtime.config import config
 from runtime.device import devices as all_devices
 from runtime.device import local_device_count, process_count
 from runtime.hlo import Block, Value, tracing
+from runtime.jit import FastPath, compiled_functions, fast_cache
 from runtime.layout import Replicas, layout, mine
 from runtime.mesh import Axis, bind, mesh_of
 from runtime.ops.collective import gather_value, index_value
 from runtime.primitive import as_operand, lift_array
 from runtime.stage import Staged, output_values, stage
-from runtime.tree import LEAVES, keystr, tree_flatten_with_path, tree_leaves, tree_map, tree_structure
+from runtime.tree import BUFFERS, LEAVES, keystr, tree_flatten_with_path, tree_leaves, tree_map, tree_structure
 from runtime.types import Aval
 
 
@@ -126,7 +127,7 @@ class Compiled:
         self.shared = len(mine(lowered.devices)) != len(lowered.devices)  # among processes, each with its own slices
         self.out_tree = lowered.staged.out_tree
         self.replicas = Replicas(lowered.as_text(), lowered.devices, lowered.staged.captured, lowered.outputs,
-                                 lowered.staged.module.facts.get("callbacks"))
+                                 lowered.staged.module.facts.get("callbacks"), lowered.staged.module.donated)
 
     def as_text(self) -> str:
         """Return XLA's optimised HLO."""
@@ -139,6 +140,20 @@ class Compiled:
         if self.shared:
             results = [place.own_part(r) for r, (_, place) in zip(results, self.lowered.outputs)]
         return self.out_tree.unflatten([Array(r) for r in results])
+
+    def fast_path(self, buffers: list) -> FastPath | None:
+        """Return what the C++ dispatcher needs to run the program by itself on arguments that lie like these, or None.
+
+        It cannot place arguments, wait for an earlier program's collectives, or take a process's own part of a result.
+        """
+        replicas, places = self.replicas, self.places
+        if self.shared or replicas.waits or replicas.donated or replicas.captured or any(
+                [b._sharding is not p.sharding for b, p in zip(buffers, places)]):
+            return None
+        avals, layouts = [of for of, _ in self.lowered.outputs], [where.sharding for _, where in self.lowered.outputs]
+        out = self.out_tree.unflatten([Array(...)] * len(avals))
+        return FastPath(replicas.executable, BUFFERS.flatten(out)[1], [p.sharding for p in places], layouts, avals,
+                        [len(replicas.devices) > 1] * len(avals), [True] * len(buffers), [None] * len(buffers), [])
 
     def __call__(self, *args, **kwargs):
         leaves, tree = LEAVES.flatten((args, kwargs))
@@ -244,7 +259,7 @@ class _Mapped:
         mesh, module = module_facts["mesh"], module_facts["module"]
         module.attributes["mhlo.num_replicas"] = f"{mesh.size} : i32"
         for i in self.donated(args):
-            module.argument_attributes[module.main.args[i].name] = "jax.buffer_donor = true"
+            module.donate(i)
         devices = _devices(self.name, self.devices, self.backend, mesh.size, size)
         return Lowered(staged, devices, axes, found["axes"], size)
 
@@ -253,19 +268,20 @@ class _Mapped:
         marks = [i in self.donate for i, arg in enumerate(args) if i not in self.static for _ in tree_leaves(arg)]
         return [i for i, mark in enumerate(marks) if mark]
 
-    def __call__(self, *args, **kwargs):
+    def miss(self, *args, **kwargs):
+        """Handle a call the C++ dispatcher cannot; return the result, and what it needs for the next one like it."""
         if tracing.block is not None:
-            return self.inline(args, kwargs)
+            return self.inline(args, kwargs), None, False
         if not self.static:  # the argument checks depend on structure and types alone: done once for each
             leaves, tree = LEAVES.flatten((args, kwargs))
             buffers = [leaf._v if type(leaf) is Array else as_operand(leaf, self.name)._v for leaf in leaves]
-            key = (tree, tuple([b.aval for b in buffers]), config.enable_x64)
+            key = (tree, tuple([b.aval for b in buffers]), config.signature)
             program = self.quick.get(key)
             if program is None:
                 program = self.quick[key] = self.compiled(args, kwargs)[0]
-            return program.run(buffers)
+            return program.run(buffers), program.fast_path(buffers), False
         program, arrays = self.compiled(args, kwargs)
-        return program.run([a._v for a in arrays])
+        return program.run([a._v for a in arrays]), None, False
 
     def compiled(self, args, kwargs):
         """Return the compiled program for these arguments, and the arguments' arrays."""
@@ -274,7 +290,7 @@ class _Mapped:
             if type(array._v) is not xla.ArrayImpl:
                 raise LeakError(f"pmapped function {self.name} got an array of a staged function that has returned. Return "
                                 "such values instead of storing them elsewhere.")
-        key = (tree, tuple([a.aval for a in arrays]), tuple(axes), static, config.enable_x64)
+        key = (tree, tuple([a.aval for a in arrays]), tuple(axes), static, config.signature)
         program = self.programs.get(key)
         if program is None:
             program = self.programs[key] = self.stage(arrays, axes, tree, fun, size, args).compile()
@@ -344,7 +360,8 @@ class _Replicated:
         if "once" in staged.module.facts and len(devices) > 1:
             raise NotImplementedError(f"{staged.module.facts['once']} beside a pmap in one program is not available where it returns "
                                       "values: every replica would call it; call it outside jit, or inside the pmapped function")
-        self.replicas = Replicas(staged.module.text(), devices, staged.captured, outputs, staged.module.facts.get("callbacks"))
+        self.replicas = Replicas(staged.module.text(), devices, staged.captured, outputs, staged.module.facts.get("callbacks"),
+                                 staged.module.donated)
         self.executable = self.replicas.executable
 
     def __call__(self, buffers: list) -> list:
@@ -378,17 +395,24 @@ def pmap(fun: Callable | None = None, axis_name=None, *, in_axes=0, out_axes=0, 
     state = _Mapped(fun, axis_name, in_axes, out_axes, static_broadcasted_argnums, devices, backend, axis_size,
                     donate_argnums)
 
-    @functools.wraps(fun)
-    def mapped(*args, **kwargs):
-        return state(*args, **kwargs)
+    xla.settle_states(config.enable_x64)
+    mapped = xla.cpp_jit(state.name, fun, state.miss, [], [], object(), BUFFERS, _unplaced, fast_cache)
+    functools.update_wrapper(mapped, fun)
     mapped.lower = state.lower
 
     def clear_cache():
         """Forget all compiled programs of this function."""
         state.programs.clear()
         state.quick.clear()
+        mapped._clear_cache()
     mapped.clear_cache = clear_cache
+    mapped.forget = state.quick.clear
+    compiled_functions.add(mapped)
     return mapped
+
+
+def _unplaced(x, sharding, layout):
+    raise AssertionError(f"the dispatcher was to place an argument of {x.aval} that lies as {x._sharding}")
 
 
 __all__ = ["Compiled", "Lowered", "pmap"]

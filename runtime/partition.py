@@ -8,9 +8,9 @@ import numpy as np
 from runtime import cache, xla
 from runtime.device import check_usable, placement, put, to_numpy
 from runtime.failures import compiled
-from runtime.execute import compile_options, explain, kernel_module, params_key, store
+from runtime.execute import check_donated, compile_options, explain, kernel_module, params_key, store
 from runtime.hlo import Module
-from runtime.layout import Tiled, flight_of
+from runtime.layout import Tiled, flight_of, waiting
 from runtime.sharding import Mesh, NamedSharding, named, sharding_of
 from runtime.shards import pieces_of, place
 from runtime.stage import Staged
@@ -18,8 +18,6 @@ from runtime.tiling import check_shape
 from runtime.tree import tree_leaves, tree_map, tree_structure
 from runtime.types import Aval
 from runtime.xla import XlaError
-
-_COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter", "collective-broadcast")
 
 
 class Spread:
@@ -90,7 +88,8 @@ class Partitioned:
 
     ``inputs`` and ``outputs`` are the shardings of arguments and results (an output None is XLA's choice until compiled).
     """
-    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "known")
+    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "donated",
+                 "known")
 
     def __init__(self, module: Module, devices: tuple, mesh: Mesh | None, in_avals, inputs: list, out_avals, outputs: list,
                  small: bool = False, options: dict | None = None):
@@ -132,18 +131,23 @@ class Partitioned:
             self.outputs.append(sharding)
         self.handlers = [xla.result_handler(of, s, True) for of, s in zip(out_avals, self.outputs)]
         self.flight = flight_of(client)
-        self.collective = several and (functions is not None or any(
-            word in self.executable.hlo_modules()[0].to_string() for word in _COLLECTIVES))
+        self.donated = module.donated if several else ()
+        self.collective = several and waiting(self.executable, functions)
 
     def dispatchable(self, buffers: list) -> bool:
-        """Whether jaxlib's dispatcher may run the program by itself on arguments that lie like these: none has to move, nothing is
-        captured, no collective waits for others."""
-        return len(self.devices) > 1 and not self.collective and not self.captured and all(b._sharding is s or (i, id(b._sharding)) in self.known for i, (b, s) in enumerate(zip(buffers, self.inputs)))
+        """Whether jaxlib's dispatcher may run the program by itself on arguments that lie like these.
+
+        None has to move, nothing is captured or donated, no collective waits for others.
+        """
+        return (len(self.devices) > 1 and not (self.collective or self.captured or self.donated)
+                and all(b._sharding is s or (i, id(b._sharding)) in self.known for i, (b, s) in enumerate(zip(buffers, self.inputs))))
 
     def __call__(self, buffers: list) -> list:
         known = self.known
         placed = [b if b._sharding is s or (i, id(b._sharding)) in known else self.laid(i, b, s)
                   for i, (b, s) in enumerate(zip(buffers, self.inputs))]
+        if self.donated:
+            check_donated(placed, self.donated, self.captured)
         try:
             if not self.collective:
                 return self.execute(self.captured + placed).consume_with_handlers(self.handlers)
@@ -155,7 +159,6 @@ class Partitioned:
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
         return results
-
 
     def laid(self, i: int, buffer, sharding):
         """Return the buffer of an argument as the program wants it, remembering shardings that need no change."""

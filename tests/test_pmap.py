@@ -199,3 +199,63 @@ def test_donated_and_chosen_devices():
 def test_errors_say_what_differs(error, message, run):
     with pytest.raises(error, match=message):
         run()
+
+
+def test_calls_alike_stay_in_the_dispatcher(monkeypatch):
+    """The second call on results of the first does not come back to Python; other types, caches cleared and settings do."""
+    from runtime import parallel
+    calls = []
+    general = parallel._Mapped.miss
+    monkeypatch.setattr(parallel._Mapped, "miss", lambda self, *args: calls.append(1) or general(self, *args))
+    mapped = xform.pmap(lambda x, s: (x * s, s), in_axes=(0, 0))
+    x = s = xform.pmap(lambda x: x + 1)(np.arange(4.0))
+    for _ in range(4):
+        x, s = mapped(x, s)
+    numpy.testing.assert_array_equal(x, numpy.arange(1.0, 5.0) ** 5)
+    before = len(calls)
+    mapped(x, s)
+    assert len(calls) == before
+    wide = mapped(np.stack([x, x], axis=1), np.stack([s, s], axis=1))[0]
+    assert wide.shape == (4, 2) and len(calls) > before
+    numpy.testing.assert_array_equal(mapped(np.flip(x), s)[0], numpy.arange(1.0, 5.0)[::-1] ** 5 * numpy.arange(1.0, 5.0))
+    with xform.default_matmul_precision("highest"):
+        again = len(calls)
+        mapped(x, s)
+        assert len(calls) == again + 1
+    assert numpy.asarray(xform.jit(mapped)(x, s)[0]).tolist() == numpy.asarray(mapped(x, s)[0]).tolist()
+
+
+@pytest.mark.parametrize("how", ["pmap", "pmap with a collective", "sharded jit"])
+def test_deleted_arguments_of_programs_that_donate(how):
+    """jaxlib would end the process."""
+    if how == "sharded jit":
+        mesh = xform.make_mesh((4,), ("i",))
+        mapped = xform.jit(lambda x: x + 1, donate_argnums=0)
+        x = xform.device_put(np.zeros((4, 3)), xform.sharding.NamedSharding(mesh, xform.sharding.PartitionSpec("i")))
+    else:
+        mapped = xform.pmap(lambda x: x + (1 if how == "pmap" else xform.lax.psum(0.25, "i")), axis_name="i", donate_argnums=0)
+        x = np.zeros((4, 3))
+    for _ in range(4):
+        last, x = x, mapped(x)
+    assert last.is_deleted()
+    numpy.testing.assert_array_equal(x, numpy.full((4, 3), 4.0))
+    with pytest.raises(RuntimeError, match="deleted with shape=float32.4,3."):
+        mapped(last)
+    numpy.testing.assert_array_equal(mapped(x), numpy.full((4, 3), 5.0))
+
+
+@pytest.mark.parametrize("donated", [0, 1, (0, 1)])
+@pytest.mark.parametrize("transform", [xform.pmap, xform.jit])
+def test_donated_arguments_given_twice(transform, donated):
+    """jaxlib would end the process here too; what is not used by the call itself may be given as often as one likes."""
+    x = xform.pmap(lambda x: x + 1)(np.zeros((4, 3)))
+    added = transform(lambda x, y, z: (x + y) * z, donate_argnums=donated)
+    with pytest.raises(ValueError, match="is donated, and the same array is used"):
+        added(x, x, x)
+    y = xform.pmap(lambda x: x * 2)(x)
+    z = xform.pmap(lambda x: x * 3)(x)
+    numpy.testing.assert_array_equal(added(x, y, z), numpy.full((4, 3), 9.0))
+    assert (y if donated == 1 else x).is_deleted() and not (x if donated == 1 else z).is_deleted()
+    if transform is xform.jit:
+        with pytest.raises(ValueError, match="is donated"):
+            xform.jit(lambda x: x + z, donate_argnums=0)(z)
