@@ -248,13 +248,13 @@ def test_deleted_arguments_of_programs_that_donate(how):
 @pytest.mark.parametrize("transform", [xform.pmap, xform.jit])
 def test_donated_arguments_given_twice(transform, donated):
     """jaxlib would end the process here too; what is not used by the call itself may be given as often as one likes."""
-    x = xform.pmap(lambda x: x + 1)(np.zeros((4, 3)))
+    x = xform.pmap(lambda x: x + 1)(np.zeros((4, 30)))
     added = transform(lambda x, y, z: (x + y) * z, donate_argnums=donated)
     with pytest.raises(ValueError, match="is donated, and the same array is used"):
         added(x, x, x)
     y = xform.pmap(lambda x: x * 2)(x)
     z = xform.pmap(lambda x: x * 3)(x)
-    numpy.testing.assert_array_equal(added(x, y, z), numpy.full((4, 3), 9.0))
+    numpy.testing.assert_array_equal(added(x, y, z), numpy.full((4, 30), 9.0))
     assert (y if donated == 1 else x).is_deleted() and not (x if donated == 1 else z).is_deleted()
     if transform is xform.jit:
         with pytest.raises(ValueError, match="is donated"):
