@@ -18,10 +18,11 @@ def united(items, like, last_first: bool = True):
     if not is_lazy(like):
         given = list(items)
         return uniter(given if last_first else given[::-1], like)
-    if _turns(items) != _turns(like):
+    forward = reverse(items) if last_first else items
+    if _turns(forward) != _turns(like):
         raise ConcretizationError("the cotangents of a loop that ended early cannot be given to records whose number is known only when "
                                   "the compiled program runs; run over them without break")
-    return restore(reverse(items) if last_first else items, like)
+    return restore(forward, like)
 
 
 def _turns(sequence):

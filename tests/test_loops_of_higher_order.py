@@ -54,6 +54,47 @@ def test_a_number_of_turns_that_only_the_program_knows():
         onp.testing.assert_allclose(jax.jit(jax.grad(jax.grad(counted)))(0.7, n), second(0.7, n), rtol=1e-4)
 
 
+def left_from_within(y):
+    n = 0
+    while n < 2:
+        n = n + 1
+        a = y
+        for k in range(3):
+            if a > 0.9:
+                break
+            a = np.cos(a) * y + 0.1 * k
+        v = np.tanh(a)
+        if y > 0.3:
+            return v * y
+    return y
+
+
+def looping(a, b):
+    for k in range(3):
+        if a > 0.9:
+            break
+        a = np.cos(a) * b + 0.1 * k
+    return np.tanh(a)
+
+
+def left_behind_a_call(y):
+    n = 0
+    while n < 2:
+        n = n + 1
+        v = looping(y, y)
+        if y > 0.3:
+            return v * y
+    return y
+
+
+@pytest.mark.parametrize("function", [left_from_within, left_behind_a_call])
+def test_records_of_a_first_turn_stand_before_those_of_the_rest(function):
+    second, x = jax.grad(jax.grad(function)), onp.array([0.2, 0.5, 0.95], "float32")
+    step = 1e-2
+    slopes = [(float(jax.grad(function)(v + step)) - float(jax.grad(function)(v - step))) / (2 * step) for v in x]
+    onp.testing.assert_allclose([jax.jit(second)(v) for v in x], slopes, rtol=5e-2, atol=5e-3)
+
+
 def test_third_order_reverse_mode_of_such_a_loop_is_refused():
     third = jax.grad(jax.grad(jax.grad(counted)))
     assert onp.isfinite(third(0.7, 3))
