@@ -203,7 +203,7 @@ class Mesh(Axes):
             text += f", axis_types={tuple(kind.value for kind in self.axis_types)!r}"
         if list(self.flat) == all_devices()[:len(self.flat)]:
             return text + ")"
-        return f"{text}, devices={write(list(self.flat))})"
+        return f"{text}, devices=rt.devices_by_id({self.flat[0].platform!r}, {tuple(d.id for d in self.flat)!r}))"
 
 
 def current_mesh() -> Mesh | None:

@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, classes, compound, comprehensions, functions, imports, kinds, methods, objects, outer, questions, rebind, rebound, rules, sequences, spread, targets, values
+from xform.desugar import calls, classes, compound, comprehensions, functions, imports, kinds, meshes, methods, objects, outer, questions, rebind, rebound, rules, sequences, spread, targets, values
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -168,6 +168,7 @@ class Lowering:
             return self.block(parts)
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Name):
             spread.note(self, node)
+            meshes.note(self, node)
             self.emit(node.targets[0].id, self.value(node.value), node)
             return
         value = self.atom(node.value)
@@ -175,7 +176,7 @@ class Lowering:
             targets.store_to(self, target, value, node)
 
     def is_static(self, known):
-        if isinstance(known, Instance):
+        if isinstance(known, Instance) or meshes.is_made(known):
             return True
         if resolve.items_of(known) is not None:
             return resolve.is_static(known)
@@ -416,6 +417,8 @@ class Lowering:
                     known.where is None or not isinstance(node, gast.Name)):
                 return const(value, node) if value == value and abs(value) != float("inf") else reference(
                     "np.nan" if value != value else "np.inf" if value > 0 else "rt.NEGATIVE_INFINITY", node)
+            if meshes.is_made(known):
+                return meshes.written_out(self, value, node)
             if isinstance(value, type) and getattr(builtins, value.__name__, None) is value and value.__name__ not in self.counts:
                 return name(value.__name__, node)
             path = self.written_path(node, value) or canonical(value) or dtype_path(value)

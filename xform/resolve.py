@@ -300,7 +300,7 @@ def is_static(known) -> bool:
     if not isinstance(known, Object):
         return known is not None
     value = known.value
-    if isinstance(value, types.ModuleType) or holds_functions(value) or is_user_class(value):
+    if isinstance(value, types.ModuleType) or holds_functions(value) or is_user_class(value) or getattr(type(value), "_xform_constant", False):
         return True
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type)):
         return False
@@ -377,5 +377,9 @@ def literal(node, lowering, what):
     known = lowering.known(node)
     if isinstance(known, Object):
         return known.value
+    from xform.desugar import meshes
+    found = meshes.constant(lowering, node)
+    if found is not meshes.UNKNOWN:
+        return found
     refuse(node, lowering.unit, f"{what} must be known when the function is transformed",
            "Write it as a literal or a global constant.")

@@ -2,7 +2,7 @@
 from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
 from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
                                 within)
-from runtime.ops.constrain import placed
+from runtime.ops.constrain import constrained, placed
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, array_examples, array_examples_dot, astype_dot, astype_like, unarray, unastype
 from runtime.ops.cumulative import recumsum, uncumsum
@@ -49,7 +49,7 @@ __all__ = (
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
-    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
+    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",

@@ -46,12 +46,6 @@ def _emit(block, operands, out_avals, *, sharding, free):
 _constraint = Primitive("sharding_constraint", _same, _emit)
 
 
-def _batched(x, shardings, over=()):
-    def one(leaf, sharding):
-        return _constrain(leaf, sharding, 1)
-    return _each(one, x, shardings)
-
-
 def _each(one, x, shardings):
     from runtime.partition import along
     given = iter(along("with_sharding_constraint", shardings, x))
@@ -86,7 +80,15 @@ def _constrain(leaf, sharding, batch: int):
     return _constraint._stage([leaf._v], {"sharding": sharding, "free": tuple(sorted(free))})
 
 
-@op(linear="x", vjp={"x": "lax.with_sharding_constraint(d_out, shardings)"}, batch=_batched)
+@op(linear="x", vjp={"x": "rt.constrained(d_out, shardings, lead)"},
+    batch=lambda x, shardings, lead, over=(): constrained(x, shardings, lead + 1))
+def constrained(x, shardings, lead):
+    """Return arrays that lie, inside jit, as the shardings say; the first ``lead`` axes are batch axes, which these do not have."""
+    return _each(lambda leaf, sharding: _constrain(leaf, sharding, lead), x, shardings)
+
+
+@op(linear="x", vjp={"x": "lax.with_sharding_constraint(d_out, shardings)"},
+    batch=lambda x, shardings, over=(): constrained(x, shardings, 1))
 def with_sharding_constraint(x, shardings):
     """Return a pytree of arrays that lie, inside jit, as the shardings say (a prefix tree, or specs of the mesh in context).
 
@@ -134,4 +136,4 @@ def out_sharded(function):
     return call
 
 
-__all__ = ["out_sharded", "placed", "with_sharding_constraint"]
+__all__ = ["constrained", "out_sharded", "placed", "with_sharding_constraint"]

@@ -7,6 +7,7 @@ import operator
 
 import numpy
 
+from runtime import xla
 from runtime.array import Array, to_buffer
 from runtime.cotangent import CONTAINERS
 from runtime.device import put
@@ -200,6 +201,16 @@ def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
     return full(shape, fill_value, of, device=device)
 
 
+def device_objects(object) -> bool:
+    """Tell whether a value is an array or nested lists of devices: what ``Mesh`` is made of, in a transformed function too."""
+    first = object
+    while type(first) in (list, tuple, numpy.ndarray) and len(first):
+        if type(first) is numpy.ndarray and first.dtype != numpy.object_:
+            return False
+        first = first[0]
+    return isinstance(first, xla.Device)
+
+
 def _leaves(object):
     if isinstance(object, (list, tuple)):
         for item in object:
@@ -249,8 +260,10 @@ def array_examples_dot(object_dot, object, lead, dtype=None):
 def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
     """Return an Array made of nested lists, a NumPy array, a number or another Array.
 
-    64-bit types are narrowed unless enable_x64 is set. TypeError for what is no number.
+    64-bit types are narrowed unless enable_x64 is set. TypeError for what is no number; devices make an array of NumPy's, for a mesh.
     """
+    if device_objects(object):
+        return numpy.array(object, dtype=numpy.object_, ndmin=ndmin)
     found = _array(object, None if dtype is None else canonical_dtype(dtype))
     if ndmin > found.ndim:
         from runtime.ops.shape import reshape

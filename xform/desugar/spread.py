@@ -32,7 +32,7 @@ def note(lowering, node):
     """Remember how long a list, or which keys a dict is that a local is bound to once and that nothing changes."""
     target = node.targets[0]
     if len(node.targets) > 1 or not isinstance(target, gast.Name) or lowering.counts.get(target.id, 2) != 1 \
-            or getattr(lowering.scope, "generated", False) or target.id in _changed(lowering):
+            or getattr(lowering.scope, "generated", False) or target.id in changed_containers(lowering):
         return
     extent = keys_of(lowering, node.value) if isinstance(node.value, (gast.Dict, gast.Call)) else None
     extent = length(lowering, node.value) if extent is None else {
@@ -41,13 +41,13 @@ def note(lowering, node):
         lowering.__dict__.setdefault("extents", {})[target.id] = extent
 
 
-def _changed(lowering):
+def changed_containers(lowering):
     """The locals on which the function calls a method that changes a container."""
-    if "changed_containers" not in lowering.__dict__:
-        lowering.changed_containers = {
+    if "changed" not in lowering.__dict__:
+        lowering.changed = {
             n.func.value.id for n in gast.walk(lowering.tree) if isinstance(n, gast.Call) and isinstance(n.func, gast.Attribute)
             and n.func.attr in _CHANGES and isinstance(n.func.value, gast.Name)}
-    return lowering.changed_containers
+    return lowering.changed
 
 
 def length(lowering, node):

@@ -91,7 +91,10 @@ def _known_call(lowering, node):
     if isinstance(callee, Partial) and transformation(callee.fn) and node.args:
         return derive(lowering, callee, node.args[0], node.args[1:], node.keywords, node)
     if kind is None:
-        from xform.desugar import objects
+        from xform.desugar import meshes, objects
+        held = meshes.made(lowering, callee, node)
+        if held is not None:
+            return held
         held = _replaced_object(lowering, callee, node)
         if held is not None:
             args, keywords = arguments(lowering, node)
