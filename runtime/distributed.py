@@ -4,6 +4,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
+import weakref
 
 from runtime import device, xla
 from runtime.cluster import PORT, detect
@@ -13,11 +15,13 @@ class _State:
     """What ``initialize`` has started."""
 
     def __init__(self):
-        self.service = self.client = None
+        self.service = self.client = self.ending = None
         self.process_id, self.num_processes, self.coordinator_address, self.shutdown_timeout = 0, 1, None, 300
+        self.failed = False     # whether sys.exit ended the program with a status that tells of a failure
 
 
 global_state = _State()
+_plain_exit = sys.exit
 
 
 def initialize(coordinator_address: str | None = None, num_processes: int | None = None, process_id: int | None = None,
@@ -79,19 +83,44 @@ def initialize(coordinator_address: str | None = None, num_processes: int | None
     global_state.coordinator_address, global_state.shutdown_timeout = address, shutdown_timeout_seconds
     device.join(client, own, count, ids)
     atexit.register(_at_exit)
+    sys.exit = _exit
+
+
+class _Exit(SystemExit):
+    """What ``sys.exit`` raises in a distributed program."""
+
+
+def _exit(status=None, /):
+    """Exit the interpreter by raising SystemExit(status)."""
+    error = _Exit(status)
+    if status not in (None, 0):
+        global_state.ending = weakref.ref(error, _ended)
+    raise error
+
+
+_exit.__name__ = _exit.__qualname__ = "exit"
+
+
+def _ended(_):
+    # where nothing ran any more when the exception was let go of, nobody had caught it: the interpreter is about to end, and keeps
+    # the status to itself
+    if sys._getframe().f_back is None and threading.current_thread() is threading.main_thread():
+        global_state.failed = True
 
 
 def shutdown() -> None:
     """Leave the program together with all other processes: wait until each has called this or come to its end.
 
-    Does nothing where there is no program. A process that an exception ends leaves at once, so that the others hear of it;
-    RuntimeError when some are not there after ``shutdown_timeout_seconds``.
+    Does nothing where there is no program. A process that an exception ends, or ``sys.exit`` with a status other than 0, leaves at once,
+    so that the others hear of it; RuntimeError when some are not there after ``shutdown_timeout_seconds``.
     """
     _leave(sys.exc_info()[0] is None)
 
 
 def _leave(together: bool) -> None:
     atexit.unregister(_at_exit)
+    if sys.exit is _exit:
+        sys.exit = _plain_exit
     client, service = global_state.client, global_state.service
     global_state.client = global_state.service = None
     if client is None:
@@ -112,7 +141,7 @@ def _leave(together: bool) -> None:
 
 def _at_exit():
     # what an exception nobody caught leaves behind; other processes may wait for this one in the middle of a collective
-    _leave(getattr(sys, "last_value", None) is None)
+    _leave(getattr(sys, "last_value", None) is None and not global_state.failed)
 
 
 def is_initialized() -> bool:

@@ -186,6 +186,41 @@ if own == {victim}:
     assert time.monotonic() - began < 90
 
 
+@pytest.mark.parametrize("victim, ending, status", [(0, "sys.exit(3)", 3), (1, "sys.exit('ended here')", 1)])
+def test_an_exit_with_a_status_is_not_waited_for(victim, ending, status):
+    began = time.monotonic()
+    done = start(f'''
+total = xform.jit(lambda a: a.sum())
+a = xform.device_put(X, rows)
+print(float(total(a)), flush=True)
+if own == {victim}:
+    {ending}
+''' + UNTIL_TOLD, 2)
+    assert done[victim][0] == status, done[victim]
+    found, output = done[1 - victim]
+    assert found and "another task died" in output, output[-3000:]
+    assert time.monotonic() - began < 90
+
+
+def test_an_exit_that_is_caught_or_tells_of_success_is_the_end_of_others_too():
+    done = start('''
+import threading
+try:
+    sys.exit(3)
+except SystemExit as error:
+    assert error.code == 3
+thread = threading.Thread(target=sys.exit, args=(4,))
+thread.start()
+thread.join()
+if own == 1:
+    time.sleep(3)
+    numpy.testing.assert_array_equal(xform.jit(lambda x: x + 1)(X), X + 1)
+    print("worked", own, flush=True)
+sys.exit(0 if own else None)
+''', 2)
+    assert [status for status, _ in done] == [0, 0] and "worked 1" in done[1][1], done
+
+
 def test_those_who_do_not_come_to_the_end():
     (status, output), _ = start('''
 xform.distributed.global_state.shutdown_timeout = 2
