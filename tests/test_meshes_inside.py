@@ -92,3 +92,34 @@ def test_a_mesh_that_depends_on_an_argument_is_refused():
         return jax.shard_map(lambda v: v, mesh=mesh, in_specs=P("i"), out_specs=P("i"))(x).sum()
     with pytest.raises(TransformError, match="mesh must be known when the function is transformed"):
         jax.grad(depends)(X, ("i",))
+
+
+def grid(*names, shape=(2, 4)):
+    """A mesh of all devices."""
+    found = numpy.array(jax.devices()[:8])
+    return Mesh(found.reshape(shape), names)
+
+
+def placed(lib, *axes):
+    return lib.sharding.NamedSharding(grid("x", "y"), lib.sharding.PartitionSpec(*axes))
+
+
+def test_functions_that_make_meshes_and_shardings():
+    inner = jax.grad(lambda a: jax.jit(lambda a: np.sum(a ** 2), in_shardings=placed(jax, "x"))(a))
+    numpy.testing.assert_allclose(inner(X), 2 * X)
+    both = jax.jit(lambda a: jax.jit(lambda b: b * 2, out_shardings=placed(jax, "y"))(a) + 1, in_shardings=placed(jax, "x"))
+    numpy.testing.assert_allclose(both(X), 2 * X + 1)
+    total = jax.grad(lambda a: jax.shard_map(lambda v: jax.lax.psum((v * v).sum(), "x"), mesh=grid("x", "y", shape=(4, 2)), in_specs=P("x"),
+                                             out_specs=P())(a))
+    numpy.testing.assert_allclose(total(X), 2 * X)
+
+
+def test_inside_a_program_parts_may_be_of_unequal_size():
+    def uneven(x):
+        return jax.lax.with_sharding_constraint(x * 2, placed(jax, "y"))
+    found = jax.jit(uneven)(X[:7])
+    assert found.shape == (7,)
+    numpy.testing.assert_allclose(found, 2 * X[:7])
+    numpy.testing.assert_allclose(jax.jit(jax.grad(lambda x: uneven(x).sum()))(X[:7]), numpy.full(7, 2))
+    with pytest.raises(ValueError, match="not divisible by 4"):
+        uneven(X[:7])

@@ -77,6 +77,8 @@ def reshape(a, shape=None, order="C", *, copy=None, out_sharding=None):
     """
     if out_sharding is not None:
         return placed(reshape(a, shape, order), out_sharding)
+    if type(a) is numpy.ndarray and a.dtype == numpy.object_:     # devices, for a mesh
+        return a.reshape(shape, order=order)
     a = as_operand(a, "reshape")
     if shape is None:
         raise TypeError("reshape: give a shape")

@@ -19,8 +19,11 @@ import numpy
 
 from runtime import device, make_mesh
 from runtime.sharding import Mesh
+from xform import parse
 from xform.desugar.spread import changed_containers
-from xform.resolve import Object, is_plain
+from xform.errors import SourceError
+from xform.library import is_runtime
+from xform.resolve import Object, attribute, is_plain
 from xform.syntax import call, dotted, expression
 
 UNKNOWN = object()      # what only the running program knows
@@ -128,7 +131,7 @@ def _named(lowering, node):
 
 
 def _called(lowering, node):
-    args = [constant(lowering, a) for a in node.args]
+    args = [a for each in node.args for a in _arguments(lowering, each)]
     keywords = {k.arg: constant(lowering, k.value) for k in node.keywords}
     if any(value is UNKNOWN for value in (*args, *keywords.values())) or None in keywords:
         return UNKNOWN
@@ -140,4 +143,58 @@ def _called(lowering, node):
     made = callee.value if isinstance(callee, Object) else None
     if any(made is one for one in _MAKERS) or getattr(made, "_xform_constant", False):
         return made(*args, **keywords)
-    return UNKNOWN
+    return _returned(made, args, keywords) if isinstance(made, types.FunctionType) and not is_runtime(made) else UNKNOWN
+
+
+def _arguments(lowering, node):
+    if isinstance(node, gast.Starred):
+        items = constant(lowering, node.value)
+        return items if isinstance(items, (list, tuple)) else [UNKNOWN]
+    known = lowering.known(node) if isinstance(node, gast.Name) else None
+    module = isinstance(known, Object) and isinstance(known.value, types.ModuleType)
+    return [known.value if module else constant(lowering, node)]
+
+
+class _Reader:
+    """What reading a user's function, of arguments that are known, needs of a lowering."""
+
+    def __init__(self, function, given):
+        from xform.desugar.functions import GlobalScope
+        self.scope, self.counts, self.written = GlobalScope(function), {}, {}
+        self.statics = {p: Object(value) for p, value in given.items()}
+
+    def known(self, node):
+        if isinstance(node, gast.Name):
+            found = self.statics.get(node.id) or self.scope.find(node.id, node)
+            return found if isinstance(found, Object) else None
+        if isinstance(node, gast.Attribute):
+            base = self.known(node.value)
+            return None if base is None else attribute(base, node.attr)
+        return None
+
+
+_reading: list = []
+
+
+def _returned(function, args, keywords):
+    """What a function of a few assignments and a return gives for arguments that are known."""
+    try:
+        tree, given = parse.parse(function).tree, parse.signature(function).bind(*args, **keywords)
+    except (SourceError, TypeError):
+        return UNKNOWN
+    given.apply_defaults()
+    reader, body = _Reader(function, given.arguments), [s for s in tree.body if not isinstance(s, gast.Expr) or not isinstance(s.value, gast.Constant)]
+    if function in _reading or not body or not isinstance(body[-1], gast.Return) or body[-1].value is None:
+        return UNKNOWN
+    _reading.append(function)
+    try:
+        for statement in body[:-1]:
+            if not isinstance(statement, gast.Assign) or len(statement.targets) > 1 or not isinstance(statement.targets[0], gast.Name):
+                return UNKNOWN
+            value = constant(reader, statement.value)
+            if value is UNKNOWN:
+                return UNKNOWN
+            reader.statics[statement.targets[0].id] = Object(value)
+        return constant(reader, body[-1].value)
+    finally:
+        _reading.pop()
