@@ -126,8 +126,8 @@ class Array:
     @property
     def at(self):
         """Indexed updates that return a new array: ``x.at[i].set(v)``, ``.add``, ``.multiply``, ``.min``, ``.max`` ..."""
-        from runtime.ops import index
-        return index.At(self)
+        from runtime.ops.at import At
+        return At(self)
 
     def __len__(self):
         if not self.ndim:

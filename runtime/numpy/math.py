@@ -326,8 +326,16 @@ def spacing(x, /):
     from runtime import numpy as np
     check_real("spacing", x, ValueError)
     x = np.asarray(floating(x))
-    toward = np.copysign(np.inf, x)
-    return np.nextafter(x, toward) - x
+    if is_half(x):
+        return np.nextafter(x, np.inf) - x
+    found = np.nextafter(x, np.copysign(np.inf, x)) - x
+    return np.where(found == 0, np.copysign(np.finfo(x.dtype).smallest_subnormal, x), found)
+
+
+@about_types
+def is_half(x):
+    """Tell whether a dtype is float16: its steps go up for negative numbers too."""
+    return aval_of(x).dtype == numpy.float16
 
 
 def _gcd_emit(block, values, of):

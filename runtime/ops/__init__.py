@@ -2,6 +2,7 @@
 from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
 from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
                                 within)
+from runtime.ops.combine import at_apply, at_divide, at_max, at_min, at_multiply, at_power, given_factor, given_share, kept_share
 from runtime.ops.constrain import constrained, placed
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
 from runtime.ops.create import array_again, array_dot, array_examples, array_examples_dot, astype_dot, astype_like, unarray, unastype
@@ -32,15 +33,13 @@ from runtime.ops.slices import slice_again, unpad, unslice
 from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
 from runtime.ops.take import (blank, quiet, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
-from runtime.ops.update import (at_add, at_divide, at_get, at_max, at_min, at_multiply, at_power, at_set, at_subtract,
-                                clear_examples, given_factor, given_share, index_examples, kept_share, picked, unindex_examples, won,
-                                update_examples,
-                                update_examples_dot, updated_examples)
+from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples,
+                                update_examples, update_examples_dot, updated_examples, won)
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 from runtime.ops.windows import ungather
 
 __all__ = (
-    "above", "absolute_dot", "array_again", "array_dot", "array_examples", "array_examples_dot", "astype_dot", "astype_like", "at_add", "at_divide",
+    "above", "absolute_dot", "array_again", "array_dot", "array_examples", "array_examples_dot", "astype_dot", "astype_like", "at_add", "at_apply", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
     "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",

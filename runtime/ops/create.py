@@ -19,7 +19,7 @@ from runtime.ops.kernel import about_types, inexact
 from runtime.ops.records import Tail, nested_records, stack_records, staged_records
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.sequence import Rows, is_lazy, mapped, sample
-from runtime.types import aval, aval_of, canonical_dtype, kind, promote_types, python_dtype, result_type
+from runtime.types import aval, aval_of, canonical_dtype, kind, promote_avals, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
 
 _EMIT_FROM = 1024  # elements from which a filled array is made by the staged program instead of being captured
@@ -129,7 +129,9 @@ def full(shape, fill_value, dtype=None, *, device=None):
     shape = shape_tuple(shape, "full")
     if isinstance(fill_value, (bool, int, float, complex)):
         weak = dtype is None and type(fill_value) is not bool
-        return _on(filled(shape, fill_value, python_dtype(type(fill_value)) if dtype is None else canonical_dtype(dtype), weak), device)
+        want = python_dtype(type(fill_value)) if dtype is None else canonical_dtype(dtype)
+        fill_value = fitted(fill_value, want)
+        return _on(filled(shape, fill_value, want, weak), device)
     value = as_operand(fill_value, "full")
     if value.shape:
         from runtime.ops.shape import broadcast_to
@@ -197,7 +199,7 @@ def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
     of, weak = _like(a, dtype)
     shape = _like_shape(a, shape)
     if isinstance(fill_value, (bool, int, float, complex)):
-        return _on(filled(shape, fill_value, of, weak), device)
+        return _on(filled(shape, fitted(fill_value, of), of, weak), device)
     return full(shape, fill_value, of, device=device)
 
 
@@ -282,18 +284,52 @@ def _array(object, dtype):
     elif isinstance(object, (memoryview, bytearray, buffers.array)):
         object = numpy.asarray(object)
     if isinstance(object, (list, tuple)):
-        if any([isinstance(leaf, Array) for leaf in _leaves(object)]):
+        types = {type(leaf) for leaf in _leaves(object)}
+        if any([issubclass(found, Array) for found in types]):
             from runtime.ops.joining import stack
             made = stack([_array(item, None) for item in object])
-            return made if dtype is None else cast(made, dtype)
+            return cast(made, made.dtype if dtype is None else dtype)
         host = numpy.asarray(object)
+        if dtype is None and len(types) > 1 and any([issubclass(found, numpy.generic) for found in types]):
+            dtype = promote_avals(*[aval_of(leaf) for leaf in _leaves(object)])[0]
+        if type(None) in types:
+            raise ValueError(f"array: None is not a valid number of an array; got {object!r:.80}")
         if host.dtype.hasobject or host.dtype.kind not in "biufcV":
             raise TypeError(f"array: {host.dtype} is not a valid array element type; got {object!r:.80}")
-        return Array(to_buffer(host, dtype))
-    if object is None or isinstance(object, str):
+        want = canonical_dtype(host.dtype) if dtype is None else dtype
+        return Array(to_buffer(host if host.dtype == want else numpy.array(object, want), want))
+    if dtype is not None and isinstance(object, (bool, int, float, complex)) and not isinstance(object, numpy.generic):
+        return Array(to_buffer(number_of(object, dtype), dtype))
+    if dtype is not None and isinstance(object, (numpy.ndarray, numpy.generic)):
+        return Array(to_buffer(object, dtype))
+    if object is None:
+        raise ValueError("array: None is not a valid array; pass numbers, lists of numbers or arrays")
+    if isinstance(object, str):
         raise TypeError(f"array: {object!r:.80} is not a valid array; pass numbers, lists of numbers or arrays")
     found = as_operand(object, "array")
     return found if dtype is None else cast(found, dtype)
+
+
+def fitted(value, dtype):
+    """Return the Python number that fills an array of a dtype: an integer that does not fit is wrapped, a float moved inside."""
+    if kind(dtype) in "iu":
+        if isinstance(value, float):
+            bounds = numpy.iinfo(dtype)
+            value = 0 if math.isnan(value) else min(max(value, bounds.min), bounds.max)
+        return numpy.asarray(value).astype(dtype)[()]
+    if isinstance(value, complex) and kind(dtype) == "f":
+        raise TypeError(f"full: the complex number {value} does not fill an array of {dtype}; take its .real")
+    return value
+
+
+def number_of(value, dtype):
+    """Return a Python number as a NumPy scalar array of a dtype; OverflowError where an integer does not fit, TypeError for a
+    complex number where the dtype is real.
+    """
+    if kind(dtype) in "iu" and isinstance(value, float):
+        value = int(value)
+    with numpy.errstate(over="ignore"):
+        return numpy.array(value, dtype)
 
 
 @out_sharded

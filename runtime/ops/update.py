@@ -153,145 +153,11 @@ def at_subtract(x, index, values, indices_are_sorted=False, unique_indices=False
     return at_add(x, index, -values, indices_are_sorted, unique_indices, mode)
 
 
-def at_multiply_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example."""
-    return update_examples(x, index, values, "multiply", over)
-
-
 @op(constant=True, unbatched=True, batch=lambda index, over=(): may_repeat(index))
 def may_repeat(index):
     """Tell whether an index may name an element twice: whether it holds arrays other than masks."""
     items = index if isinstance(index, tuple) else (index,)
     return any([_is_array(item) and item.ndim > 0 and kind(item.dtype) != "b" or isinstance(item, list) for item in items])
-
-
-def given_factor(x, index, values):
-    """Return by what each of the values is multiplied in at_multiply: ``x[index]`` and the other values for the same element.
-
-    Its own derivative is wrong only where a factor of an element with several values is exactly zero.
-    """
-    from runtime import numpy as np
-    if not may_repeat(index):
-        return x[index]
-    own, lost = np.equal(x, 0), np.equal(values, 0)
-    product = at_multiply(np.where(own, 1, x), index, np.where(lost, 1, values))
-    zeros = at_add(np.astype(own, x.dtype), index, np.astype(lost, x.dtype))
-    others = picked(product, index) / np.where(lost, 1, values)
-    return np.where(picked(zeros, index) > np.astype(lost, x.dtype), 0, others)
-
-
-@op(jvp={"x": "rt.at_multiply(x_dot, index, values)",
-         "values": "rt.unindex(rt.given_factor(x, index, values) * values_dot, index, like=x)"},
-    vjp={"x": "rt.at_multiply(d_out, index, values)",
-         "values": "rt.unbroadcast(rt.picked(d_out, index) * rt.given_factor(x, index, values), like=values)"},
-    batch=at_multiply_batched)
-def at_multiply(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` multiplied by values."""
-    return ZERO if x is ZERO else update(x, index, values, "multiply", mode)
-
-
-def at_divide(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` divided by values."""
-    return at_set(x, index, x[index] / values, indices_are_sorted, unique_indices, mode)
-
-
-def at_power(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` raised to a power."""
-    return at_set(x, index, x[index] ** values, indices_are_sorted, unique_indices, mode)
-
-
-def at_max_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example."""
-    return update_examples(x, index, values, "maximum", over)
-
-
-def at_min_batched(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None, over=()):
-    """Update every example."""
-    return update_examples(x, index, values, "minimum", over)
-
-
-def _ties(x, index, values, out):
-    """Return how many of an element and the values for it are the extremum of them all; at least one."""
-    from runtime import numpy as np
-    own, given = np.equal(x, out), np.equal(values, picked(out, index))
-    return np.maximum(at_add(np.astype(own, out.dtype), index, np.astype(given, out.dtype)), 1)
-
-
-def kept_share(x, index, values, out):
-    """Return the share of ``x`` in the derivative of at_max and at_min: one, divided among equals, where it is the extremum."""
-    from runtime import numpy as np
-    return np.equal(x, out) / _ties(x, index, values, out)
-
-
-def given_share(x, index, values, out):
-    """Return the share of ``values`` in the derivative of at_max and at_min."""
-    from runtime import numpy as np
-    return np.equal(values, picked(out, index)) / np.maximum(picked(_ties(x, index, values, out), index), 1)
-
-
-_EXTREMUM_RULE = {
-    "jvp": {"x": "x_dot * rt.kept_share(x, index, values, out)",
-            "values": "rt.unindex(values_dot * rt.given_share(x, index, values, out), index, like=x)"},
-    "vjp": {"x": "d_out * rt.kept_share(x, index, values, out)",
-            "values": "rt.unbroadcast(rt.picked(d_out, index) * rt.given_share(x, index, values, out), like=values)"}}
-
-
-@op(**_EXTREMUM_RULE, batch=at_max_batched)
-def at_max(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` raised to values where these are larger; equals share the derivative."""
-    return update(x, index, values, "maximum", mode)
-
-
-@op(**_EXTREMUM_RULE, batch=at_min_batched)
-def at_min(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
-    """Return ``x`` with ``x[index]`` lowered to values where these are smaller; equals share the derivative."""
-    return update(x, index, values, "minimum", mode)
-
-
-class At:
-    """What ``x.at`` returns: index it, then call an update."""
-    __slots__ = ("array",)
-
-    def __init__(self, array):
-        self.array = array
-
-    def __getitem__(self, index):
-        return AtIndex(self.array, index)
-
-    def __repr__(self):
-        return f"At({self.array!r})"
-
-
-class AtIndex:
-    """What ``x.at[index]`` returns; its methods give updated copies of x."""
-    __slots__ = ("array", "index")
-
-    def __init__(self, array, index):
-        self.array, self.index = array, index
-
-    def apply(self, func, *, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True):
-        """Return ``x`` with a function applied to ``x[index]``."""
-        index = self._placed(mode, wrap_negative_indices)
-        return at_set(self.array, index, func(at_get(self.array, index)), mode=mode)
-
-    def _placed(self, mode, wrap_negative_indices, reading=False):
-        if mode is None and wrap_negative_indices:
-            return self.index
-        return placed_index(self.index, mode, wrap_negative_indices, self.array, reading)
-
-
-def _method(name, function):
-    def method(self, *values, indices_are_sorted=False, unique_indices=False, mode=None, wrap_negative_indices=True, **kwargs):
-        index = self._placed(mode, wrap_negative_indices, name == "get")
-        return function(self.array, index, *values, indices_are_sorted=indices_are_sorted,
-                        unique_indices=unique_indices, mode=mode, **kwargs)
-    method.__name__, method.__doc__ = name, function.__doc__
-    setattr(AtIndex, name, method)
-
-
-for _name, _function in {"get": at_get, "set": at_set, "add": at_add, "subtract": at_subtract, "multiply": at_multiply,
-                         "mul": at_multiply, "divide": at_divide, "power": at_power, "min": at_min, "max": at_max}.items():
-    _method(_name, _function)
 
 
 # ---- a batch axis in front ----
@@ -506,9 +372,9 @@ def update_examples_batched(x, index, values, how, over_, over=()):
     vjp={"x": "rt.clear_examples(d_out, index, how, over_, like=x)",
          "values": "rt.updated_examples(d_out, index, how, over_, like=values)"}, batch=update_examples_batched)
 def update_examples(x, index, values, how, over_):
-    """Return every example with ``x[index]`` updated by "set", "add", "multiply", "minimum" or "maximum".
+    """Return every example with ``x[index]`` updated by "set" or "add".
 
-    ``over_`` names which of "x", "index" and "values" carry the batch axis. Only "set" and "add" have derivatives.
+    ``over_`` names which of "x", "index" and "values" carry the batch axis.
     """
     if is_mask(index) and how == "set" and numpy.ndim(values) == ("values" in over_):
         mask = as_operand(index)
@@ -538,14 +404,8 @@ def update_examples(x, index, values, how, over_):
     return reshape(update(reshape(x, (x.size,)), flat, values, how), x.shape)
 
 
-def _linear(how):
-    if how not in ("set", "add"):
-        raise NotImplementedError(f"the derivative of x.at[...].{how} under vmap is not available; use where, or at[...].set")
-
-
 def update_examples_dot(x_dot, index, values_dot, how, over_, like):
     """Return the tangent of ``update_examples``."""
-    _linear(how)
     from runtime.cotangent import filled
     if x_dot is ZERO and values_dot is ZERO:
         return ZERO
@@ -555,7 +415,6 @@ def update_examples_dot(x_dot, index, values_dot, how, over_, like):
 
 def clear_examples(d, index, how, over_, like):
     """Return the cotangent of x in ``update_examples``."""
-    _linear(how)
     from runtime import numpy as np
     kinds = ("x", "index") if "index" in over_ else ("x",)
     cleared = update_examples(d, index, 0, "set", kinds) if how == "set" else d
@@ -564,7 +423,6 @@ def clear_examples(d, index, how, over_, like):
 
 def updated_examples(d, index, how, over_, like):
     """Return the cotangent of the values in ``update_examples``."""
-    _linear(how)
     from runtime.cotangent import unbroadcast
     kinds = ("x", "index") if "index" in over_ else ("x",)
     found = index_examples(d, index, kinds)

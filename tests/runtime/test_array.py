@@ -205,3 +205,25 @@ def test_places_of_an_array():
     assert x.platform == "cpu" and x.is_fully_replicated and x.is_fully_addressable
     np.testing.assert_array_equal(x.addressable_data(0), X)
     np.testing.assert_array_equal(x.clone(), X)
+
+
+numpy_float64, numpy_int8 = np.float64, np.int8
+
+
+@pytest.mark.parametrize("make", [
+    lambda np: np.asarray(300, "int8"), lambda np: np.array([300, -1], "uint8"), lambda np: np.asarray([2**31]), lambda np: np.uint8(-1),
+    lambda np: np.asarray(1e10, "int32"), lambda np: np.asarray(1j, "float32"), lambda np: np.asarray(2**40, "float32"),
+    lambda np: np.asarray(float("nan"), "int32"), lambda np: np.asarray([None]), lambda np: np.asarray(None),
+    lambda np: np.asarray(numpy_float64(300), "int8"), lambda np: np.asarray([numpy_int8(1), 2]), lambda np: np.asarray([np.int8(1), 2.5]),
+    lambda np: np.full(2, 300, "int8"), lambda np: np.full(2, 2**40), lambda np: np.full(2, float("nan"), "int32"),
+    lambda np: np.full(2, 1j, "float32"), lambda np: np.full_like(np.arange(2, dtype="int8"), 300), lambda np: np.full(2, 1e10, "int32")])
+def test_numbers_that_do_not_fit(make):
+    try:
+        wanted = make(jnp)
+    except (OverflowError, TypeError, ValueError) as error:
+        with pytest.raises(type(error)):
+            make(rt.numpy)
+    else:
+        found = make(rt.numpy)
+        assert (found.dtype, found.weak_type) == (wanted.dtype, wanted.weak_type)
+        np.testing.assert_array_equal(found, wanted)

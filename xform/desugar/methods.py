@@ -33,7 +33,7 @@ REFUSED_MUTATIONS = {"popitem": "Build a new dict.", "add": "Build a new set.", 
 STRUCTURES = {"unflatten": "rt.tree_of_leaves", "flatten_up_to": "rt.leaves_up_to"}      # of a treedef
 AT_METHODS = {"set": "rt.at_set", "add": "rt.at_add", "multiply": "rt.at_multiply", "mul": "rt.at_multiply",
               "divide": "rt.at_divide", "min": "rt.at_min", "max": "rt.at_max", "get": "rt.at_get",
-              "subtract": "rt.at_subtract", "power": "rt.at_power"}
+              "subtract": "rt.at_subtract", "power": "rt.at_power", "apply": "rt.at_apply"}
 
 
 def method(lowering, node):
@@ -132,7 +132,7 @@ def at_update(lowering, node):
     function = node.func
     inner = function.value
     if not (isinstance(inner, gast.Subscript) and isinstance(inner.value, gast.Attribute) and inner.value.attr == "at"
-            and (function.attr in AT_METHODS or function.attr == "apply")):
+            and function.attr in AT_METHODS):
         return None
     from xform.desugar.targets import index_value
     base = lowering.atom(inner.value.value)
@@ -148,11 +148,12 @@ def at_update(lowering, node):
         if known is None:
             refuse(node, lowering.unit, "the function that .at[].apply() applies is not known when the code is transformed",
                    "Apply a function defined or imported by name, or a lambda.")
-        item = lowering.store_temp(call("rt.at_get", [base, index], node=node), "item", node)
-        applied = calls.call_known_with(lowering, calls.resolve.normal(known), [item], {}, node)
-        args = [lowering.store_temp(applied, "applied", node)]
     where = keywords.pop("out_sharding", None)
-    return _placed(lowering, call(AT_METHODS.get(function.attr, "rt.at_set"), [base, index, *args], keywords, node), where, node)
+    if function.attr == "apply":
+        made = calls.call_known_with(lowering, Object(lookup(AT_METHODS["apply"])), [base, index, *args], keywords, node)
+    else:
+        made = call(AT_METHODS[function.attr], [base, index, *args], keywords, node)
+    return _placed(lowering, made, where, node)
 
 
 def _placed(lowering, made, where, node):
