@@ -82,8 +82,10 @@ def test_it_is_written_as_a_mesh():
 def test_devices_make_an_array_of_numpys():
     found = numpy.array(jax.devices()).reshape(2, 4)
     assert np.array(found.tolist()).tolist() == np.asarray(found).tolist() == found.tolist()
-    with pytest.raises(TypeError, match="not a valid array element type"):
-        np.array([object()])
+    assert np.array(numpy.array(True)) and np.array([numpy.array(2.0)]).shape == (1,) and np.array([[]]).shape == (1, 0)
+    for wrong in ([object()], numpy.array([], object), numpy.array(object())):
+        with pytest.raises(TypeError, match="not a valid array element type"):
+            np.array(wrong)
 
 
 def test_a_mesh_that_depends_on_an_argument_is_refused():

@@ -206,10 +206,10 @@ def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
 def device_objects(object) -> bool:
     """Tell whether a value is an array or nested lists of devices: what ``Mesh`` is made of, in a transformed function too."""
     first = object
-    while type(first) in (list, tuple, numpy.ndarray) and len(first):
-        if type(first) is numpy.ndarray and first.dtype != numpy.object_:
-            return False
+    while type(first) in (list, tuple) and first:
         first = first[0]
+    if type(first) is numpy.ndarray and first.dtype == numpy.object_ and first.size:
+        first = first.flat[0]
     return isinstance(first, xla.Device)
 
 
