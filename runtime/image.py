@@ -3,6 +3,7 @@ import enum
 
 import numpy
 
+from runtime.lax.shapes import Precision as _Precision
 from runtime.ops.fact import fact as _fact
 from runtime.ops.kernel import about_types as _about_types
 from runtime.types import aval_of as _aval_of
@@ -92,13 +93,13 @@ def weights(name, size, count, scale, translation, antialias):
     return np.where(np.logical_and(places >= -0.5, places <= size - 0.5), found, 0.0)
 
 
-def resampled(image, matrix, axis):
+def resampled(image, matrix, axis, precision):
     """Return the image with the matrix applied along an axis."""
     from runtime import numpy as np
-    return np.moveaxis(np.tensordot(image, np.astype(matrix, image.dtype), ((axis,), (0,))), -1, axis)
+    return np.moveaxis(np.tensordot(image, np.astype(matrix, image.dtype), ((axis,), (0,)), precision=precision), -1, axis)
 
 
-def resize(image, shape, method, antialias=True, precision=None):
+def resize(image, shape, method, antialias=True, precision=_Precision.HIGHEST):
     """Return the image resized to ``shape``.
 
     method: a ResizeMethod or its name ("nearest", "linear", "cubic", "lanczos3", "lanczos5", "cubic-pytorch", "area"). antialias:
@@ -113,7 +114,7 @@ def resize(image, shape, method, antialias=True, precision=None):
     image = np.asarray(image) * 1.0
     for d in axes:
         size, count = image.shape[d], int(shape[d])
-        image = resampled(image, weights(name, size, count, 1.0 if count == 0 else count / size, 0.0, antialias), d)
+        image = resampled(image, weights(name, size, count, 1.0 if count == 0 else count / size, 0.0, antialias), d, precision)
     return image
 
 
@@ -124,7 +125,7 @@ def nearest_places(size, count):
     return numpy.floor(places).astype("int32")
 
 
-def scale_and_translate(image, shape, spatial_dims, scale, translation, method, antialias=True, precision=None):
+def scale_and_translate(image, shape, spatial_dims, scale, translation, method, antialias=True, precision=_Precision.HIGHEST):
     """Return an image of ``shape`` whose pixel x along an axis of ``spatial_dims`` shows the place (x - translation) / scale.
 
     scale, translation: one number for each of the axes; both may be differentiated. What is outside the image is zero.
@@ -135,5 +136,5 @@ def scale_and_translate(image, shape, spatial_dims, scale, translation, method, 
         raise ValueError("scale_and_translate does not support nearest neighbor resampling; use another method")
     image, scale, translation = np.asarray(image) * 1.0, np.asarray(scale) * 1.0, np.asarray(translation) * 1.0
     for i, d in enumerate(spatial_dims):
-        image = resampled(image, weights(name, image.shape[d], int(shape[d]), scale[i], translation[i], antialias), d)
+        image = resampled(image, weights(name, image.shape[d], int(shape[d]), scale[i], translation[i], antialias), d, precision)
     return image

@@ -16,7 +16,7 @@ from runtime.ops.permute import flip, transpose
 from runtime.ops.reduce import largest, least
 from runtime.ops.search import argsort
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, reshape, squeeze
-from runtime.ops.take import dynamic_slice, dynamic_update_slice
+from runtime.ops.take import counting_negatives, dynamic_slice, dynamic_update_slice
 from runtime.ops.uniform import check_uniform
 from runtime.primitive import Primitive, as_operand
 from runtime.trees import tree_map_1
@@ -127,6 +127,7 @@ def axis_starts(start, place, rank):
     return [start if i == place else 0 for i in range(rank)]
 
 
+@counting_negatives
 def dynamic_slice_in_dim(operand, start_index, slice_size, axis=0):
     """Return a window of some size along one axis, starting at an index that may be staged."""
     shape = like_shape(operand)
@@ -134,12 +135,14 @@ def dynamic_slice_in_dim(operand, start_index, slice_size, axis=0):
     return dynamic_slice(operand, axis_starts(start_index, place, len(shape)), shape[:place] + (slice_size,) + shape[place + 1:])
 
 
+@counting_negatives
 def dynamic_index_in_dim(operand, index, axis=0, keepdims=True):
     """Return the part of an array at one place, which may be staged, along an axis."""
     found = dynamic_slice_in_dim(operand, index, 1, axis)
     return found if keepdims else squeeze(found, axis)
 
 
+@counting_negatives
 def dynamic_update_slice_in_dim(operand, update, start_index, axis):
     """Return the array with a window along one axis replaced."""
     rank = len(like_shape(operand))
@@ -147,6 +150,7 @@ def dynamic_update_slice_in_dim(operand, update, start_index, axis):
     return dynamic_update_slice(operand, update, axis_starts(start_index, place, rank))
 
 
+@counting_negatives
 def dynamic_update_index_in_dim(operand, update, index, axis):
     """Return the array with the part at one place along an axis replaced."""
     if len(like_shape(update)) != len(like_shape(operand)):
@@ -232,6 +236,7 @@ def padtype_to_pads(in_shape, window_shape, window_strides, padding):
     return list(pad_pairs(getattr(padding, "name", padding), in_shape, window_shape, window_strides, ones, ones))
 
 
+@out_sharded
 def reduce(operands, init_values, computation, dimensions):
     """Return the reduction over axes by a function of two numbers, or of two pytrees of them, from initial values.
 
@@ -264,40 +269,47 @@ def bits(how, x, axes):
     return reduced(how, as_operand(x, "reduce"), axes)
 
 
+@out_sharded
 def reduce_sum(operand, axes):
     """Return the sum over axes."""
     from runtime import numpy as np
     return np.sum(operand, tuple(axes), None, None, False, None, None, False)
 
 
+@out_sharded
 def reduce_max(operand, axes):
     """Return the largest element over axes."""
     from runtime import numpy as np
     return np.max(operand, tuple(axes))
 
 
+@out_sharded
 def reduce_min(operand, axes):
     """Return the smallest element over axes."""
     from runtime import numpy as np
     return np.min(operand, tuple(axes))
 
 
+@out_sharded
 def reduce_prod(operand, axes):
     """Return the product over axes."""
     from runtime import numpy as np
     return np.prod(operand, tuple(axes), None, None, False, None, None, False)
 
 
+@out_sharded
 def reduce_and(operand, axes):
     """Return the bitwise (or logical) and over axes."""
     return bits("and", operand, tuple(axes))
 
 
+@out_sharded
 def reduce_or(operand, axes):
     """Return the bitwise (or logical) or over axes."""
     return bits("or", operand, tuple(axes))
 
 
+@out_sharded
 def reduce_xor(operand, axes):
     """Return the bitwise (or logical) exclusive or over axes."""
     return bits("xor", operand, tuple(axes))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime.ops.axes import axis_tuple
+from runtime.ops.constrain import out_sharded
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact
 from runtime.types import aval_of, kind, result_type
@@ -18,6 +19,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
     return quantiles("quantile", a, q, axis, method, keepdims, weights, False)
 
 
+@out_sharded
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th percentiles over axes, q between 0 and 100; see quantile."""
     return quantiles("percentile", a, array(q) / 100.0, axis, method, keepdims, weights, False)

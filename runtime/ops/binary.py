@@ -165,13 +165,18 @@ _less = elementwise("lt", lambda block, values, of: block.ordered("LT", *values)
 _equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values), "biufck", result="bool")
 
 
-def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None, strong=False):
+def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None, strong=False,
+            named_operands=False):
     prim = prim or kernel(name, build, accepts, compute, result, strong)
 
     def function(x, y, /):
         return prim(x, y)
-    named(function, name, __name__, doc)
-    rule = {"constant": True, "elementwise": True} if partials is None else {"partials": dict(zip("xy", partials))}
+
+    def of_names(x1, x2):
+        return prim(x1, x2)
+    function = named(of_names if named_operands else function, name, __name__, doc)
+    operands = ("x1", "x2") if named_operands else ("x", "y")
+    rule = {"constant": True, "elementwise": True} if partials is None else {"partials": dict(zip(operands, partials))}
     return op(**rule)(function)
 
 
@@ -189,9 +194,9 @@ maximum = _binary("maximum", None, "Return the larger of x and y, elementwise; N
 minimum = _binary("minimum", None, "Return the smaller of x and y, elementwise; NaN wins. Complex numbers are ordered by real, then imaginary part.",
                   ("rt.larger(y, x)", "rt.larger(x, y)"), prim=_minimum)
 fmax = _binary("fmax", _by_number("maximum"), "Return the larger of x and y, elementwise; a number wins over NaN.",
-               ("rt.larger_number(x, y)", "rt.larger_number(y, x)"))
+               ("rt.larger_number(x1, x2)", "1.0 - rt.larger_number(x1, x2)"), named_operands=True)
 fmin = _binary("fmin", _by_number("minimum"), "Return the smaller of x and y, elementwise; a number wins over NaN.",
-               ("rt.smaller_number(x, y)", "rt.smaller_number(y, x)"))
+               ("rt.smaller_number(x1, x2)", "1.0 - rt.smaller_number(x1, x2)"), named_operands=True)
 floor_divide = _binary("floor_divide", _floor_divide, "Return the largest integer not above x / y, elementwise.",
                        accepts="biuf", compute="number")
 remainder = _binary("remainder", _remainder, "Return x - floor_divide(x, y) * y, which has the sign of y, elementwise.",
@@ -246,13 +251,14 @@ lax_div = op(partials={"x": "1 / y", "y": "-out / y"})(named(
 def _larger_build(number_wins, least):
     def build(block, values, of):
         x, y = values
-        one, half, zero = full(block, 1, of), full(block, 0.5, of), full(block, 0, of)
+        one, zero = full(block, 1, of), full(block, 0, of)
         first = block.ordered("LT" if least else "GT", x, y)
         if number_wins:
             truth = of.with_dtype(numpy.dtype(bool))
             first = block.op("or", [first, block.compare("NE", y, y)], truth)
+            return block.op("select", [first, one, zero], of)
         return block.op("select", [first, one, block.op(
-            "select", [block.compare("EQ", x, y), half, zero], of)], of)
+            "select", [block.compare("EQ", x, y), full(block, 0.5, of), zero], of)], of)
     return build
 
 
@@ -269,13 +275,13 @@ def larger(x, y):
 
 @op(constant=True, elementwise=True)
 def larger_number(x, y):
-    """Return the share of x in the derivative of fmax(x, y)."""
+    """Return the share of x in the derivative of fmax(x, y): all or nothing; of equals y has it."""
     return _larger_number(x, y)
 
 
 @op(constant=True, elementwise=True)
 def smaller_number(x, y):
-    """Return the share of x in the derivative of fmin(x, y)."""
+    """Return the share of x in the derivative of fmin(x, y): all or nothing; of equals y has it."""
     return _smaller_number(x, y)
 
 

@@ -243,7 +243,7 @@ def lettered(operands):
 
 
 @out_sharded
-def einsum(subscripts, *operands, out=None, optimize="optimal", precision=None, preferred_element_type=None):
+def einsum(subscripts, *operands, out=None, optimize="auto", precision=None, preferred_element_type=None):
     """Return the sum of products of the operands that ``subscripts`` states, as "ij,jk->ik".
 
     Operands and lists of numbers in turn (``einsum(a, [0, 1], b, [1, 2], [0, 2])``) say the same without letters.

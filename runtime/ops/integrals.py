@@ -73,7 +73,7 @@ _expn_kernel, _expi_kernel = computed("expn", _expn), computed("expi", _expi)
 
 
 @op(partials={"x": "np.exp(x) / x"})
-def expi(x, /):
+def expi(x):
     """Return the exponential integral Ei, the principal value of the integral of exp(t) / t up to x, elementwise."""
     return _expi_kernel(x)
 

@@ -12,10 +12,10 @@ _polygamma = elementwise("polygamma", "chlo.polygamma", "biuf", "inexact")
 _zeta = elementwise("zeta", "chlo.zeta", "biuf", "inexact")
 
 
-@op(partials={"x": "rt.polygamma(m + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"})
-def polygamma(m, x):
-    """Return the m-th derivative of digamma at x, elementwise; differentiable in x."""
-    return _polygamma(m * 1.0, x)
+@op(partials={"x": "rt.polygamma(n + 1, x)"}, refuses={"n": "polygamma has no derivative in its order"})
+def polygamma(n, x):
+    """Return the n-th derivative of digamma at x, elementwise; differentiable in x."""
+    return _polygamma(n * 1.0, x)
 
 
 @op(partials={"x": "rt.zeta_slope(x, q)", "q": "-x * rt.zeta(x + 1, q)"})

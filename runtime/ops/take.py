@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import builtins
+import functools
+import inspect
 import operator
+from dataclasses import replace
 
 import numpy
 
 from runtime.array import Array
-from runtime.op import op
+from runtime.op import RULES, op, read_as
 from runtime.ops import gather as lowering
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.create import zeros
@@ -252,12 +255,63 @@ def take_along_axis_again(d, indices, axis, lead=0, mode=None, wrap_negative_ind
 
 # ---- windows ----
 
+@op(constant=True, batch=lambda starts, allow, over=(): starts_from_front(starts, allow))
+def starts_from_front(starts, allow):
+    """Return the starts of windows such that negative ones lie before the array where they are not allowed to count from the end.
+
+    starts: one for each axis, or one. allow: a bool, or one for each axis. ValueError for a number that is not allowed.
+    """
+    from runtime import numpy as np
+    if isinstance(starts, Array) and starts.ndim and not isinstance(allow, builtins.bool):
+        starts = [starts[..., i] for i in range(starts.shape[-1])]
+    if isinstance(starts, (list, tuple)):
+        each = [allow] * len(starts) if isinstance(allow, builtins.bool) else allow
+        return [starts_from_front(start, one) for start, one in zip(starts, each)]
+    if allow:
+        return starts
+    if isinstance(starts, (int, numpy.integer)) and starts < 0:
+        raise ValueError(f"Index {starts} is out of bounds with allow_negative_indices=False: it lies before the array")
+    return np.maximum(starts, 0)
+
+
+def counting_negatives(function):
+    """Give a function of windows the option ``allow_negative_indices``: whether negative starts count from the end.
+
+    The compiler reads the function itself: a call with the option is one with the starts that it makes.
+    """
+    plain = read_as(function)
+    signature = inspect.signature(plain)
+    place = next(i for i, name in enumerate(signature.parameters) if name in STARTS)
+
+    @functools.wraps(function)
+    def call(*args, allow_negative_indices=True, **kwargs):
+        if allow_negative_indices is not True:
+            given = signature.bind(*args, **kwargs).arguments
+            given[[*signature.parameters][place]] = starts_from_front([*given.values()][place], allow_negative_indices)
+            return function(**given)
+        return function(*args, **kwargs)
+    option = inspect.Parameter("allow_negative_indices", inspect.Parameter.KEYWORD_ONLY, default=True)
+    del call.__wrapped__
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
+    call.reads_as = plain
+    if function in RULES:
+        RULES[call] = replace(RULES.pop(function), function=call)
+    return call
+
+
+STARTS = ("start_indices", "start_index", "index")
+
+
 def _start_list(start_indices, ndim, name):
     if isinstance(start_indices, Array) and start_indices.ndim:
+        if start_indices.ndim != 1:
+            raise ValueError(f"{name}: start_indices must be a 1D sequence, got an array of shape {start_indices.shape}")
         start_indices = [start_indices[i] for i in range(start_indices.shape[0])]
     found = list(start_indices)
     if len(found) != ndim:
-        raise TypeError(f"{name}: start_indices must have an entry for each of the {ndim} axes, got {len(found)}")
+        raise ValueError(f"{name}: start_indices must have an entry for each of the {ndim} axes, got {len(found)}")
+    if any([isinstance(start, float) or kind(getattr(start, "dtype", "int32")) not in "iu" for start in found]):
+        raise TypeError(f"index arguments to {name} must be integers, got {found}")
     return found
 
 
@@ -295,6 +349,7 @@ def dynamic_slice_batched(operand, start_indices, slice_sizes, over=()):
                           ("x", "index") if "operand" in over else ("index",))
 
 
+@counting_negatives
 @op(linear="operand", vjp={"operand": "rt.undynamic_slice(d_out, start_indices, like=operand)"}, batch=dynamic_slice_batched, merges=True)
 def dynamic_slice(operand, start_indices, slice_sizes):
     """Return the window of a given size that starts at ``start_indices``, which may be staged; it is moved to fit."""
@@ -338,6 +393,7 @@ def dynamic_update_slice_batched(operand, update, start_indices, over=()):
     return update_examples(operand, index, update, "set", ("x", "index", "values"))
 
 
+@counting_negatives
 @op(linear=("operand", "update"), vjp={
     "operand": "lax.dynamic_update_slice(d_out, rt.blank(update), start_indices)",
     "update": "lax.dynamic_slice(d_out, start_indices, np.shape(update))"}, batch=dynamic_update_slice_batched, merges=True)
@@ -351,6 +407,8 @@ def dynamic_update_slice(operand, update, start_indices):
     starts = _start_list(start_indices, operand.ndim, "dynamic_update_slice")
     if update.ndim != operand.ndim or any([n > m for n, m in zip(update.shape, operand.shape)]):
         raise TypeError(f"dynamic_update_slice: update of shape {update.shape} does not fit in an array of shape {operand.shape}")
+    if update.dtype != operand.dtype and not update.weak_type:
+        raise TypeError(f"dynamic_update_slice requires arguments to have the same dtypes, got {operand.dtype} and {update.dtype}; use astype")
     dims = tuple([i for i, (n, m) in enumerate(zip(update.shape, operand.shape)) if n != m])
     return lowering.put_window(operand, cast(update, operand.dtype), *[starts[i] for i in dims], dims=dims,
                                sizes=update.shape, how="set")

@@ -171,7 +171,6 @@ le = _binary("le", binary.less_equal, "biuf")
 gt = _binary("gt", binary.greater, "biuf")
 ge = _binary("ge", binary.greater_equal, "biuf")
 atan2 = _binary("atan2", binary.arctan2, "fc")
-nextafter = _binary("nextafter", binary.nextafter, "f")
 bitwise_and = _binary("bitwise_and", binary.bitwise_and, "biu")
 bitwise_or = _binary("bitwise_or", binary.bitwise_or, "biu")
 bitwise_xor = _binary("bitwise_xor", binary.bitwise_xor, "biu")
@@ -226,7 +225,16 @@ def betainc(a, b, x):
     return _betainc(a, b, x)
 
 
-@_ruled_by(special.polygamma)
+_nextafter = _strict("nextafter", _KERNELS["nextafter"], "f")
+
+
+@_ruled_by(binary.nextafter)
+def nextafter(x1, x2):
+    """Return the float that follows x1 in the direction of x2, elementwise."""
+    return _nextafter(x1, x2)
+
+
+@op(partials={"x": "rt.polygamma(m + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"}, uniform=True)
 def polygamma(m, x):
     """Return the m-th derivative of digamma at x, elementwise; differentiable in x."""
     return _polygamma(m, x)

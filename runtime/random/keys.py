@@ -6,12 +6,13 @@ from runtime.ops.random import IMPLEMENTATION, PRNGKey, check_impl, is_typed, ty
 from runtime.types import KEY as _KEY
 
 
-def key(seed, *, impl=None):
+def key(seed, *, impl=None, dtype=None):
     """Return the key of an integer seed: a scalar array whose element type is a key's.
 
-    TypeError for a seed that is no integer scalar; ValueError for an ``impl`` other than "threefry2x32" (or None).
+    TypeError for a seed that is no integer scalar; ValueError for an ``impl`` or ``dtype`` (the same, by its newer name) other than
+    "threefry2x32" (or None), and for both.
     """
-    return typed(PRNGKey(seed, impl=impl))
+    return typed(PRNGKey(seed, impl=one_of("key", impl, dtype)))
 
 
 def key_data(keys):
@@ -19,9 +20,17 @@ def key_data(keys):
     return words_of(keys)
 
 
-def wrap_key_data(key_bits_array, *, impl=None):
+@_op(constant=True, unbatched=True)
+def one_of(name, impl, dtype):
+    """Return the generator that two options name; ValueError where both are given."""
+    if impl is not None and dtype is not None:
+        raise ValueError(f"Cannot specify both `impl` and `dtype` arguments to random.{name}")
+    return impl if dtype is None else dtype
+
+
+def wrap_key_data(key_bits_array, *, impl=None, dtype=None):
     """Return the keys made of uint32 numbers with a last axis of 2; TypeError for other numbers or shapes."""
-    checked(impl)
+    checked(one_of("wrap_key_data", impl, dtype))
     return typed(key_bits_array)
 
 
@@ -38,9 +47,9 @@ def key_impl(keys):
 
 
 @_op(constant=True, unbatched=True)
-def key_dtype(impl=None):
+def key_dtype(impl_spec=None):
     """Return the element type of the keys of a generator, "threefry2x32" by default."""
-    check_impl(impl)
+    check_impl(impl_spec)
     return _KEY
 
 

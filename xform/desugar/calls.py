@@ -340,6 +340,15 @@ def call_object(lowering, callee, args, keywords, node):
         where = atom_of(lowering, keywords["out_sharding"], node)
         made = call_object(lowering, callee, args, {k: a for k, a in keywords.items() if k != "out_sharding"}, node)
         return call_object(lowering, Object(runtime.placed), [lowering.atom_value(made), where], {}, node)
+    if "allow_negative_indices" in keywords and is_runtime(value):
+        from runtime.ops.take import STARTS
+        allow = atom_of(lowering, keywords["allow_negative_indices"], node)
+        keywords = {k: a for k, a in keywords.items() if k != "allow_negative_indices"}
+        place, start = next((i, n) for i, n in enumerate(parse.signature(value).parameters) if n in STARTS)
+        given = keywords[start] if start in keywords else args[place]
+        made = lowering.atom_value(call_object(lowering, Object(runtime.starts_from_front), [given, allow], {}, node))
+        args = args if start in keywords else [*args[:place], made, *args[place + 1:]]
+        keywords = {**keywords, start: made} if start in keywords else keywords
     if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
         args = [*args, keywords.pop("operand")]
     if value is runtime.lax.cond and len(args) == 5 and isinstance(args[1], gast.AST) and not any(
