@@ -29,6 +29,7 @@ from functools import partial
 from runtime import builtins
 from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
+from runtime.tiles import exchange_batch, scatter_batch
 from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.lanes import guard, guarded, lanes_of, put_lanes, take_lanes
 from runtime.cotangent import shape_of

@@ -400,6 +400,11 @@ def min_batch(x):
 
 def permute_batch(x, perm):
     """Send example ``source`` to place ``destination`` for each pair of ``perm``; other places become zero."""
+    return tree_map_1(lambda leaf: permute_rows(leaf, perm), x)
+
+
+def permute_rows(x, perm):
+    """Return an array with its rows sent from place to place."""
     from runtime import numpy as np
     out = np.zeros_like(x)
     for source, destination in perm:

@@ -9,6 +9,7 @@ import xform.numpy as np
 
 V = onp.arange(9.0, dtype=onp.float32).reshape(3, 3)
 W = onp.arange(18.0, dtype=onp.float32).reshape(3, 3, 2)
+T = onp.arange(54.0, dtype="float32").reshape(3, 3, 6)
 
 
 def over(jax, names, f):
@@ -51,6 +52,16 @@ PROGRAMS = {
         x, "i", [2, 0, 1]), axis_name="i")(v)))(V),
     "derivatives mapped": lambda jax, np: lambda: over(jax, "i", jax.grad(lambda x: np.sum(x * jax.lax.pshuffle(x, "i", [2, 0, 1]))))(V),
     "exchanged": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_to_all(x, "i", 0, 1))(W),
+    "tiles exchanged": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.all_to_all(x, "i", 1, 0, tiled=True))(T),
+    "tiles scattered": lambda jax, np: lambda: over(jax, "i", lambda x: jax.lax.psum_scatter(x, "i", scatter_dimension=1, tiled=True))(T),
+    "derivative of tiles": lambda jax, np: lambda: jax.grad(lambda v: np.sum(jax.vmap(lambda x: jax.lax.all_to_all(
+        x, "i", 1, 0, tiled=True), axis_name="i")(v) ** 2))(T),
+    **{f"{name} over the outer axis": lambda jax, np, f=f: lambda: jax.vmap(jax.vmap(lambda x: f(jax.lax, x), axis_name="j"), axis_name="i")(
+        onp.arange(108.0, dtype="float32").reshape(3, 2, 3, 6)) for name, f in {
+            "swap": lambda lax, x: lax.pswapaxes(x, "i", 0), "shuffle": lambda lax, x: lax.pshuffle(x, "i", [2, 0, 1]),
+            "gather": lambda lax, x: lax.all_gather(x, "i", axis=1, tiled=True), "gather last": lambda lax, x: lax.all_gather(x, "i", axis=-1),
+            "exchange": lambda lax, x: lax.all_to_all(x, "i", 0, 1, tiled=True), "scatter": lambda lax, x: lax.psum_scatter(x, "i"),
+            "permute": lambda lax, x: lax.ppermute(x, "i", [(0, 1), (1, 2), (2, 0)])}.items()},
 }
 
 
@@ -60,6 +71,13 @@ def test_as_jax(name):
     assert str(xform.tree.structure(found)) == str(oracle.tree.structure(expected))
     for one, other in zip(xform.tree.leaves(found), oracle.tree.leaves(expected), strict=True):
         onp.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_no_permutation_is_refused():
+    with pytest.raises(ValueError, match="permutation"):
+        over(xform, "i", lambda x: xform.lax.pshuffle(x, "i", [2, 0, 0]))(V)
+    with pytest.raises(ValueError, match="multiple"):
+        over(xform, "i", lambda x: xform.lax.psum_scatter(x, "i", tiled=True))(onp.ones((3, 4), "float32"))
 
 
 def test_groups_are_refused():

@@ -330,6 +330,8 @@ def ppermute(x, axis_name, perm):
 @op(constant=True, unbatched=True)
 def pairs_of(perm):
     """Return the (source, destination) pairs of a permutation that says where each replica's arrays come from."""
+    if sorted(perm) != list(range(len(perm))):
+        raise ValueError(f"pshuffle: `perm` does not represent a permutation: {perm}")
     return tuple(zip(perm, range(len(perm))))
 
 

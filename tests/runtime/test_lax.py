@@ -1,5 +1,6 @@
 """lax's smaller functions agree with jax's, alone, differentiated, batched and staged."""
 import jax
+import jax.numpy as jnp
 import numpy
 import pytest
 
@@ -66,3 +67,24 @@ def test_refusals():
                        (lambda: lax.fft(X, "FFT", (7,)), "fit"), (lambda: lax.fft(X, "DCT", (8,)), "fft_type")]:
         with pytest.raises(ValueError, match=text):
             call()
+
+
+def test_windows_that_count_from_the_front_only():
+    x = numpy.arange(12.0, dtype="float32").reshape(3, 4)
+    cases = [lambda lax, np: lax.dynamic_slice(x, (np.int32(-1), np.int32(-2)), (1, 2), allow_negative_indices=[True, False]),
+             lambda lax, np: lax.dynamic_slice(x, np.array([-1, -2]), (1, 2), allow_negative_indices=False),
+             lambda lax, np: lax.dynamic_slice_in_dim(x, np.int32(-1), 2, axis=1, allow_negative_indices=False),
+             lambda lax, np: lax.dynamic_index_in_dim(x, np.int32(-1), 1, allow_negative_indices=False),
+             lambda lax, np: lax.dynamic_update_index_in_dim(x, np.ones(3), np.int32(-1), 1, allow_negative_indices=False)]
+    for case in cases:
+        wanted = case(jax.lax, jnp)
+        numpy.testing.assert_array_equal(case(xform.lax, xform.numpy), wanted)
+        numpy.testing.assert_array_equal(xform.jit(lambda: case(xform.lax, xform.numpy))(), wanted)
+    with pytest.raises(ValueError, match="before the array"):
+        xform.lax.dynamic_slice_in_dim(x, -1, 2, allow_negative_indices=False)
+
+
+def test_equal_operands_of_fmax_and_fmin():
+    for name in ("fmax", "fmin"):
+        wanted = jax.grad(lambda x1, x2: getattr(jnp, name)(x1, x2), (0, 1))(2.0, 2.0)
+        assert list(map(float, xform.grad(getattr(xform.numpy, name), (0, 1))(2.0, 2.0))) == list(map(float, wanted))

@@ -69,9 +69,17 @@ def _is_array(run, x):
 def over_another_axis(run, operation, node):
     """(call, flag) of a reduction over an axis that is not batched here, of one batched array; None for anything else."""
     x, names = operation.args.get("x"), _names(run, operation.args.get("axis_name"))
-    if operation.rule.name not in REDUCTIONS or names is None or run.axis_name in names or run.flags.of(x) is not True:
+    rule = operation.rule.name
+    if rule not in REDUCTIONS and rule not in _AXES or names is None or run.axis_name in names or run.flags.of(x) is not True:
         return None
-    return clone(node), True
+    if rule in REDUCTIONS:
+        return clone(node), True
+    places = {name: operation.args.get(name, const(0)) for name in _AXES[rule]}
+    if not all(isinstance(place, gast.Constant) and isinstance(place.value, int) for place in places.values()):
+        return None
+    moved = {name: const(place.value + (place.value >= 0)) for name, place in places.items()}
+    others = {name: clone(atom) for name, atom in operation.args.items() if name not in (*moved, "x", "axis_name")}
+    return call(f"lax.{rule}", [clone(x), clone(operation.args["axis_name"])], {**moved, **others}, node), True
 
 
 def _names(run, axis):
@@ -94,6 +102,14 @@ def _axis(names, statement):
 
 def _none(atom):
     return atom is None or isinstance(atom, gast.Constant) and atom.value is None
+
+
+def _true(atom):
+    return isinstance(atom, gast.Constant) and atom.value is not None and bool(atom.value)
+
+
+def _false(atom):
+    return _none(atom) or isinstance(atom, gast.Constant) and not atom.value
 
 
 def _of_shared(run, rule, x, statement):
@@ -123,7 +139,9 @@ def _gathered(x, args, statement):
 def _exchanged(x, args, statement):
     split, joined, tiled = args["split_axis"], args["concat_axis"], args.get("tiled")
     plain = all(isinstance(a, gast.Constant) and isinstance(a.value, int) and a.value >= 0 for a in (split, joined))
-    if not plain or not _none(tiled) and not (isinstance(tiled, gast.Constant) and not tiled.value):
+    if _true(tiled):
+        return call("rt.exchange_batch", [x, clone(split), clone(joined)], node=statement), True
+    if not plain or not _false(tiled):
         return None
     front = call("np.moveaxis", [x, const(split.value + 1), const(0)], node=statement)
     return call("np.moveaxis", [front, const(1), const(joined.value + 1)], node=statement), True
@@ -139,7 +157,9 @@ def _shuffled(x, args, statement):
 
 def _scattered(x, args, statement):
     dimension, tiled = args.get("scatter_dimension"), args.get("tiled")
-    if not _none(tiled) and not (isinstance(tiled, gast.Constant) and not tiled.value):
+    if _true(tiled):
+        return call("rt.scatter_batch", [x, const(0) if _none(dimension) else clone(dimension)], node=statement), True
+    if not _false(tiled):
         return None
     total = call("np.sum", [x], {"axis": const(0)}, statement)
     return call("np.moveaxis", [total, const(0) if _none(dimension) else clone(dimension), const(0)], node=statement), True
@@ -171,5 +191,9 @@ def _of_several(run, rule, names, statement):
 
 _MOVED = {"ppermute": _permuted, "all_gather": _gathered, "all_to_all": _exchanged, "pswapaxes": _swapped, "pshuffle": _shuffled,
           "psum_scatter": _scattered, "pbroadcast": _from_one}
+
+# the axes, of an array without the batch, that these name
+_AXES = {"ppermute": (), "pshuffle": (), "pbroadcast": (), "all_gather": ("axis",), "all_to_all": ("split_axis", "concat_axis"),
+         "pswapaxes": ("axis",), "psum_scatter": ("scatter_dimension",)}
 
 __all__ = ["batched_collective", "const", "over_another_axis"]
