@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import gast
 
+from xform.alone import alone
 from xform.names import Names
 from xform.syntax import children, clone, dotted, nodes_of, params_of, rename
 from xform.unit import Unit
@@ -73,6 +74,7 @@ def _free(unit):
     return list(found)
 
 
+@alone
 def emit(entry, doc="", imports=None) -> Module:
     """Write one module for an entry unit and all that it calls.
 

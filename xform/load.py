@@ -8,6 +8,7 @@ import types
 import weakref
 
 import runtime
+from xform.alone import alone
 from xform.emit import Module
 
 _RUNTIME = os.path.dirname(runtime.__file__) + os.sep
@@ -16,6 +17,7 @@ _count = itertools.count(1)
 LOADED: weakref.WeakValueDictionary[str, Module] = weakref.WeakValueDictionary()
 
 
+@alone
 def load(module: Module):
     """Execute an emitted module; returns its namespace. Its free names are bound to the objects they stand for."""
     file = f"<xform {module.entry} {next(_count)}>"

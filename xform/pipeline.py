@@ -9,6 +9,7 @@ import inspect
 import gast
 
 from xform import parse
+from xform.alone import alone
 from xform.desugar.functions import unit_of
 from xform.desugar.kinds import given_back, with_data
 from xform.desugar.variadic import spread as spread_source
@@ -23,6 +24,7 @@ _cores = Memo()
 _derived = Memo()
 
 
+@alone
 def core(unit) -> Unit:
     """The core form of a unit: generated units are read again, exactly as emitted text would be."""
     if unit.core:
@@ -62,6 +64,7 @@ class _UnitScope:
         return global_object(identifier, {}, {})
 
 
+@alone
 def unit_of_callable(value, lowering=None, node=None) -> Unit:
     """The unit of anything callable that the compiler can read: functions, ops, library functions."""
     import types
@@ -128,6 +131,7 @@ def _custom_unit(value):
 
 # -- what the transforms ask for --------------------------------------------------------------------------------------
 
+@alone
 def halves_of(unit, flags):
     """The forward and backward half of a callee, through its boundary where it has one."""
     from xform.transform import vjp
@@ -140,6 +144,7 @@ def halves_of(unit, flags):
     return _derived[key]
 
 
+@alone
 def jvp_of(unit, flags):
     """The forward derivative of a callee, through its boundary where it has one."""
     from xform.transform import jvp
@@ -152,6 +157,7 @@ def jvp_of(unit, flags):
     return _derived[key]
 
 
+@alone
 def vmap_of(unit, flags, axis_name=None):
     """(batched unit, batchedness of its result) of a callee, through its boundary where it has one."""
     from xform.transform import vmap
@@ -166,6 +172,7 @@ def vmap_of(unit, flags, axis_name=None):
 
 # -- the kinds of derived units ------------------------------------------------------------------------------------
 
+@alone
 def derive(kind, unit, options, prefix=0):
     """Derive a unit by a transformation; ``prefix`` parameters come before those that the options count from."""
     key = (kind, unit, repr(sorted(options.items(), key=lambda item: item[0])), prefix)
@@ -198,6 +205,7 @@ def with_defaults(unit, provided):
     return _derived[key]
 
 
+@alone
 def spread(fun, count, keywords, kinds=None):
     """The unit of a function with *args or **kwargs for calls with ``count`` positional arguments and these keywords: one
     parameter for each, in the order of the call."""

@@ -12,6 +12,7 @@ from runtime.primitive import place_of
 from runtime.prefixes import check_prefix
 from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
 from xform import parse, pipeline, resolve
+from xform.alone import alone
 from xform.emit import collect, emit, importable
 from xform.errors import refuse
 from xform.desugar.functions import of_kinds
@@ -38,6 +39,7 @@ class Target:
         return [self.unit.signature.parameters[p].default for p in self.unit.params[start:]]
 
 
+@alone
 def target_of(fun, given=None, kinds=None) -> Target:
     """Reduce functions, partials, bound methods, callable objects and transformed functions.
 
@@ -74,6 +76,7 @@ def _taken(fun, kinds, skip=()):
     return {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}
 
 
+@alone
 def target_of_with(fun, args, given=None, kinds=None) -> Target:
     """Reduce ``fun`` with leading arguments: functions and objects are specialised to, data is passed along."""
     from xform.desugar.functions import specialise
@@ -116,6 +119,7 @@ class Transformed:
         options = {**(self.options if options is None else options), **(extra or {})}
         return pipeline.derive(self.kind, inner.unit, options, len(inner.values))
 
+    @alone
     def _entry(self, key, inner, extra=None, options=None):
         """The loaded generated function for one specialisation."""
         unit = self.derived(inner, extra, options)
@@ -143,6 +147,7 @@ class Transformed:
             call = self._prepare(args, kwargs, kinds)
         return call(args, kwargs)
 
+    @alone
     def _prepare(self, args, kwargs, kinds):
         """Work out what a call with these arguments runs; kept for the calls that look alike."""
         inner, values = self._bound(args, kwargs, kinds)
@@ -205,6 +210,7 @@ class Transformed:
         narrowed = Target(pipeline.with_defaults(inner.unit, provided), inner.values)
         return self._entry((inner.unit, *provided, held), narrowed, options=options)
 
+    @alone
     def _bound(self, args, kwargs, kinds=None):
         inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_of(args, kwargs))
         return inner, bind_arguments(inner, args, kwargs)
