@@ -147,19 +147,28 @@ def deleted(buffers) -> RuntimeError | None:
     return None
 
 
-def check_donated(buffers: list, donated, captured: list) -> None:
-    """RuntimeError or ValueError where a program over several devices cannot take over the arguments at some positions.
+def check_usable_buffers(buffers: list, donated, captured: list) -> None:
+    """RuntimeError or ValueError where a program over several devices cannot run on its arguments, or take over those at some positions.
 
     On one device jaxlib refuses a deleted argument, and one that is given twice; on several it ends the process.
     """
-    error = deleted(buffers)
-    if error is not None:
-        raise error
+    for buffer in buffers:
+        if buffer.is_deleted():
+            raise deleted(buffers)
+    if not donated:
+        return
     given = [id(b) for b in (*buffers, *captured)]
     for position in donated:
         if given.count(given[position]) > 1:
             raise ValueError(f"argument {position} of {buffers[position].aval} is donated, and the same array is used by the same "
                              "call in another place too (f(donate(x), x), or a closure over x); pass a copy")
+
+
+def let_go(buffers: list, donated) -> None:
+    """Have arrays over several devices that a program has taken over know of it: jaxlib's dispatcher asks only those on one device."""
+    for position in donated:
+        if buffers[position].is_deleted():
+            buffers[position].delete()
 
 
 def explain(error: Exception, buffers) -> Exception:

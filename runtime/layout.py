@@ -9,7 +9,7 @@ import numpy as np
 
 from runtime import cache, failures as callbacks, xla
 from runtime.device import check_usable, placement, put, to_numpy
-from runtime.execute import check_donated, compile_options, explain
+from runtime.execute import check_usable_buffers, compile_options, explain, let_go
 from runtime.tiling import answers
 from runtime.xla import XlaError
 
@@ -172,7 +172,7 @@ class Replicas:
         self.captured = [layout(devices, buffer.aval.ndim).place(buffer) for buffer in captured]
         self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1) for of, where in outputs]
         self.flight = flight_of(client)
-        self.donated = donated if len(devices) > 1 else ()
+        self.donated = donated
         self.waits = len(devices) > 1 and waiting(self.executable, functions)
 
     def run(self, buffers: list) -> list:
@@ -181,18 +181,21 @@ class Replicas:
         Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
         """
         flight = self.flight
-        if self.donated:
-            check_donated(buffers, self.donated, self.captured)
+        if len(self.devices) > 1:
+            check_usable_buffers(buffers, self.donated, self.captured)
         try:
             if not self.waits:
-                return self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
-            with flight:
-                flight.settle()
                 results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
-                if results:
-                    flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+            else:
+                with flight:
+                    flight.settle()
+                    results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
+                    if results:
+                        flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
+        if self.donated and len(self.devices) > 1:
+            let_go(buffers, self.donated)
         return results
 
 

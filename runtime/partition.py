@@ -8,7 +8,7 @@ import numpy as np
 from runtime import cache, xla
 from runtime.device import check_usable, placement, put, to_numpy
 from runtime.failures import compiled
-from runtime.execute import check_donated, compile_options, explain, kernel_module, params_key, store
+from runtime.execute import check_usable_buffers, compile_options, explain, kernel_module, let_go, params_key, store
 from runtime.hlo import Module
 from runtime.layout import Tiled, flight_of, waiting
 from runtime.sharding import Mesh, NamedSharding, named, sharding_of
@@ -88,7 +88,7 @@ class Partitioned:
 
     ``inputs`` and ``outputs`` are the shardings of arguments and results (an output None is XLA's choice until compiled).
     """
-    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "donated",
+    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "donated", "several",
                  "known")
 
     def __init__(self, module: Module, devices: tuple, mesh: Mesh | None, in_avals, inputs: list, out_avals, outputs: list,
@@ -131,7 +131,7 @@ class Partitioned:
             self.outputs.append(sharding)
         self.handlers = [xla.result_handler(of, s, True) for of, s in zip(out_avals, self.outputs)]
         self.flight = flight_of(client)
-        self.donated = module.donated if several else ()
+        self.donated, self.several = module.donated, several
         self.collective = several and waiting(self.executable, functions)
 
     def dispatchable(self, buffers: list) -> bool:
@@ -146,18 +146,21 @@ class Partitioned:
         known = self.known
         placed = [b if b._sharding is s or (i, id(b._sharding)) in known else self.laid(i, b, s)
                   for i, (b, s) in enumerate(zip(buffers, self.inputs))]
-        if self.donated:
-            check_donated(placed, self.donated, self.captured)
+        if self.several:
+            check_usable_buffers(placed, self.donated, self.captured)
         try:
             if not self.collective:
-                return self.execute(self.captured + placed).consume_with_handlers(self.handlers)
-            with self.flight:  # two programs with collectives in flight starve each other of threads on a CPU
-                self.flight.settle()
                 results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
-                if results:
-                    self.flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+            else:
+                with self.flight:  # two programs with collectives in flight starve each other of threads on a CPU
+                    self.flight.settle()
+                    results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
+                    if results:
+                        self.flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
+        if self.donated and self.several:
+            let_go(placed, self.donated)
         return results
 
     def laid(self, i: int, buffer, sharding):

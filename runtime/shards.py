@@ -54,7 +54,11 @@ def pieces_of(buffer) -> list:
         return [buffer]
     grid, _ = tiles_of(sharding, buffer.aval.ndim)
     of = buffer.aval.with_shape(tuple(n // parts for n, parts in zip(buffer.aval.shape, grid)))
-    return [xla.assemble(of, placement(device).sharding, [piece]) for device, piece in zip(mine(sharding), xla.parts(buffer))]
+    parts = xla.parts(buffer)
+    if parts is None:
+        from runtime.execute import deleted
+        raise deleted([buffer])
+    return [xla.assemble(of, placement(device).sharding, [piece]) for device, piece in zip(mine(sharding), parts)]
 
 
 def put_parts(host: np.ndarray, of: Aval, sharding):

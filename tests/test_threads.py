@@ -84,3 +84,33 @@ def test_arguments_that_are_given_away_in_one_thread_and_read_in_others():
             numpy.testing.assert_allclose(after[0], numpy.full((64, 64), turn + 1.0))
             numpy.testing.assert_allclose(after[1], numpy.full((64, 64), 64.0 * turn), rtol=1e-5)
     assert together(work, 4) == []
+
+
+def twice(x):
+    return x * 2
+
+
+USES = {"operator": lambda x: x + 1, "jit": jax.jit(lambda x: x + 1), "pmap": jax.pmap(lambda x: x + 1), "reduction": lambda x: x.sum(),
+        "copy": lambda x: x.copy(), "shards": lambda x: x.addressable_shards[0].data, "read": numpy.asarray, "row": lambda x: x[2],
+        "gradient": jax.grad(lambda x: (x * x).sum()), "moved": lambda x: jax.device_put(x, jax.devices()[3])}
+
+
+MADE = jax.pmap(lambda x: x + 1)
+GIVE = {"jit": jax.jit(twice, donate_argnums=0), "pmap": jax.pmap(twice, donate_argnums=0), "delete": lambda x: x.delete()}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("give", ["jit", "pmap", "delete"])
+def test_arrays_over_several_devices_that_are_gone_end_no_process(give, use):
+    rows = jax.sharding.NamedSharding(jax.make_mesh((8,), ("x",)), jax.P("x"))
+    made = [jax.device_put(numpy.ones((8, 2), "float32"), rows), jax.pmap(lambda x: x + 1)(numpy.ones((8, 2), "float32"))]
+    for x in made:
+        for _ in range(3):
+            USES[use](x)    # what runs by jaxlib's dispatcher from now on
+        if give == "pmap":
+            x = MADE(x)     # an array that lies as pmap has it is taken over, another one moved
+        GIVE[give](x)
+        assert x.is_deleted()
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="Array has been deleted"):
+                USES[use](x)
