@@ -9,6 +9,7 @@ import numpy
 from runtime.array import Array
 from runtime.cotangent import like
 from runtime.lax import loop_checks
+from runtime.lax.loop_checks import branch_gives, one_bool, one_scalar, same_types
 from runtime.op import op
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
@@ -75,10 +76,13 @@ def cond_of_operands(pred, true_operand, true_fun, false_operand, false_fun):
     finished=loop_checks.of_cond)
 def cond(pred, true_fun, false_fun, *operands):
     """Return ``true_fun(*operands)`` if ``pred`` holds, else ``false_fun(*operands)``."""
+    one_scalar(pred)
     if pred:
         out = true_fun(*operands)
+        branch_gives(out)
     else:
         out = false_fun(*operands)
+        branch_gives(out)
     return out
 
 
@@ -92,34 +96,38 @@ def switch(index, branches, *operands):
 
 @op(constant=True, elementwise=True)
 def nearest_index(index, count):
-    """Return the index of ``count`` items that is nearest to ``index``."""
+    """Return the index of ``count`` items that is nearest to ``index``; TypeError for floats."""
+    loop_checks.whole_index(index)
     if isinstance(index, int):
         return min(max(index, 0), count - 1)
     from runtime import numpy as np
     return np.clip(np.astype(index, "int32"), 0, count - 1)
 
 
-@on_arrays("init_val", checked=lambda given: {"cond_fun": loop_checks.asking(given["cond_fun"]),
-                                              "body_fun": loop_checks.carrying(given["body_fun"], "while_loop body")})
+@on_arrays("init_val", finished=loop_checks.of_while)
 def while_loop(cond_fun, body_fun, init_val):
     """Return the value after ``val = body_fun(val)`` has been repeated as long as ``cond_fun(val)`` holds."""
     val = init_val
-    while cond_fun(val):
-        val = body_fun(val)
+    while one_bool(cond_fun(val)):
+        before = val
+        val = body_fun(before)
+        same_types("while_loop body", before, val)
     return val
 
 
 @on_arrays("init_val", index="body_fun", checked=lambda given: {
-    **loop_checks.bounds(given["lower"], given["upper"]), "body_fun": loop_checks.carrying_second(given["body_fun"], "fori_loop body")})
+    **loop_checks.bounds(given["lower"], given["upper"])}, finished=loop_checks.of_fori)
 def fori_loop(lower, upper, body_fun, init_val, *, unroll=None):
     """Return the value after ``val = body_fun(i, val)`` for i from ``lower`` up to, not including, ``upper``."""
     val = init_val
     for i in range(lower, upper):
-        val = body_fun(i, val)
+        before = val
+        val = body_fun(i, before)
+        same_types("fori_loop body", before, val)
     return val
 
 
-@on_arrays("init", "xs", checked=lambda given: {"f": loop_checks.carrying(given["f"], "scan body", loop_checks.pair_of)})
+@on_arrays("init", "xs", checked=lambda given: {"f": loop_checks.pairing(given["f"])})
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpose=False):
     """Return (last carry, stacked ys) of ``carry, y = f(carry, x)`` over the leading axis of the arrays in ``xs``.
 
@@ -133,13 +141,17 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
     if is_single_array(xs):
         rows = xs[::-1] if reverse else xs
         for x in rows:
-            carry, y = f(carry, x)
+            before = carry
+            carry, y = f(before, x)
+            same_types("scan body", before, carry)
             ys.append(y)
     else:
         for i in range(count):
             k = count - 1 - i if reverse else i
             x = tree_map_1(lambda leaf: leaf[k], xs)
-            carry, y = f(carry, x)
+            before = carry
+            carry, y = f(before, x)
+            same_types("scan body", before, carry)
             ys.append(y)
     return carry, stack_records(ys[::-1] if reverse else ys)
 
@@ -147,6 +159,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1, _split_transpos
 def scan_of_nothing(f, init, xs):
     """Return the result of a scan over no rows: ``f`` is asked once, on zeros, of what type its rows are."""
     rest, y = f(init, tree_map_1(zero_row, xs))
+    same_types("scan body", init, rest)
     return init, tree_map_1(no_rows, y)
 
 

@@ -5,13 +5,16 @@ import numpy
 
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Module, into, tracing
+from runtime.op import op
+from runtime.ops.kernel import about_types
 from runtime.tree import tree_flatten, tree_map
 from runtime.types import aval_of
+from runtime.zero import Like
 
 
 def _described(leaf):
     try:
-        found = aval_of(leaf)
+        found = leaf if isinstance(leaf, Like) else aval_of(leaf)
     except TypeError:
         return type(leaf).__name__
     return f"{found.dtype.name}[{','.join(str(n) for n in found.shape)}]"
@@ -22,6 +25,27 @@ def predicate(pred):
     if not isinstance(pred, (bool, int, float, complex, numpy.generic, numpy.ndarray, Array)) or numpy.shape(pred):
         raise TypeError(f"Pred must be a scalar, got {pred} of type {_described(pred)}")
     return pred
+
+
+@about_types
+def one_scalar(pred):
+    """Raise TypeError unless the predicate of ``cond`` is a scalar."""
+    if _shape(pred):
+        raise TypeError(f"Pred must be a scalar, got {_described(pred)}; use .any(), .all() or where")
+
+
+@about_types
+def branch_gives(out):
+    """Note of what types a branch is that ends here, for the staged ``if`` to compare with those of the other."""
+    if tracing.block is not None:
+        leaves, tree = tree_flatten(out)
+        tracing.block.gives = (len(tracing.block.lines), tree, [_described(leaf) for leaf in leaves])
+
+
+def whole_index(index):
+    """Raise TypeError unless the index of ``switch`` is an integer."""
+    if isinstance(index, (float, complex)) or getattr(index, "dtype", numpy.dtype(int)).kind not in "biu":
+        raise TypeError(f"Index type must be an integer, got {_described(index)}")
 
 
 def agreeing(name, branches, chosen, operands, out):
@@ -82,35 +106,77 @@ def branch_index(index, branches):
     return index
 
 
-def asking(cond_fun):
-    """Return the condition of ``while_loop``; calling it raises TypeError where it gives anything but one bool."""
-    def holds(val):
-        found = cond_fun(val)
-        if not isinstance(found, bool) and (getattr(found, "dtype", None) != bool or numpy.shape(found)):
-            raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{_described(found)}].")
-        return found
-    return holds
-
-
-def carrying(body, name, carry_of=None):
-    """Return the body of a loop; calling it raises TypeError where what it gives is not of the types of what it got.
-
-    carry_of: the carry in the body's result (by default the result). Numbers that give way to other dtypes may change theirs.
-    """
-    def turn(carry, *rest):
-        result = body(carry, *rest)
-        found = result if carry_of is None else carry_of(result)
-        leaves, tree = tree_flatten(carry)
-        others, other = tree_flatten(found)
-        start = f"{name} function carry input and carry output must have "
-        if tree != other:
-            raise TypeError(f"{start}the same pytree structure, but they differ: the input has {tree}, the output {other}.")
-        for before, after in zip(leaves, others):
-            if numpy.shape(before) != numpy.shape(after) or not _gives_way(before) and _dtype(before) != _dtype(after):
-                raise TypeError(f"{start}equal types, but they differ: the input has {_described(before)} where the output has "
-                                f"{_described(after)}.")
+def pairing(body):
+    """Return the body of a scan; calling it raises TypeError where what it gives is no pair."""
+    def turn(carry, x):
+        result = body(carry, x)
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise TypeError(f"scan body output must be a pair, got {result}.")
         return result
     return turn
+
+
+def of_while(given, out):
+    """Return the result of a ``while_loop``; where there was no turn, its body is asked for the types that it gives."""
+    if tracing.block is None and "init_val" in given and _same_leaves(given["init_val"], out):
+        _asked("while_loop body", lambda val: given["body_fun"](val), out)
+    return out
+
+
+def of_fori(given, out):
+    """Return the result of a ``fori_loop``; where there was no turn, its body is asked for the types that it gives."""
+    if tracing.block is None and "init_val" in given and _same_leaves(given["init_val"], out):
+        _asked("fori_loop body", lambda val: given["body_fun"](numpy.int32(0), val), out)
+    return out
+
+
+def _same_leaves(one, other):
+    leaves, others = tree_flatten(one)[0], tree_flatten(other)[0]
+    return len(leaves) == len(others) and all([a is b for a, b in zip(leaves, others)])
+
+
+def _asked(name, body, val):
+    try:
+        same_types(name, val, _abstract(body, (val,)))
+    except ConcretizationError:     # a body that asks for values is not checked
+        return
+
+
+@about_types
+def same_types(name, before, after):
+    """Raise TypeError where what the body of a loop gives is not of the types of what it got; numbers may give way to other dtypes."""
+    leaves, tree = tree_flatten(before, _is_token)
+    others, other = tree_flatten(after, _is_token)
+    start = f"{name} function carry input and carry output must have "
+    if tree != other:
+        raise TypeError(f"{start}the same pytree structure, but they differ: the input has {tree}, the output {other}.")
+    for old, new in zip(leaves, others):
+        if _shape(old) != _shape(new) or not _gives_way(old) and _dtype(old) != _dtype(new):
+            raise TypeError(f"{start}equal types, but they differ: the input has {_described(old)} where the output has {_described(new)}.")
+
+
+def _is_token(value):
+    return isinstance(value, Like)
+
+
+def _shape(leaf):
+    shape = getattr(leaf, "shape", None)
+    return numpy.shape(leaf) if shape is None else tuple(shape)
+
+
+def one_bool_batched(found, over=()):
+    """Check the answer for one example."""
+    if found.dtype != bool or found.ndim != 1:
+        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{found.dtype.name}[{', '.join(map(str, found.shape[1:]))}]].")
+    return found
+
+
+@op(constant=True, batch=one_bool_batched)
+def one_bool(found):
+    """Return what the condition of ``while_loop`` gives; TypeError unless it is one bool."""
+    if not isinstance(found, bool) and (getattr(found, "dtype", None) != bool or _shape(found)):
+        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{_described(found)}].")
+    return found
 
 
 def _gives_way(leaf):
@@ -118,14 +184,12 @@ def _gives_way(leaf):
 
 
 def _dtype(leaf):
-    return getattr(leaf, "dtype", None)
-
-
-def pair_of(result):
-    """Return the carry of what the body of a scan gives; TypeError unless that is a pair."""
-    if not isinstance(result, (tuple, list)) or len(result) != 2:
-        raise TypeError(f"scan body output must be a pair, got {result}.")
-    return result[0]
+    if hasattr(leaf, "dtype"):
+        return leaf.dtype
+    try:
+        return aval_of(leaf).dtype
+    except TypeError:
+        return type(leaf)
 
 
 def bounds(lower, upper):
@@ -136,12 +200,3 @@ def bounds(lower, upper):
     if hasattr(lower, "dtype") and hasattr(upper, "dtype") and lower.dtype != upper.dtype:
         raise TypeError(f"lower and upper arguments to fori_loop must have equal types, got {lower.dtype.name} and {upper.dtype.name}")
     return {}
-
-
-def carrying_second(body, name):
-    """Return the body of ``fori_loop``, which takes the index first; see ``carrying``."""
-    def turn(i, carry):
-        def one(carry):
-            return body(i, carry)
-        return carrying(one, name)(carry)
-    return turn

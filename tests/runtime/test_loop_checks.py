@@ -61,3 +61,43 @@ def test_branches_that_are_not_taken_must_agree_too():
         return a if a > 0 else -a
     assert float(xform.lax.cond(True, lambda a: a, asks, 2.0)) == 2.0   # a branch that asks for values is as good as it was
     assert float(xform.lax.cond(True, lambda: 1.0, lambda: xform.numpy.float32(2))) == 1.0
+
+
+LOOPS = {
+    "scan, another dtype": lambda lax, np: lambda a: lax.scan(lambda c, x: (c + 1.5, x), np.int32(0), a)[0],
+    "scan, another tree": lambda lax, np: lambda a: lax.scan(lambda c, x: ((c, x), x), 0.0, a)[0],
+    "while, another dtype": lambda lax, np: lambda a: lax.while_loop(lambda c: c < 3, lambda c: c + 1.5, np.astype(a.sum(), int) * 0),
+    "while, no bool": lambda lax, np: lambda a: lax.while_loop(lambda c: c * 0, lambda c: c, a.sum()),
+    "fori, another shape": lambda lax, np: lambda a: lax.fori_loop(0, 3, lambda i, c: np.concatenate([c, c]), a),
+    "fori, another tree": lambda lax, np: lambda a: lax.fori_loop(0, 3, lambda i, c: (c, c), a)}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("how", ["jit", "grad", "vmap"])
+def test_carries_in_transformed_functions(name, how):
+    def derive(module, f, np):
+        if how == "grad":
+            return module.grad(lambda a: np.sum(module.tree.leaves(f(a))[0]))(np.ones(3))
+        return module.vmap(f)(np.ones((2, 3))) if how == "vmap" else module.jit(f)(np.ones(3))
+    for module, np in ((jax, jnp), (xform, xform.numpy)):
+        with pytest.raises(TypeError, match="equal types|same pytree structure|boolean scalar"):
+            derive(module, LOOPS[name](module.lax, np), np)
+
+
+@pytest.mark.parametrize("call", [
+    lambda lax, np: lambda p, a: lax.cond(p > 0, lambda a: a, lambda a: a > 0, a),
+    lambda lax, np: lambda p, a: lax.cond(p > 0, lambda a: (a, a), lambda a: a, a),
+    lambda lax, np: lambda p, a: lax.cond(a > 0, lambda a: a, lambda a: a, a), lambda lax, np: lambda p, a: lax.switch(p, [np.sin, np.cos], a)])
+def test_staged_branches(call):
+    for module, np in ((jax, jnp), (xform, xform.numpy)):
+        with pytest.raises(TypeError):
+            module.jit(call(module.lax, np))(1.0, np.ones(3))
+
+
+@pytest.mark.parametrize("call", [
+    lambda lax, np: lax.fori_loop(0, 0, lambda i, c: c + 1.5, np.int32(1)), lambda lax, np: lax.fori_loop(0, 0, lambda i, c: (c, c), 1),
+    lambda lax, np: lax.while_loop(lambda c: c < 0, lambda c: (c, c), 1), lambda lax, np: lax.scan(lambda c, x: (c + 1.5, x), np.int32(0), None, 0)])
+def test_loops_without_a_turn(call):
+    for module, np in ((jax, jnp), (xform, xform.numpy)):
+        with pytest.raises(TypeError, match="carry"):
+            call(module.lax, np)
