@@ -44,11 +44,12 @@ primitives: list[Primitive] = []
 
 class Primitive:
     """One operation with its type rule ``infer(*avals, **params)`` and ``emit(block, operands, out_avals, **params)``."""
-    __slots__ = ("__call__", "name", "infer", "emit", "cache", "direct")
+    __slots__ = ("__call__", "name", "infer", "emit", "cache", "elsewhere", "direct")
 
     def __init__(self, name: str, infer: Callable, emit: Callable):
         self.name, self.infer, self.emit = name, infer, emit
-        self.cache: dict = {}
+        self.cache: dict = {}       # kernels for the default device; and for those that were it before
+        self.elsewhere: dict = {}
         self.direct: dict = {}  # type or types -> what _of_one and _of_two run without further questions
         self.__call__ = self.general  # a slot: what it holds is called, with nothing in between
         primitives.append(self)
@@ -167,18 +168,29 @@ def _of_two(prim: Primitive) -> Callable:
     return call
 
 
+_home = config.default_device
+
+
 def _drop_kernels(option: str) -> None:
+    global _home
     for prim in primitives:
         prim.direct.clear()
+    if option == "default_device":
+        before, _home = _home, config.default_device
+        for prim in primitives:
+            prim.elsewhere[before] = prim.cache
+            prim.cache = prim.elsewhere.pop(_home, {})
     if option in ("enable_x64", "default_matmul_precision", "threefry_partitionable", "numpy_rank_promotion", "numpy_dtype_promotion"):
         for prim in primitives:
             prim.cache.clear()
+            prim.elsewhere.clear()
 
 
 def _drop_all_kernels() -> None:
     for prim in primitives:
         prim.direct.clear()
         prim.cache.clear()
+        prim.elsewhere.clear()
 
 
 config.on_change(_drop_kernels)

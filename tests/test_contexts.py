@@ -109,6 +109,19 @@ def test_default_device():
     assert np.ones(2).devices() == {jax.devices()[0]}
 
 
+def test_operations_on_one_default_device_and_another():
+    """The same operations on arrays of the same types: each device has programs of its own, before, within and after."""
+    def both():
+        x = np.ones(3)
+        return np.sum(np.sin(x) * 2.0, axis=0) + x[0]
+    first, (_, second) = both(), jax.devices()[:2]
+    for _ in range(2):
+        with jax.default_device(second):
+            inside = both()
+            assert inside.devices() == {second} and float(inside) == float(first)
+        assert both().devices() == {jax.devices()[0]}
+
+
 def test_known_values_are_computed_at_once():
     seen = []
 
