@@ -11,7 +11,7 @@ from runtime.node import Node
 from runtime.primitive import place_of
 from runtime.prefixes import check_prefix
 from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
-from xform import parse, pipeline, resolve
+from xform import blocks, parse, pipeline, resolve
 from xform.alone import alone
 from xform.emit import collect, emit, importable
 from xform.errors import refuse
@@ -310,6 +310,9 @@ def _guards(unit):
 def run(entry, values):
     """Call a loaded function; an exception in generated code also names the user's own line."""
     _, function, namespace, module = entry
+    if blocks.wanted(module):
+        namespace = blocks.with_blocks(module, namespace)
+        function = namespace[module.entry]
     if module.reads:
         for key, (where, name) in module.reads.items():
             _refresh(namespace, key, where, name)
