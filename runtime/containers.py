@@ -107,7 +107,7 @@ def clear(d, index):
     return arrays.setitem(d, index, 0)
 
 
-@op(constant=True, batch=lambda x, over=(): x)
+@op(jvp="rt.zero_to_number(x_dot)", vjp={"x": "d_out"}, batch=lambda x, over=(): x)
 def zero_to_number(x):
     """A tangent as an operand of an array update: the symbolic zero becomes 0."""
     return 0 if x is ZERO else x

@@ -123,11 +123,19 @@ def _parameters(function) -> tuple[list[str], dict, str | None]:
 
 
 def _zero_preserving(function, params):
+    """Return the function of an op with the symbolic zero for the symbolic zero.
+
+    The cotangent of a variable that is the symbolic zero itself is not needed: it is a constant.
+    """
+    shaped = function.__name__.startswith("un") or function.__name__.endswith("_like")
+
     @functools.wraps(function)
     def op(*args, **kwargs):
         for arg in args:
             if arg is ZERO:
                 return ZERO
+        if kwargs and shaped and kwargs.get("like") is ZERO:
+            return ZERO
         return function(*args, **kwargs)
     op.reads_as = function      # the source that the compiler reads
     op.zero_in = params         # and what it adds

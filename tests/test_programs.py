@@ -116,10 +116,10 @@ def oracle_gradient(function, inputs):
     return jax.grad(oracle_scalar(function, jax.numpy), argnums=argnums(inputs))(*inputs)
 
 
-def chosen(flag=None, share=1.0):
+def chosen(flag=None, share=1.0, always=()):
     """The names that a test runs on by default, the rest marked exhaustive."""
     names = [n for n in NAMES if flag is None or ZOO[n][3][flag]]
-    picked = set(random.Random(0).sample(names, round(share * len(names))))
+    picked = {*random.Random(0).sample(names, round(share * len(names))), *always}
     return [n if n in picked else pytest.param(n, marks=pytest.mark.exhaustive) for n in names]
 
 
@@ -160,6 +160,19 @@ def test_compiled_gradient(name):
     function, _, inputs, _ = ZOO[name]
     gradient = xform.grad(scalar_of(function), argnums=argnums(inputs))
     close(xform.jit(gradient)(*copied(inputs)), gradient(*copied(inputs)))
+
+
+@pytest.mark.parametrize("name", chosen(share=0.15, always=("power_iteration", "assign_item", "augment_item", "assign_in_loop")))
+def test_reverse_over_forward(name):
+    """The gradient of a directional derivative is the derivative of the gradient in that direction."""
+    function, _, inputs, options = ZOO[name]
+    if options["order"] < 2:
+        pytest.skip("not smooth")
+    scalar, tangents = scalar_of(function), directions(inputs)
+
+    def slope(*args):
+        return xform.jvp(scalar, args, tangents)[1]
+    close(xform.grad(slope, argnums=argnums(inputs))(*copied(inputs)), hessian_vector(function, inputs, tangents), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", chosen(share=0.5))
