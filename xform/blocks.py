@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from runtime.block import Block
 from runtime.config import config
 from runtime.hlo import tracing
+from xform.alone import alone
 
 HOT = 8         # runs of a module before its blocks are made
 LARGEST = 80    # operations of a block
@@ -42,6 +43,7 @@ def wanted(module) -> bool:
             and not (config.disable_jit or config.debug_nans or config.debug_infs or config.debug_key_reuse))
 
 
+@alone
 def with_blocks(module, namespace: dict) -> dict:
     """Return the namespace of a module's functions with blocks; the module's own where there are none.
 
