@@ -125,3 +125,16 @@ def test_inside_a_program_parts_may_be_of_unequal_size():
     numpy.testing.assert_allclose(jax.jit(jax.grad(lambda x: uneven(x).sum()))(X[:7]), numpy.full(7, 2))
     with pytest.raises(ValueError, match="not divisible by 4"):
         uneven(X[:7])
+
+
+def test_layouts_of_every_kind_as_data():
+    seen = []
+
+    def told(x):
+        xform_sharding = jax.sharding.SingleDeviceSharding(jax.devices()[3])
+        y = jax.pure_callback(lambda v: (seen.append(v.shape), 2 * v)[1], jax.ShapeDtypeStruct((8,), "float32"), x, sharding=xform_sharding)
+        free = P(P.UNCONSTRAINED, ("x", "y"))
+        z = jax.lax.with_sharding_constraint(y.reshape(1, 8), NamedSharding(grid("x", "y"), free))
+        return jax.device_put(z, jax.sharding.SingleDeviceSharding(jax.devices()[0])) if x.ndim > 1 else z
+    numpy.testing.assert_allclose(jax.jit(told)(jax.device_put(X, placed(jax, "x"))), 2 * X[None])
+    assert seen == [(8,)]

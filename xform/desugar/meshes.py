@@ -24,7 +24,7 @@ from xform.desugar.spread import changed_containers
 from xform.errors import SourceError
 from xform.library import is_runtime
 from xform.resolve import Object, attribute, is_plain
-from xform.syntax import call, dotted, expression
+from xform.syntax import at, call, dotted, expression, reference
 
 UNKNOWN = object()      # what only the running program knows
 _MAKERS = (make_mesh, Mesh, device.devices, device.local_devices, device.device_count, device.local_device_count, numpy.array,
@@ -69,11 +69,15 @@ def written_out(lowering, value, node):
     def lowered(part):
         if isinstance(part, gast.Call):
             return call(dotted(part.func), [atom(a) for a in part.args], {k.arg: atom(k.value) for k in part.keywords}, node)
-        return lowering.value(part)
+        if isinstance(part, gast.Subscript):
+            return at(gast.Subscript(atom(part.value), part.slice, gast.Load()), node)
+        if isinstance(part, (gast.Tuple, gast.List)):
+            return at(type(part)([atom(e) for e in part.elts], gast.Load()), node)
+        return reference(dotted(part), node) if isinstance(part, gast.Attribute) else lowering.value(part)
 
     def atom(part):
         found = lowered(part)
-        if isinstance(found, (gast.Name, gast.Constant)):
+        if isinstance(found, (gast.Name, gast.Constant, gast.Attribute)):
             return found
         return lowering.store_temp(found, _TITLES.get(dotted(found.func), "spec") if isinstance(found, gast.Call) else "axes", node)
     return lowered(expression(option_text(value), node))
