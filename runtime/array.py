@@ -5,7 +5,7 @@ import numpy as np
 
 from runtime import xla
 from runtime.config import config
-from runtime.device import put, to_numpy
+from runtime.device import default_placement, placement, put, to_numpy
 from runtime.types import KEY, Aval, aval, canonical_dtype, dtype_name, kind, python_dtype
 
 ArrayImpl = xla.ArrayImpl
@@ -142,6 +142,9 @@ class Array:
         row = self.aval.with_shape(self.shape[1:])
         if self.dtype == KEY:
             return (self[i] for i in range(self.shape[0]))
+        home = self._v._sharding
+        if self._v._committed and (home.is_fully_replicated or len(home._device_assignment) == 1) and home is not default_placement().sharding:
+            return (self[i] for i in range(self.shape[0]))      # the rows stay where they are
         return (Array(put(np.asarray(part), row)) for part in to_numpy(self._v))
 
     def __reversed__(self):
@@ -375,7 +378,8 @@ class Array:
         if len(buffer._sharding._device_assignment) > 1:
             from runtime.partition import copied
             return Array(copied(buffer))
-        return Array(put(to_numpy(buffer), self.aval))
+        made = put(to_numpy(buffer), self.aval, placement(buffer._sharding._device_assignment[0]))
+        return Array(xla.assemble(self.aval, buffer._sharding, [made], committed=buffer._committed))
 
     def clone(self) -> Array:
         """Return a copy of the array."""

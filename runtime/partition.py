@@ -161,6 +161,9 @@ class Partitioned:
             raise explain(error, buffers) from error
         if self.donated and self.several:
             let_go(placed, self.donated)
+            for position in self.donated:
+                if placed[position] is not buffers[position]:       # what had to be moved has been given away, too
+                    buffers[position].delete()
         return results
 
     def laid(self, i: int, buffer, sharding):

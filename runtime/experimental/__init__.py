@@ -5,7 +5,7 @@ from runtime.callbacks import io_callback
 
 __all__ = ["io_callback"]
 
-HOMES = {"ode": "runtime.experimental.ode"}     # module -> where it is; what needs the compiler, the compiler adds
+HOMES = {"ode": "runtime.experimental.ode", "mesh_utils": "runtime.experimental.mesh_utils"}     # module -> where it is; what needs the compiler, the compiler adds
 
 
 def __getattr__(name):

@@ -12,7 +12,7 @@ from runtime.ops.collective import (all_gather, all_to_all, axis_index, axis_siz
 from runtime.ops.constrain import with_sharding_constraint
 from runtime.ops.conv import (conv, conv_general_dilated, conv_general_dilated_patches, conv_transpose,
                               conv_with_general_padding)
-from runtime.ops.create import broadcasted_iota, full, iota
+from runtime.ops.create import broadcasted_iota, iota
 from runtime.ops.dot import dot_general
 from runtime.ops.generator import rng_bit_generator, rng_uniform
 from runtime.ops.scatter import scatter, scatter_add, scatter_max, scatter_min, scatter_mul, scatter_sub

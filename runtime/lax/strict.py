@@ -9,6 +9,7 @@ from runtime.ops import binary
 from runtime.ops.binary import where
 from runtime.ops.constrain import out_sharded
 from runtime.ops.create import astype
+from runtime.ops.create import full as filled
 from runtime.ops.create import full_like as filled_like
 from runtime.ops.dot import dot as product
 from runtime.ops.dot import dot_general
@@ -143,6 +144,11 @@ def expand_dims(array, dimensions):
     return widened(array, tuple(dimensions))
 
 
+def full(shape, fill_value, dtype=None, *, sharding=None):
+    """Return an array filled with a value, on a device or under a sharding."""
+    return filled(shape, fill_value, dtype, device=sharding)
+
+
 def full_like(x, fill_value, dtype=None, shape=None, sharding=None):
     """Return an array filled with a value, with the shape and dtype of another array."""
     return filled_like(x, fill_value, dtype, shape, device=sharding)
@@ -156,5 +162,5 @@ def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_t
     return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
 
 
-__all__ = ["clamp", "conj", "dot", "expand_dims", "full_like", "integer_pow", "reshape", "round", "select", "select_n", "squeeze",
+__all__ = ["clamp", "conj", "dot", "expand_dims", "full", "full_like", "integer_pow", "reshape", "round", "select", "select_n", "squeeze",
            "transpose"]

@@ -149,6 +149,14 @@ def _like(x, dtype):
     return (of.dtype, of.weak_type) if dtype is None else (canonical_dtype(dtype), False)
 
 
+def _beside(x, shape):
+    """Return where what is filled like an array lies: where that was put; None for arrays that nobody put somewhere."""
+    if type(x) is not Array or tracing.block is not None or type(x._v) is not xla.ArrayImpl or not x._v._committed:
+        return None
+    alone = len(x._v._sharding._device_assignment) == 1
+    return x._v._sharding if alone or shape is None or shape_tuple(shape) == x.shape else None
+
+
 def _batched_shape(x, shape):
     return None if shape is None else (x.shape[0],) + shape_tuple(shape)
 
@@ -162,7 +170,7 @@ def zeros_like_batched(a, dtype=None, shape=None, device=None, over=()):
 @op(constant=True, batch=zeros_like_batched)
 def zeros_like(a, dtype=None, shape=None, *, device=None):
     """Return zeros with the shape and dtype of an array."""
-    return _on(filled(_like_shape(a, shape), 0, *_like(a, dtype)), device)
+    return _on(filled(_like_shape(a, shape), 0, *_like(a, dtype)), device or _beside(a, shape))
 
 
 def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
@@ -174,7 +182,7 @@ def ones_like_batched(a, dtype=None, shape=None, device=None, over=()):
 @op(constant=True, batch=ones_like_batched)
 def ones_like(a, dtype=None, shape=None, *, device=None):
     """Return ones with the shape and dtype of an array."""
-    return _on(filled(_like_shape(a, shape), 1, *_like(a, dtype)), device)
+    return _on(filled(_like_shape(a, shape), 1, *_like(a, dtype)), device or _beside(a, shape))
 
 
 def empty_like(prototype, dtype=None, shape=None, *, device=None):
@@ -197,7 +205,7 @@ def full_like_batched(a, fill_value, dtype=None, shape=None, device=None, over=(
 def full_like(a, fill_value, dtype=None, shape=None, *, device=None):
     """Return an array filled with a value, with the shape and dtype of another array."""
     of, weak = _like(a, dtype)
-    shape = _like_shape(a, shape)
+    device, shape = device or _beside(a, shape), _like_shape(a, shape)
     if isinstance(fill_value, (bool, int, float, complex)):
         return _on(filled(shape, fitted(fill_value, of), of, weak), device)
     return full(shape, fill_value, of, device=device)
@@ -270,6 +278,8 @@ def array(object, dtype=None, copy=True, order="K", ndmin=0, *, device=None):
     if ndmin > found.ndim:
         from runtime.ops.shape import reshape
         found = reshape(found, (1,) * (ndmin - found.ndim) + found.shape)
+    if found is object and copy and tracing.block is None and type(found._v) is xla.ArrayImpl:
+        found = found.copy()    # it outlives what is done to the other one, as giving it away
     return _on(found, device)
 
 
@@ -335,7 +345,7 @@ def number_of(value, dtype):
 @out_sharded
 def asarray(a, dtype=None, order=None, *, copy=None, device=None):
     """Return the value as an Array, without copying an Array that has the dtype already."""
-    return array(a, dtype=dtype, device=device)
+    return array(a, dtype=dtype, copy=bool(copy), device=device)
 
 
 @about_types
