@@ -349,11 +349,13 @@ def call_object(lowering, callee, args, keywords, node):
         made = lowering.atom_value(call_object(lowering, Object(runtime.starts_from_front), [given, allow], {}, node))
         args = args if start in keywords else [*args[:place], made, *args[place + 1:]]
         keywords = {**keywords, start: made} if start in keywords else keywords
-    if "operand" in keywords and value in (runtime.lax.cond, runtime.lax.switch):  # how one operand was once passed
-        args = [*args, keywords.pop("operand")]
-    if value is runtime.lax.cond and len(args) == 5 and isinstance(args[1], gast.AST) and not any(
-            isinstance(a, gast.AST) for a in (args[2], args[4])):       # an operand for each branch
-        value = runtime.lax.control_flow.cond_of_operands
+    if is_runtime(value) and ("operand" in keywords or len(args) == 5):
+        from runtime.lax import control_flow
+        if "operand" in keywords and value in (control_flow.cond, control_flow.switch):  # how one operand was once passed
+            args = [*args, keywords.pop("operand")]
+        if value is control_flow.cond and len(args) == 5 and isinstance(args[1], gast.AST) and not any(
+                isinstance(a, gast.AST) for a in (args[2], args[4])):       # an operand for each branch
+            value = control_flow.cond_of_operands
     path = canonical(value)
     args = as_arrays(lowering, value, args, node) if path else args
     target = lookup(path) if path else value
