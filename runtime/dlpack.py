@@ -47,12 +47,16 @@ def from_dlpack(external_array, device=None, copy=None) -> Array:
 
 
 def _from_host(external_array, place, copy):
+    if isinstance(external_array, numpy.ndarray) and not external_array.flags.writeable:
+        if copy is False:
+            raise ValueError("from_dlpack: copy=False, but a read-only array of NumPy's has to be copied")
+        return Array(to_buffer(external_array, place=place))
     try:
         view = numpy.from_dlpack(external_array)
     except (BufferError, RuntimeError):
         view = None     # an element type that NumPy lacks, like bfloat16
     if view is None:
-        made = _wrapped(external_array, place)
+        made = _without_view(external_array, place, copy)
         return made.copy() if copy else made
     aligned = view.ctypes.data % 64 == 0 and view.flags.c_contiguous and canonical_dtype(view.dtype) == view.dtype
     if copy is False and not aligned:
@@ -63,7 +67,17 @@ def _from_host(external_array, place, copy):
     return Array(to_buffer(view, place=place))
 
 
-def _wrapped(external_array, place):
-    buffer = xla.dlpack_to_buffer(external_array.__dlpack__(), place.device)
+def _without_view(external_array, place, copy):
+    """Return an array of which NumPy has no view; memory with gaps is copied by the library that it belongs to."""
+    try:
+        return _wrapped(external_array, place)
+    except xla.XlaError:
+        if copy is False:
+            raise ValueError("from_dlpack: copy=False, but memory with gaps has to be copied") from None
+        return _wrapped(external_array, place, copy=True)
+
+
+def _wrapped(external_array, place, **options):
+    buffer = xla.dlpack_to_buffer(external_array.__dlpack__(**options), place.device)
     host = xla.read(buffer)
     return Array(xla.assemble(aval(host.shape, host.dtype), place.sharding, [buffer], committed=True))

@@ -106,3 +106,15 @@ def test_dlpack_refusals():
         dlpack.from_dlpack([1.0])
     with pytest.raises(ValueError, match="copy=False"):
         dlpack.from_dlpack(GRID.T, copy=False)
+
+
+def test_dlpack_from_read_only_memory():
+    host = numpy.arange(64, dtype="float32")
+    host.flags.writeable = False
+    made = dlpack.from_dlpack(host)
+    host.flags.writeable = True
+    host[:] = 0
+    assert float(made.sum()) == 2016
+    host.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        dlpack.from_dlpack(host, copy=False)
