@@ -431,6 +431,10 @@ class NamedSharding(xla.GSPMDSharding):
             found = self._by_rank[ndim] = spread(self.mesh, self.spec, ndim)
         return found
 
+    def check_compatible_aval(self, aval_shape) -> None:
+        """Raise ValueError for a shape with fewer dimensions than the spec speaks of."""
+        self._to_xla_hlo_sharding(len(aval_shape))
+
     @property
     def is_fully_replicated(self) -> bool:
         """Whether every device holds all of an array."""
@@ -493,7 +497,8 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
     if isinstance(given, PartitionSpec):
         mesh = mesh or current_mesh()
         if mesh is None:
-            raise RuntimeError(f"{what} got {given}, which names axes of a mesh, but there is none here: call it inside "
+            kind = ValueError if what == "device_put" else RuntimeError
+            raise kind(f"{what} got {given}, which names axes of a mesh, but there is none here: call it inside "
                                "`with mesh:`, or pass a NamedSharding")
         return NamedSharding(mesh, given)
     if isinstance(given, xla.Device):

@@ -92,3 +92,13 @@ def test_arrangements_of_devices():
         mesh_utils.create_hybrid_device_mesh((2, 2), (3, 1), several, process_is_granule=True)
     with pytest.raises(ValueError, match="process_is_granule=True"):
         mesh_utils.create_hybrid_device_mesh((2, 2), (2, 1), several)
+
+
+def test_what_a_sharding_or_device_put_refuses():
+    for lib, numpy_of in LIBRARIES:
+        deep = sharding(lib, None, "y", None)
+        deep.check_compatible_aval((2, 2, 2))
+        with pytest.raises(ValueError, match="only valid for values of rank at least 3"):
+            deep.check_compatible_aval((8, 2))
+        with pytest.raises(ValueError, match="mesh"):
+            lib.device_put(numpy_of.ones(8), lib.sharding.PartitionSpec("x"))
