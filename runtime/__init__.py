@@ -17,8 +17,8 @@ from runtime.attempt import attempt, attempted
 from runtime.attributes import attribute, build, field, rebuilt, spread_data, taken_apart, unattribute, unspread_data
 from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains,
                                 count_of, entries, extend, fields_of, getitem, insert, instantiate_shell,
-                                is_dict, only_fields, place_of, popped, popped_at, popped_or, remove, reverse,
-                                set_default, replace_fields, setitem, setitem_dot, unindex, update, without,
+                                is_dict, only_fields, place_of, popped, popped_at, popped_or, remove, repeated, reverse,
+                                set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, update, without,
                                 without_fields, without_key, zero_to_number)
 from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, pack, pairs, parts, reiter,
                            repair, restore, seal, unseal, uniter, unpairs)
@@ -26,7 +26,7 @@ from runtime.prefixes import fitting
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 
-from runtime import builtins
+from runtime import builtins, iteration, operators
 from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
 from runtime.tiles import exchange_batch, scatter_batch
@@ -42,3 +42,5 @@ from runtime.shardmap import PerShard, join_cotangents, shard_map, split_cotange
 from runtime.structures import leaves_and_structure, leaves_up_to, leaves_where, map_leaves, structure_of, tree_map_where, tree_of_leaves
 from runtime.trees import leaves_along, leaves_of, tree_build, tree_map_1, tree_map_2, tree_map_3, tree_map_4, tree_map_all
 from runtime.vectorized import check_results, flattened, loop_shape, unflattened
+from runtime import scalars
+from runtime.debug import shown

@@ -272,9 +272,9 @@ class Array:
         return str(to_numpy(self._v)) if self.dtype != KEY and type(self._v) is ArrayImpl and not self._v.is_deleted() else repr(self)
 
     def __format__(self, spec):
-        if not self.shape and type(self._v) is ArrayImpl:
-            return format(to_numpy(self._v)[()], spec)
-        return format(str(self), spec)
+        if type(self._v) is not ArrayImpl or self.dtype == KEY:
+            return repr(self)       # a number that is not there yet has no digits
+        return format(to_numpy(self._v)[()], spec)
 
     # ---- devices ----
     @property

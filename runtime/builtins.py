@@ -366,7 +366,19 @@ def block_until_ready(x):
     return x.block_until_ready() if hasattr(x, "block_until_ready") else x
 
 
-@op(linear="x", vjp={"x": "d_out"}, elementwise=True)
+def _float_batched(x, over=()):
+    from runtime import numpy as np
+    return np.astype(_numbers("float", x), np.result_type(builtins.float))
+
+
+def _numbers(asked, x):
+    """A batch of numbers: each example has to be one."""
+    if builtins.any(n != 1 for n in x.shape[1:]):
+        raise TypeError(f"{asked}() of an array of shape {x.shape[1:]}: only arrays with one element are numbers. Index it, or reduce it, first.")
+    return x.reshape(x.shape[:1])
+
+
+@op(linear="x", vjp={"x": "rt.broadcast_like(rt.reshape_like(d_out, like=x), like=x)"}, batch=_float_batched)
 def float(x):
     """Return the value as a floating-point scalar."""
     if hasattr(x, "astype"):
@@ -375,10 +387,47 @@ def float(x):
     return builtins.float(x)
 
 
-@op(constant=True, elementwise=True)
+def _int_batched(x, over=()):
+    from runtime import numpy as np
+    return np.astype(np.trunc(_numbers("int", x)), builtins.int)
+
+
+@op(constant=True, batch=_int_batched)
 def int(x):
     """Return the value as an integer."""
     return builtins.int(x)
+
+
+def complex(real, imag=0):
+    """Return the value as a complex number."""
+    return real + imag * 1j
+
+
+@op(linear="x", vjp={"x": "rt.broadcast_like(rt.reshape_like(d_out, like=x), like=x)"}, batch=lambda x, over=(): _numbers("item", x))
+def item(x):
+    """Return the one element of an array: a number of Python's, where the value is known."""
+    return x.reshape(()) if any_symbolic(x) else x.item()
+
+
+def item_at(x, place):
+    """Return the element of an array at a place, counted in its flat form, or at a tuple of indices, as ``item`` does."""
+    from runtime import numpy as np
+    if is_tuple(place):
+        return item(x[place])
+    return item(np.ravel(x)[place])
+
+
+@op(constant=True, unbatched=True)
+def is_tuple(x):
+    """Say whether a value is a tuple."""
+    return isinstance(x, builtins.tuple)
+
+
+def tolist(x):
+    """Return the elements of an array as nested lists."""
+    if x.ndim == 0:
+        return item(x)
+    return [tolist(row) for row in list(x)]
 
 
 @op(constant=True)

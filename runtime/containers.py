@@ -1,9 +1,10 @@
 """Helpers of generated code on containers: elements, updates as values, and the cotangents of both."""
 from __future__ import annotations
 
+import functools
 import operator
 
-from runtime.cotangent import CONTAINERS, _items, _rebuild, filled
+from runtime.cotangent import CONTAINERS, _items, _rebuild, add, filled
 from runtime.join import is_symbolic
 from runtime.op import op
 from runtime.sequence import is_lazy
@@ -149,6 +150,24 @@ def _extend_batched(items, more, over=()):
 def extend(items, more):
     """Return the list or tuple with all of ``more`` added."""
     return (*items, *more) if isinstance(items, tuple) else [*items, *more]
+
+
+def _repeated_batched(items, times, over=()):
+    return repeated([items[:, i] for i in range(items.shape[1])] if _is_array(items) else items, times)
+
+
+@op(jvp="rt.repeated(rt.instantiate_shell(items_dot, items), times)", vjp={"items": "rt.unrepeated(d_out, times, like=items)"},
+    batch=_repeated_batched)
+def repeated(items, times):
+    """Return a list or tuple a number of times, one behind the other."""
+    return items * times
+
+
+@op(linear="d", vjp={"d": "rt.repeated(rt.instantiate_shell(d_out, like), times)"}, batch=lambda d, times, like, over=(): unrepeated(d, times, like))
+def unrepeated(d, times, like):
+    """The transpose of ``repeated``: the sums of the cotangents of the same item."""
+    count = len(like)
+    return _rebuild(like, [functools.reduce(add, [d[at + k * count] for k in range(len(d) // count)], ZERO) for at in range(count)])
 
 
 def _insert_batched(items, index, item, over=()):

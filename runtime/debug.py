@@ -5,8 +5,12 @@ import logging
 import string
 import sys
 
+import numpy
+
+from runtime.array import Array
 from runtime.callbacks import look, watch
 from runtime.hlo import tracing
+from runtime.join import is_symbolic
 from runtime.op import op
 from runtime.visualize import visualize_array_sharding, visualize_sharding
 
@@ -23,6 +27,35 @@ class _Formatter(string.Formatter):
 
 
 _formatter = _Formatter()
+
+
+class _Shown:
+    """A batch in an f-string: what is asked for one number is done to each."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def __format__(self, spec):
+        if not spec or not type(self.x) is Array or is_symbolic(self.x):
+            return format(self.x, "")
+        return self._each(numpy.asarray(self.x), spec)
+
+    def _each(self, values, spec):
+        if values.ndim == 0:
+            return format(values[()], spec)
+        return "[" + " ".join([self._each(v, spec) for v in values]) + "]"
+
+    def __repr__(self):
+        return repr(self.x)
+
+    def __str__(self):
+        return str(self.x)
+
+
+@op(constant=True, unbatched=True)
+def shown(x):
+    """Return a batch as an f-string shows it: each example formatted as the text says."""
+    return _Shown(x)
 
 
 def callback(callback, *args, ordered=False, partitioned=False, **kwargs):

@@ -26,7 +26,8 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import calls, classes, compound, comprehensions, functions, imports, kinds, meshes, methods, objects, outer, questions, rebind, rebound, rules, sequences, spread, targets, values
+from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods,
+                           objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, targets, values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -37,9 +38,6 @@ from xform.resolve import Display, Instance, Object
 from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
                           target_names)
 from xform.unit import Unit
-
-MAKES_LISTS = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.builtins.list", "rt.builtins.sorted", "rt.builtins.zip",
-                         "rt.builtins.enumerate", "rt.builtins.map"})
 
 
 class Lowering:
@@ -57,7 +55,7 @@ class Lowering:
         self.temps = unit.temps
         self.out = []
         self.result, self.depth = None, 0
-        self.lists = set()      # locals that were assigned a list: + of these joins them
+        self.lists, self.constant_lists = set(), set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
         self.outer = ()         # variables of the enclosing function that this one writes
 
@@ -199,7 +197,7 @@ class Lowering:
             return
         if isinstance(node.value, gast.Call) and rules.defined(self, node.value):
             return
-        assignment = questions.set_attribute(self, node.value) if isinstance(node.value, gast.Call) else None
+        assignment = questions.set_attribute(self, node.value) or standard.statement(self, node.value) if isinstance(node.value, gast.Call) else None
         if assignment is not None:
             return self.statement(assignment)
         if isinstance(node.value, gast.Call) and methods.mutation(self, node.value, node):
@@ -318,9 +316,7 @@ class Lowering:
     def emit(self, target, value, node):
         if target in self.given and rebound.is_gathered(self, target):
             rebound.undecided(self, target, node)
-        if isinstance(value, gast.List) or isinstance(value, gast.Call) and dotted(value.func) in MAKES_LISTS or isinstance(
-                value, gast.Subscript) and isinstance(value.slice, gast.Slice) and self.is_list(value.value):
-            self.lists.add(target)
+        joins.note(self, target, value)
         self.out.append(assign(target, value, node))
 
     def store_temp(self, value, wanted, node):
@@ -337,6 +333,8 @@ class Lowering:
 
     def test(self, node):
         """Lower a condition to an atom: a constant where it is decided when the code is read."""
+        while isinstance(node, gast.Call) and standard.is_truth(self, node):     # if bool(x):
+            node = node.args[0]
         decided = questions.truth(self, node)
         return self.atom(node) if decided is None else const(decided, node)
 
@@ -463,12 +461,7 @@ class Lowering:
     def on_BinOp(self, node):
         left = self.atom(node.left)
         right = self.atom(node.right)
-        if isinstance(node.op, gast.Add) and (self.is_list(left) or self.is_list(right)):
-            return call("rt.extend", [left, right], node=node)
-        return at(gast.BinOp(left, node.op, right), node)
-
-    def is_list(self, atom):
-        return isinstance(atom, gast.Name) and atom.id in self.lists
+        return joins.binary(self, node, left, right) or at(gast.BinOp(left, node.op, right), node)
 
     def on_UnaryOp(self, node):
         operand = self.test(node.operand) if isinstance(node.op, gast.Not) else self.atom(node.operand)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib
+import itertools
 import math
 import operator
 import types
@@ -41,7 +42,11 @@ BUILTINS = {abs: "np.abs", round: "np.round", pow: "np.power", divmod: "np.divmo
             reversed: "rt.builtins.reversed", list: "rt.builtins.list", tuple: "rt.builtins.tuple",
             functools.reduce: "rt.builtins.reduce", float: "rt.builtins.float", int: "rt.builtins.int",
             range: "rt.builtins.range", map: "rt.builtins.map", filter: "rt.builtins.filter",
-            sorted: "rt.builtins.sorted"}
+            sorted: "rt.builtins.sorted", complex: "rt.builtins.complex",
+            **{getattr(itertools, own): f"rt.iteration.{own}" for own in (
+                "chain", "accumulate", "starmap", "pairwise", "zip_longest", "tee", "compress", "filterfalse", "takewhile", "dropwhile",
+                "product", "combinations", "combinations_with_replacement", "permutations", "repeat", "batched") if hasattr(itertools, own)},
+            itertools.chain.from_iterable: "rt.iteration.chain_of"}
 TREES = {"tree_leaves": "rt.leaves_of", "leaves": "rt.leaves_of", "tree_flatten": "rt.leaves_and_structure", "tree_unflatten": "rt.tree_of_leaves",
          "tree_structure": "rt.structure_of"}
 # Builtins whose result carries no derivative and that are called as they are.
@@ -52,12 +57,19 @@ STATIC_BUILTINS = frozenset({"len", "isinstance", "issubclass", "type", "print",
 _OPERATOR = {"add": "np.add", "sub": "np.subtract", "mul": "np.multiply", "truediv": "np.divide", "pow": "np.power",
              "neg": "np.negative", "matmul": "np.matmul", "abs": "np.abs", "lt": "np.less", "le": "np.less_equal",
              "gt": "np.greater", "ge": "np.greater_equal", "eq": "np.equal", "ne": "np.not_equal", "mod": "np.remainder",
-             "floordiv": "np.floor_divide", "getitem": "rt.getitem"}
-_MATH = {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt",
-         "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh", "asin": "np.arcsin", "acos": "np.arccos",
-         "atan": "np.arctan", "atan2": "np.arctan2", "fabs": "np.abs", "pow": "np.power", "log1p": "np.log1p",
-         "expm1": "np.expm1", "log2": "np.log2", "log10": "np.log10", "hypot": "np.hypot", "floor": "np.floor",
-         "ceil": "np.ceil", "erf": "rt.erf"}
+             "floordiv": "np.floor_divide", "getitem": "rt.getitem", "pos": "np.positive", "and_": "np.bitwise_and",
+             "or_": "np.bitwise_or", "xor": "np.bitwise_xor", "lshift": "np.left_shift", "rshift": "np.right_shift",
+             "inv": "np.invert", "invert": "np.invert",
+             **{own: f"rt.operators.{own}" for own in ("truth", "not_", "is_", "is_not", "contains", "concat")}}
+_MATH = {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan", "exp": "np.exp", "tanh": "np.tanh", "sinh": "np.sinh", "cosh": "np.cosh",
+         "asin": "np.arcsin", "acos": "np.arccos", "atan": "np.arctan", "asinh": "np.arcsinh", "acosh": "np.arccosh",
+         "atanh": "np.arctanh", "atan2": "np.arctan2", "log1p": "np.log1p", "expm1": "np.expm1", "copysign": "np.copysign",
+         "degrees": "np.degrees", "radians": "np.radians", "fmod": "np.fmod", "isnan": "np.isnan", "isinf": "np.isinf",
+         "isfinite": "np.isfinite", "nextafter": "np.nextafter", "frexp": "np.frexp", "erf": "rt.erf", "erfc": "rt.erfc",
+         "lgamma": "rt.gammaln",
+         **{own: f"rt.scalars.{own}" for own in (    # exact on Python's numbers, which may count and index
+             "sqrt", "cbrt", "log", "log2", "log10", "exp2", "pow", "gamma", "floor", "ceil", "trunc", "fabs", "remainder", "fsum", "prod",
+             "sumprod", "dist", "hypot", "modf", "ldexp", "isclose")}}
 
 
 @functools.lru_cache(maxsize=None)
@@ -86,10 +98,11 @@ def _homes():
                 homes[value] = f"{alias}.{key}" if alias == "rt" or value not in homes or len(key) <= len(
                     homes[value]) or not homes[value].startswith(alias) else homes[value]
         if alias == "rt":
-            for key, value in vars(module.builtins).items():
-                if isinstance(value, types.FunctionType) and not key.startswith("_") and (
-                        value.__module__ == module.builtins.__name__ or key in module.builtins.__all__):
-                    homes[value] = f"rt.builtins.{key}"
+            for inner in (module.builtins, module.iteration, module.operators, module.scalars):
+                for key, value in vars(inner).items():
+                    if isinstance(value, types.FunctionType) and not key.startswith("_") and (
+                            value.__module__ == inner.__name__ or key in getattr(inner, "__all__", ())):
+                        homes[value] = f"rt.{inner.__name__.rpartition('.')[2]}.{key}"
         for sub in ("linalg", "fft", "initializers"):
             inner = getattr(module, sub, None)
             if isinstance(inner, types.ModuleType):
@@ -144,6 +157,14 @@ def is_runtime(value) -> bool:
     """Whether an object is defined by the runtime package."""
     module = getattr(value, "__module__", None)
     return isinstance(module, str) and (module == "runtime" or module.startswith("runtime."))
+
+
+def scalar_type(value):
+    """The library's class of scalars for such a class of the library or of NumPy; None for anything else."""
+    import numpy
+    if isinstance(value, type) and issubclass(value, numpy.generic):
+        value = lookup(dtype_path(value) or "np.none")
+    return value if isinstance(value, lookup("np.types").ScalarType) else None
 
 
 def dtype_path(value):

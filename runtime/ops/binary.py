@@ -166,7 +166,7 @@ _equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values
 
 
 def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None, strong=False,
-            named_operands=False):
+            named_operands=False, nondifferentiable=None):
     prim = prim or kernel(name, build, accepts, compute, result, strong)
 
     def function(x, y, /):
@@ -177,6 +177,8 @@ def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", re
     function = named(of_names if named_operands else function, name, __name__, doc)
     operands = ("x1", "x2") if named_operands else ("x", "y")
     rule = {"constant": True, "elementwise": True} if partials is None else {"partials": dict(zip(operands, partials))}
+    if nondifferentiable is not None:
+        rule = {"nondifferentiable": nondifferentiable, "elementwise": True}
     return op(**rule)(function)
 
 
@@ -216,7 +218,7 @@ heaviside = _binary("heaviside", _heaviside, "Return 0 where x < 0, y where x ==
 copysign = _binary("copysign", _copysign, "Return |x| with the sign of y, elementwise.",
                    ("rt.direction(x) * rt.signs(y)", "0.0"), "biuf", "inexact")
 nextafter = _binary("nextafter", "chlo.next_after", "Return the float that follows x in the direction of y.",
-                    accepts="biuf", compute="inexact")
+                    accepts="biuf", compute="inexact", nondifferentiable="It steps through the numbers that a dtype has")
 
 equal = _binary("equal", None, "Return whether x == y, elementwise.", prim=_equal)
 not_equal = _comparison("not_equal", "NE", "Return whether x != y, elementwise.", "biufck")

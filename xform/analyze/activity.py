@@ -94,6 +94,11 @@ def _collect(statements, unit, edges, refusals, out_active):
             _edge(statement, targets, unit, edges, refusals, out_active)
         elif isinstance(statement, gast.For):
             edges.append((target_names(statement.target), _names([statement.iter]), None))
+        elif isinstance(statement, gast.Expr):
+            operation = classify(statement.value, unit)
+            if isinstance(operation, Opaque):       # called for what it does, and what it does may be to its arguments
+                hint = operation.hint or f"{operation.what} is called for its effect, perhaps on its arguments: write that out, or return it."
+                refusals.append((Opaque(operation.node, operation.what, hint, operation.operands), (), statement))
         for block in blocks(statement):
             _collect(block, unit, edges, refusals, out_active)
 

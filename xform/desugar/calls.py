@@ -32,7 +32,7 @@ from xform.errors import refuse
 from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
 from xform.desugar.rebound import Undecided
 from xform.desugar.sequence_arguments import as_arrays
-from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup
+from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup, scalar_type
 from xform.resolve import Closure, Custom, Derived, Display, Object, Partial
 from xform.syntax import at, call, clone, const, name, reference
 from xform.unit import Unit
@@ -321,8 +321,8 @@ def call_object(lowering, callee, args, keywords, node):
         value = getattr(runtime, f"tree_map_{len(args) - 1}")
     if value is functools.reduce and len(args) == 2:
         value = runtime.builtins.reduce_first
-    if isinstance(value, runtime.numpy.types.ScalarType) and len(args) == 1 and not keywords:
-        value, keywords = runtime.numpy.asarray, {"dtype": Object(value)}
+    if len(args) == 1 and not keywords and scalar_type(value) is not None:
+        value, keywords = runtime.numpy.asarray, {"dtype": Object(scalar_type(value))}
     if value is zip and len(args) == 1 and isinstance(args[0], gast.Starred) and not keywords:
         value, args = runtime.builtins.zip_all, [args[0].value]
     if value in (sorted, runtime.builtins.sorted) and "key" in keywords:

@@ -25,7 +25,7 @@ import warnings
 import gast
 import numpy
 
-from xform.desugar import attempts
+from xform.desugar import attempts, standard
 from xform.errors import refuse
 from xform.resolve import Object
 from xform.syntax import assign, at, branch, call, clone, const, name, store
@@ -41,7 +41,10 @@ def expand(lowering, statements):
         for field in ("body", "orelse"):
             if isinstance(statement, (gast.If, gast.For, gast.While)) and getattr(statement, field):
                 setattr(statement, field, expand(lowering, getattr(statement, field)))
-        if isinstance(statement, gast.Match):
+        endless = standard.counting(lowering, statement) if isinstance(statement, gast.For) else None
+        if endless is not None:
+            made += endless
+        elif isinstance(statement, gast.Match):
             made += _match(lowering, statement)
         elif isinstance(statement, TRIES):
             made += expand(lowering, attempts.expand_try(lowering, statement))

@@ -54,6 +54,11 @@ def method(lowering, node):
                 len(args) > 1 or isinstance(args[0], gast.Constant) and isinstance(args[0].value, int)):
             args = [lowering.atom_value(at(gast.Tuple(args, gast.Load()), node))]
         return _placed(lowering, call(f"np.{attr}", [base, *args], keywords, node), where, node)
+    if attr == "item" and not keywords:
+        place = args and (args[0] if len(args) == 1 else lowering.atom_value(at(gast.Tuple(args, gast.Load()), node)))
+        return call("rt.builtins.item_at", [base, place], node=node) if args else call("rt.builtins.item", [base], node=node)
+    if attr == "tolist" and not args and not keywords:
+        return call("rt.builtins.tolist", [base], node=node)
     if attr in CONTAINER_METHODS:
         return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
     if attr in POPS and isinstance(node.func.value, gast.Name) and node.func.value.id in lowering.counts:
@@ -90,6 +95,10 @@ def mutation(lowering, value, node):
                "transformed function", REFUSED_MUTATIONS[function.attr])
     if function.attr not in MUTATIONS:
         return False
+    if function.attr == "update" and value.keywords and all(k.arg for k in value.keywords):     # d.update(more, key=v)
+        more = gast.Dict([*[None] * len(value.args), *[gast.Constant(k.arg, None) for k in value.keywords]],
+                         [*value.args, *[k.value for k in value.keywords]])
+        value = at(gast.Call(function, [at(more, node)], []), node)
     base = function.value
     if mutations.change(lowering, base, function.attr, value.args, value.keywords, node) is not mutations.UNKNOWN:
         return True

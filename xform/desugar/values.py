@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_map
 from xform import resolve
-from xform.desugar import classes, mutations, questions, rules
+from xform.desugar import classes, mutations, questions, rules, standard
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -51,7 +51,7 @@ def _known_call(lowering, node):
             return None
         if found is not mutations.UNKNOWN:
             return found
-    answer = questions.asked(lowering, node)
+    answer = questions.asked(lowering, node) or standard.spelled(lowering, node)
     if isinstance(answer, gast.AST):
         found = lowering.known(answer)
         if found is None:

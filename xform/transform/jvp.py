@@ -137,6 +137,8 @@ class _Forward:
             value = call("rt.append", [self.dot(operation.args["items"]), self.dot(operation.args["item"])], node=statement)
         elif isinstance(operation, RuleCall):
             value = self.rule(operation, target.id, statement)
+        elif target.id not in self.facts.useful:
+            value = reference("rt.ZERO", statement)     # it decides about branches, say
         else:
             raise AssertionError(f"{type(operation).__name__} passed the activity analysis")
         step = assign(tangent, value, statement)

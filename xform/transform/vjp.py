@@ -376,6 +376,8 @@ class Backward:
             if not self.is_active(atom):
                 continue
             if rule.partials is not None:
+                if operation.path == "np.multiply":
+                    mapping = {p: _factor(a) for p, a in mapping.items()}
                 value = instantiate(f"d_out * ({rule.partials[param]})", mapping, statement)
             else:
                 value = self.relike(instantiate(rule.vjp[param], mapping, statement))
@@ -409,6 +411,13 @@ class Backward:
         made.append(assign(parts, value, statement))
         for atom, part in zip(active, parts):
             self.contribute(atom, name(part, statement), nonzero, made, statement)
+
+
+def _factor(atom):
+    """A constant that a cotangent is multiplied by: a whole number would repeat the cotangent of a list instead of failing."""
+    if isinstance(atom, gast.Constant) and type(atom.value) is int and atom.value not in (0, 1, -1):
+        return at(gast.Constant(float(atom.value), None), atom)
+    return atom
 
 
 def _all_reads(statement):

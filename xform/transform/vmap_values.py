@@ -76,7 +76,12 @@ def value(run, node, statement, made):
 
 def static(run, operation, node, statement):
     operands = [n for n in reads(node) if is_batched(run.flags.names.get(n, False))]
-    if not operands or isinstance(node, gast.JoinedStr):
+    if not operands:
+        return node, False
+    if isinstance(node, gast.JoinedStr):
+        for part in node.values:
+            if isinstance(part, gast.FormattedValue) and is_batched(run.flags.of(part.value)):
+                part.value = call("rt.shown", [part.value], node=statement)
         return node, False
     if isinstance(node, gast.UnaryOp):
         return call("np.logical_not", [node.operand], node=statement), True
@@ -98,7 +103,7 @@ def static(run, operation, node, statement):
         found = call("rt.contains", [node.comparators[0], node.left], node=statement)
         return (found if isinstance(node.ops[0], gast.In) else call("rt.logical_not", [found], node=statement)), False
     if isinstance(node, gast.Call) and dotted(node.func) == "bool":
-        return node.args[0], True
+        return call("np.not_equal", [node.args[0], const(0)], node=statement), True
     if isinstance(node, gast.Call) and dotted(node.func) == "slice":
         refuse(node, run.unit, "a slice whose bounds differ from example to example cannot be batched",
                "Use lax.dynamic_slice, or a mask.")

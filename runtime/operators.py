@@ -1,0 +1,39 @@
+"""Python's ``operator`` for generated code, where a function of it is no operation of the array library."""
+from __future__ import annotations
+
+
+def truth(a):
+    """Say whether a value is true."""
+    return True if a else False
+
+
+def not_(a):
+    """Say whether a value is false."""
+    return not a
+
+
+def is_(a, b):
+    """Say whether two names are of one object."""
+    return a is b
+
+
+def is_not(a, b):
+    """Say whether two names are of different objects."""
+    return a is not b
+
+
+def contains(a, b):
+    """Say whether ``b`` is in ``a``."""
+    return b in a
+
+
+def concat(a, b):
+    """Return one sequence behind the other."""
+    return a + b
+
+
+def itemgetter(item, *items):
+    """Return a function of an object that gives its items."""
+    if items:
+        return lambda obj: tuple([obj[place] for place in (item, *items)])
+    return lambda obj: obj[item]
