@@ -13,7 +13,7 @@ from runtime.control import cond, for_loop, while_loop
 from runtime.stage import ShapeDtypeStruct, eval_shape
 from runtime.jit import clear_caches, jit
 from runtime.cotangent import add, broadcast_like, filled, instantiate, joined, like, one_like, one_like_complex, shared, unbroadcast
-from runtime.attempt import attempt, attempted
+from runtime.attempt import attempt, attempted, trial
 from runtime.attributes import attribute, build, field, rebuilt, spread_data, taken_apart, unattribute, unspread_data
 from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains,
                                 count_of, entries, extend, fields_of, getitem, insert, instantiate_shell,

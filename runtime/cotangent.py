@@ -89,6 +89,8 @@ def like(x, lead=0):
         return mapped(lambda item: like(item, lead), x) if lead else x
     if hasattr(x, "stacked_like"):
         return x.stacked_like(lead)
+    if isinstance(x, BaseException):
+        return None     # what a try caught has no derivative, and holds on to much
     if lead and isinstance(x, int):
         return x        # among batched items it may say how something is done
     if not (hasattr(x, "shape") and hasattr(x, "dtype")) and not isinstance(x, (bool, int, float, complex)):

@@ -272,25 +272,69 @@ def test_what_a_failed_body_leaves_behind_is_refused():
             pass
         return y
 
-    def g(x):
-        try:
-            print(x)
-            y = TABLE["none"]
-        except KeyError:
-            y = x
-        return y
     with pytest.raises(TransformError, match="'y' is assigned in the try, before it may fail"):
         xform.grad(f)(X)
-    def shown(key):
-        print(key)
-        return TABLE[key]
+
+
+def shown(key):
+    print("asked for", key)
+    return TABLE[key]
+
+
+def prints(x):
+    try:
+        print("once")
+        y = shown("double") * x
+        seen = [y]
+        seen.append(y * x)
+    except KeyError:
+        y, seen = x, [x]
+    finally:
+        x = x * 2.0
+    return seen[-1] * len(seen) * x
+
+
+def prints_and_fails(x):
+    for key in ("double", "none"):
+        try:
+            y = shown(key) * x
+        except KeyError:
+            y = x * x
+    return y * x
+
+
+@pytest.mark.parametrize("run", [*RUNS, "grad grad grad"])
+def test_a_body_runs_once(run, capsys):
+    how = RUNS.get(run, lambda m, f, p: m.grad(m.grad(m.grad(f)))(X))
+    mine = how(xform, prints, np)
+    assert capsys.readouterr().out.splitlines() == ["once", "asked for double"]
+    other = how(jax, prints, jnp)
+    capsys.readouterr()
+    for a, b in zip(xform.tree_util.tree_leaves(mine), jax.tree_util.tree_leaves(other), strict=True):
+        onp.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5)
+    how(xform, prints_and_fails, np)
+    assert capsys.readouterr().out.splitlines() == ["asked for double", "asked for none"]
+
+
+def test_what_is_found_out_first_has_no_effects():
+    def g(x):
+        for key in ("double", "none"):
+            try:
+                print(key)
+                if key == "none":
+                    break
+                x = x * TABLE[key]
+            except KeyError:
+                x = -x
+        return x
 
     def h(x):
         try:
-            y = shown("none")
+            scale = (lambda y: y * shown("none"))
+            x = scale(x)
         except KeyError:
-            y = x
-        return y
+            x = x * x
+        return x
     with pytest.raises(TransformError, match="inside a try"):
         xform.grad(g)(X)
     with pytest.raises(TransformError, match="calls a function that prints"):

@@ -407,5 +407,5 @@ def hessian(unit, options, prefix):
 
 DERIVATIONS = {"grad": grad, "value_and_grad": value_and_grad, "jvp": jvp, "halves": halves, "pushforward": pushforward,
                "vmap": vmap, "jacfwd": jacfwd, "jacrev": jacrev, "hessian": hessian,
-               **{kind: _boundary(kind) for kind in ("jit", "pmap", "shard_map", "checkpoint", "custom_vmap", "attempt")}}
+               **{kind: _boundary(kind) for kind in ("jit", "pmap", "shard_map", "checkpoint", "custom_vmap", "attempt", "trial")}}
 

@@ -65,7 +65,7 @@ def default_out(unit, flags):
     """Whether a callee's result is active: analysed once per callee and flags; a recursive call is taken as active."""
     if unit.boundary is not None and unit.boundary.kind == "implicit":
         return unit.boundary.option("equation").varies(flags)
-    if unit.boundary is not None and unit.boundary.kind == "attempt":
+    if unit.boundary is not None and unit.boundary.kind == "trial":
         return False
     key = (unit, tuple(flags))
     if key not in _outs:

@@ -1,4 +1,4 @@
-"""try: a body that may raise is tried once by itself, and then the code that is to run stands in a branch.
+"""try: a body that may raise is run as a function of its own, which says what it raised, and a branch goes on from there.
 
 Before::
 
@@ -11,18 +11,23 @@ After::
 
     def tried():
         y = table[key] * x
-    failure = attempt(tried)()      # None, or what it raises
+        return y
+    failure, values = attempt(tried)()      # (None, y), or (what it raises, None)
     if failure is None:
-        y = table[key] * x
+        y = values
     elif isinstance(failure, KeyError):
         error = failure
         y = x
     else:
         raise failure
 
-So a derivative flows through the code that runs, and whether it runs depends on no derivative.
+So a derivative flows through the code that runs, and whether it runs depends on no derivative. A body that makes objects or functions,
+or is left by a jump before its end, is not run as a function: ``failure = trial(tried)()`` runs it by itself, and it stands again
+in the branch.
 """
 from __future__ import annotations
+
+import types
 
 import gast
 
@@ -30,10 +35,11 @@ import runtime
 from xform import resolve
 from xform.desugar.exits import jumps_of
 from xform.errors import refuse
-from xform.resolve import Object
+from xform.library import is_runtime
+from xform.resolve import Closure, Display, Instance, Object
 from xform.syntax import assign, at, branch, call, clone, const, name, negate, target_names
 
-resolve.TRANSFORMATIONS[runtime.attempt] = "attempt"
+resolve.TRANSFORMATIONS.update({runtime.attempt: "attempt", runtime.trial: "trial"})
 _FUNCTIONS = (gast.FunctionDef, gast.Lambda, gast.AsyncFunctionDef, gast.ClassDef)
 _EFFECTS = frozenset({"print", "input", "breakpoint"})
 
@@ -50,7 +56,7 @@ def expand_try(lowering, node):
 
 def _except(lowering, node):
     _check_left(lowering, node)
-    failure, made = _tried(lowering, node.body, node)
+    failure, made, again = _tried(lowering, node.body, node)
     chain = [at(gast.Raise(name(failure, node), None), node)]
     for handler in reversed(node.handlers):
         body = [_reraised(clone(s), failure) for s in handler.body]
@@ -64,7 +70,7 @@ def _except(lowering, node):
             test = call("isinstance", [name(failure, node), handler.type], node=node)
             chain = [branch(test, body, chain, node)]
     fine = at(gast.Compare(name(failure, node), [gast.Is()], [const(None, node)]), node)
-    return [*made, branch(fine, [*node.body, *node.orelse], chain, node)]
+    return [*made, branch(fine, [*again, *node.orelse] or [at(gast.Pass(), node)], chain, node)]
 
 
 def _finally(lowering, node):
@@ -74,10 +80,10 @@ def _finally(lowering, node):
         protected = [at(gast.Try(node.body, node.handlers, node.orelse, []), node)]
     for identifier in _stored(node.finalbody):
         lowering.counts[identifier] = lowering.counts.get(identifier, 0) + 2
-    failure, made = _tried(lowering, protected, node)
+    failure, made, again = _tried(lowering, protected, node)
     failed = negate(at(gast.Compare(name(failure, node), [gast.Is()], [const(None, node)]), node), node)
     last = [*map(clone, node.finalbody), at(gast.Raise(name(failure, node), None), node)]
-    return [*made, branch(failed, last, [], node), *_before_jumps(lowering, protected, node.finalbody, 0), *node.finalbody]
+    return [*made, branch(failed, last, [], node), *_before_jumps(lowering, again, node.finalbody, 0), *node.finalbody]
 
 
 def _before_jumps(lowering, statements, last, depth):
@@ -106,28 +112,158 @@ def _before_jumps(lowering, statements, last, depth):
 
 
 def _tried(lowering, body, node):
-    """(name of the failure, statements that find it out): the body as a function of what it changes."""
+    """(name of the failure, statements that run the body and find it out, those that come where there is none)."""
+    if not _is_data(lowering, body):
+        failure, made = _tried_before(lowering, body, node)
+        return failure, made, body
+    failure, values = lowering.names.fresh("failure"), lowering.names.fresh("values")
+    lowering.counts.update({failure: 2, values: 2})
+    lowering.temps |= {failure, values}
+    result = body[-1] if isinstance(body[-1], gast.Return) else None
+    inner = body if result is None else body[:-1]
+    changed, sure = _changed(inner), set()
+    exposed = _exposed(body, sure)
+    own = {id(n) for s in body for n in gast.walk(s)}
+    others = [n for n in gast.walk(lowering.tree) if isinstance(n, gast.Name) and id(n) not in own]
+    before = {n.id for n in others if not isinstance(n.ctx, gast.Load) and getattr(n, "lineno", 0) <= node.lineno}
+    read = {n.id for n in others if isinstance(n.ctx, gast.Load)}
+    given = [n for n in changed if n in lowering.counts and (n in exposed and n in _bound(others) or n in before and n in read and n not in sure)]
+    wanted = [n for n in changed if n in read or n in given]
+    copied = [assign(n, const(None, node), node) for n in wanted if n not in sure and n not in given]
+    copied += _ended(inner, 0, {n for n in wanted if _stores(inner, n) == 1})
+    out, gives = None, [name(n, node) for n in wanted]
+    if result is not None and result.value is not None:
+        out = lowering.names.fresh("out")
+        lowering.counts[out] = 2
+        lowering.temps.add(out)
+        gives.insert(0, result.value)
+    copied.append(at(gast.Return(_packed(gives, node)), node))
+    function, asked = _function(lowering, "attempt__", given, copied, node)
+    pair = at(gast.Tuple([_store(failure, node), _store(values, node)], gast.Store()), node)
+    targets = [_store(n, node) for n in ([out] if out is not None else []) + wanted]
+    again = [at(gast.Assign([targets[0] if len(targets) == 1 else at(gast.Tuple(targets, gast.Store()), node)], name(values, node), None),
+                node)] if targets else []
+    if result is not None:
+        again.append(at(gast.Return(None if out is None else name(out, node)), result))
+    return failure, [function, at(gast.Assign([pair], asked, None), node)], again
+
+
+def _bound(nodes):
+    return {n.id for n in nodes if not isinstance(n.ctx, gast.Load)}
+
+
+def _store(identifier, node):
+    return at(gast.Name(identifier, gast.Store(), None, None), node)
+
+
+def _packed(items, node):
+    if len(items) < 2:
+        return items[0] if items else const(None, node)
+    return at(gast.Tuple(items, gast.Load()), node)
+
+
+def _function(lowering, mark, params, body, node):
+    """(definition of a function of what a body changes, call of it)."""
+    tried = lowering.names.fresh("tried")
+    lowering.counts[tried] = 1
+    lowering.statics.update(attempt__=Object(runtime.attempt), trial__=Object(runtime.trial), attempted__=Object(runtime.attempted))
+    arguments = gast.arguments([at(gast.Name(p, gast.Param(), None, None), node) for p in params], [], None, [], [], None, [])
+    function = at(gast.FunctionDef(tried, arguments, body, [name(mark, node)], None, None, []), node)
+    return function, at(gast.Call(name(tried, node), [name(p, node) for p in params], []), node)
+
+
+def _is_data(lowering, body):
+    """Whether a body computes data alone, and leaves at its end alone: then it is run as a function of its own."""
+    from xform.desugar.calls import UnitValue
+    from xform.desugar.sequences import returns_function
+    jumps = jumps_of(body[:-1] if isinstance(body[-1], gast.Return) else body)
+    if jumps.may or _hidden_jumps(body[:-1] if isinstance(body[-1], gast.Return) else body):
+        return False
+    called = {id(n.func) for s in body for n in gast.walk(s) if isinstance(n, gast.Call)}
+    for node in (n for s in body for n in gast.walk(s)):
+        if isinstance(node, (gast.FunctionDef, gast.ClassDef, gast.Nonlocal, gast.Import, gast.ImportFrom)):
+            return False
+        if isinstance(node, gast.Assign) and isinstance(node.value, gast.Lambda) or isinstance(node, gast.Attribute) and isinstance(
+                node.ctx, gast.Store):
+            return False
+        if isinstance(node, gast.Name) and isinstance(node.ctx, gast.Load):
+            known = lowering.known(node) if node.id not in lowering.counts or node.id in lowering.statics else None
+            if isinstance(known, Instance) or isinstance(known, Display):
+                return False
+            if known is not None and id(node) not in called and resolve.is_static(known) and not (
+                    isinstance(known, Object) and isinstance(known.value, (type, types.ModuleType))):
+                return False
+        if isinstance(node, gast.Call) and isinstance(node.func, (gast.Name, gast.Attribute)):
+            root = node.func
+            while isinstance(root, gast.Attribute):
+                root = root.value
+            if not isinstance(root, gast.Name) or root.id in lowering.counts and root.id not in lowering.statics:
+                continue
+            callee = lowering.known(node.func)
+            value = callee.value if isinstance(callee, Object) else None
+            if isinstance(value, type) and (resolve.is_user_class(value) or hasattr(value, "_fields")):
+                return False
+            if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue) and (
+                    callee.nested.outer() or returns_function(callee)):
+                return False
+            if isinstance(value, types.FunctionType) and not is_runtime(value) and returns_function(callee):
+                return False
+    return True
+
+
+def _hidden_jumps(body):
+    """Whether jumps leave a body from inside a nested try."""
+    def leaves(statements, depth):
+        for statement in statements:
+            if isinstance(statement, gast.Return) or not depth and isinstance(statement, (gast.Break, gast.Continue)):
+                return True
+            if isinstance(statement, _FUNCTIONS):
+                continue
+            inner = depth or isinstance(statement, (gast.For, gast.While))
+            for field in ("body", "orelse", "finalbody"):
+                if leaves(getattr(statement, field, None) or (), inner if field == "body" else depth):
+                    return True
+            for handler in getattr(statement, "handlers", None) or getattr(statement, "cases", None) or ():
+                if leaves(handler.body, depth):
+                    return True
+        return False
+    return leaves(body, 0)
+
+
+def _changed(statements):
+    """The names that statements bind in the function itself, and those of containers that they change."""
+    inner = set()
+    for node in (n for s in statements for n in gast.walk(s)):
+        if isinstance(node, gast.comprehension):
+            inner.update(target_names(node.target))
+        elif isinstance(node, gast.ExceptHandler) and node.name is not None:
+            inner.add(getattr(node.name, "id", node.name))
+    return [n for n in _stored(statements) if n not in inner or _stores(statements, n) > 1]
+
+
+def _stores(statements, identifier):
+    return sum(isinstance(n, gast.Name) and n.id == identifier and isinstance(n.ctx, gast.Store) for s in statements for n in gast.walk(s))
+
+
+def _tried_before(lowering, body, node):
+    """(name of the failure, statements that find it out): the body, run by itself before it is run."""
     for inner in (n for s in body for n in gast.walk(s)):
         if isinstance(inner, gast.Call) and isinstance(inner.func, gast.Name) and inner.func.id in _EFFECTS \
                 and inner.func.id not in lowering.counts:
-            refuse(inner, lowering.unit, f"{inner.func.id}() inside a try is not supported in a transformed function: whether the "
-                   "body raises is found out first", "Move it out of the try.")
-    tried, failure = lowering.names.fresh("tried"), lowering.names.fresh("failure")
-    lowering.counts.update({tried: 1, failure: 2})
+            refuse(inner, lowering.unit, f"{inner.func.id}() inside a try that makes objects or functions, or that is left by a jump, is "
+                   "not supported in a transformed function: whether the body raises is found out first", "Move it out of the try.")
+    failure = lowering.names.fresh("failure")
+    lowering.counts[failure] = 2
     lowering.temps.add(failure)
-    lowering.statics.update(attempt__=Object(runtime.attempt), attempted__=Object(runtime.attempted))
     changed, exposed = _stored(body), _exposed(body)
     own = {id(n) for s in body for n in gast.walk(s)}
     outside = {n.id for n in gast.walk(lowering.tree) if isinstance(n, gast.Name) and not isinstance(n.ctx, gast.Load) and id(n) not in own}
     params = [n for n in changed if n in exposed and n in lowering.counts and n in outside]
-    copied = _ended([clone(s) for s in body], 0)
-    arguments = gast.arguments([at(gast.Name(p, gast.Param(), None, None), node) for p in params], [], None, [], [], None, [])
-    function = at(gast.FunctionDef(tried, arguments, copied, [name("attempt__", node)], None, None, []), node)
-    asked = at(gast.Call(name(tried, node), [name(p, node) for p in params], []), node)
+    function, asked = _function(lowering, "trial__", params, _ended([clone(s) for s in body], 0), node)
     return failure, [function, assign(failure, asked, node)]
 
 
-def _ended(statements, depth):
+def _ended(statements, depth, settled=()):
     """A body as that of a function of its own: what it computes is wanted although nothing reads it, and jumps end it."""
     made = []
     for statement in statements:
@@ -139,19 +275,19 @@ def _ended(statements, depth):
             return [*made, at(gast.Return(const(None, statement)), statement)]
         called = statement.value.func if isinstance(statement, gast.Expr) and isinstance(statement.value, gast.Call) else None
         if isinstance(statement, gast.Expr) and not (
-                isinstance(called, gast.Attribute) and _stored([statement])) and getattr(called, "id", None) != "attempted__":
+                isinstance(called, gast.Attribute) and _stored([statement])) and getattr(called, "id", None) not in ("attempted__", *_EFFECTS):
             made.append(_wanted(statement.value, statement))
             continue
         if not isinstance(statement, _FUNCTIONS):
             inner = depth + isinstance(statement, (gast.For, gast.While))
             for field in ("body", "orelse", "finalbody"):
                 if getattr(statement, field, None):
-                    setattr(statement, field, _ended(getattr(statement, field), inner if field == "body" else depth))
+                    setattr(statement, field, _ended(getattr(statement, field), inner if field == "body" else depth, settled))
             for handler in getattr(statement, "handlers", ()):
-                handler.body = _ended(handler.body, depth)
+                handler.body = _ended(handler.body, depth, settled)
         made.append(statement)
         if isinstance(statement, (gast.Assign, gast.AugAssign, gast.AnnAssign)) or called is not None:
-            made += [_wanted(name(n, statement), statement) for n in _stored([statement])]
+            made += [_wanted(name(n, statement), statement) for n in _stored([statement]) if n not in settled]
     return made
 
 
@@ -238,11 +374,16 @@ def _exposed(statements, assigned=None):
         elif hasattr(statement, "handlers"):
             body = set(assigned)
             found |= _exposed(statement.body, body) | _exposed(statement.orelse, body)
+            ways = [body]
             for handler in statement.handlers:
                 caught = {getattr(handler.name, "id", handler.name)} - {None}
                 found |= (_loads(handler.type) if handler.type is not None else set()) - assigned
-                found |= _exposed(handler.body, assigned | caught)
-            found |= _exposed(statement.finalbody, assigned)
+                handled = assigned | caught
+                found |= _exposed(handler.body, handled)
+                ways += [] if jumps_of(handler.body).always else [handled]
+            found |= _exposed(statement.finalbody, set(assigned))
+            assigned |= set.intersection(*ways)
+            _exposed(statement.finalbody, assigned)
         else:
             found |= _loads(statement) - assigned
             if isinstance(statement, gast.AugAssign):

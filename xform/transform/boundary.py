@@ -11,7 +11,7 @@ from xform.syntax import assign, call, function, name, pack, returns
 from xform.unit import Boundary, Unit
 
 KINDS = {"jit": "jit", "pmap": "spmd", "shard_map": "shards", "checkpoint": "checkpoint", "implicit": "implicit", "custom_vmap": "batching",
-         "attempt": "attempt"}
+         "attempt": "attempt", "trial": "trial"}
 
 
 def kind_of(unit):

@@ -40,6 +40,8 @@ from xform.unit import Unit
 from xform.version import version
 
 _memo = Memo()
+_COMPARING = frozenset({"runtime.builtins", "runtime.iteration", "runtime.operators"})      # library functions that compare values
+_ENTERED = frozenset({"checkpoint", "custom_vmap", "implicit", "attempt", "trial"})         # boundaries that are part of the program
 
 
 def stage(unit) -> Unit:
@@ -84,8 +86,8 @@ def _stageable(operation):
     """Library functions branch on shapes and options only, but for the builtins that compare values."""
     callee = operation.callee
     if isinstance(callee, types.FunctionType) and is_runtime(callee):
-        return callee.__module__ == "runtime.builtins"
-    return not (isinstance(callee, Unit) and callee.boundary is not None and callee.boundary.kind not in ("checkpoint", "custom_vmap", "implicit", "attempt"))
+        return callee.__module__ in _COMPARING
+    return not (isinstance(callee, Unit) and callee.boundary is not None and callee.boundary.kind not in _ENTERED)
 
 
 class _Stage:
