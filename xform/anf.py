@@ -520,9 +520,13 @@ class Lowering:
         return name(target, node)
 
     def on_Tuple(self, node):
+        if sum(isinstance(e, gast.Starred) for e in node.elts) > 1:
+            return joins.spread(self, node)
         return at(gast.Tuple(self.elements(node.elts), gast.Load()), node)
 
     def on_List(self, node):
+        if sum(isinstance(e, gast.Starred) for e in node.elts) > 1:
+            return joins.spread(self, node)
         return at(gast.List(self.elements(node.elts), gast.Load()), node)
 
     def elements(self, elements):

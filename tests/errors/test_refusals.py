@@ -21,11 +21,14 @@ def context(x):
 
 
 def handler(x):
-    try:
-        print("trying")
-        return x * 2.0
-    except ValueError:
-        return x
+    for scale in (2.0, 3.0):
+        try:
+            print("trying")
+            if scale > 2.0:
+                break
+        except ValueError:
+            return x
+    return x * 2.0
 
 
 def local_class(x):
@@ -132,7 +135,7 @@ async def coroutine(x):
 REFUSED = [
     (generator, "yield x", "a generator (yield) cannot be transformed", "Append to a list and return it."),
     (context, "with open", "this with is not supported in a transformed function", "Move the with around the transformed call."),
-    (handler, 'print("trying")', "print() inside a try is not supported in a transformed function", "Move it out of the try."),
+    (handler, 'print("trying")', "print() inside a try that makes objects or functions, or that is left by a jump, is not supported", "Move it out of the try."),
     (local_class, "scale = x", "the body of class Local, defined in a function, reads a variable", "Set the attribute in __init__"),
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
     (nonlocal_assignment, "f(v)", "a function that assigns 'y' of the function around it is", "Return the value and assign it"),
@@ -147,7 +150,7 @@ REFUSED = [
     (foreign_method, "x.frobnicate()", "cannot differentiate method .frobnicate()", "Call a function instead."),
     (deletion, "y[0:1]", "del of several elements", "Build a new container without it."),
     (used_pop, "items.popitem()", "the result of .popitem() is used while it changes its object in place", "Build a new dict."),
-    (iterator, "iter([x, x])", "cannot differentiate iter", ""),
+    (iterator, "next(iter([x, x]))", "next() of an iterator is not supported in a transformed function", "Loop over the sequence"),
     (data_called, "table(x)", "which is a value made at run time", ""),
     (coroutine, "async def", "", ""),
 ]

@@ -1,8 +1,9 @@
 """Batchedness: which values carry the batch axis, by structure.
 
 A flag is False (no batch), True (every array carries it), a tuple of flags (a tuple with these items), ``(LIST, flag)`` (a
-list whose items are alike), ``(LIST, ("ragged", flag))`` (a list of (lanes, item) pairs that grew under a mask) or BOTTOM
-(nothing known yet: ZERO, or the items of an empty list).
+list whose items are alike), ``(LIST, ("ragged", flag))`` (a list of (lanes, item) pairs that grew under a mask), BOTTOM
+(nothing known yet: ZERO, or the items of an empty list) or a Recursive flag: the record of a recursive function holds the record of
+the call inside it. Names never have a Recursive flag but what it stands for; it stands inside of tuples alone.
 """
 from __future__ import annotations
 
@@ -12,10 +13,79 @@ LIST = "list"
 BOTTOM = "bottom"
 
 
+class Recursive:
+    """The flag that stands for ``body``, in which it occurs."""
+
+    def __init__(self):
+        self.body, self.open = BOTTOM, False
+
+
+def opened(flag):
+    """A flag, or what a Recursive one stands for."""
+    return flag.body if isinstance(flag, Recursive) else flag
+
+
+def folded(flag, recursive):
+    """A flag with a Recursive one wherever what it stands for occurs."""
+    if not isinstance(flag, tuple):
+        return flag
+    made = tuple([folded(f, recursive) for f in flag])
+    return recursive if made == recursive.body else made
+
+
+def found_recursive(before, after):
+    """(Recursive flags, ``after`` by them), where parts of a result's flag hold what the same parts were one call further in."""
+    if not isinstance(before, tuple) or not isinstance(after, tuple) or len(before) != len(after):
+        return [], after
+    made, parts = [], []
+    for b, a in zip(before, after):
+        more, part = found_recursive(b, a) if b != a else ([], a)
+        made += more
+        parts.append(part)
+    if made:
+        return made, tuple(parts)
+    recursive = Recursive()
+    inner = tuple([_one_call_in(b, a, before, recursive) for b, a in zip(before, after)])
+    if inner == after:
+        return [], after
+    recursive.body = inner
+    return [recursive], recursive
+
+
+def _one_call_in(before, after, whole, recursive):
+    """A part of a flag with the Recursive one where, unlike before, it is the whole of before."""
+    if before == after:
+        return after
+    if after == whole:
+        return recursive
+    if isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after):
+        return tuple([_one_call_in(b, a, whole, recursive) for b, a in zip(before, after)])
+    return after
+
+
+def grown(out, before, recursive):
+    """Widen a Recursive flag by what stands in its place in a result's flag; returns the result's flag by it."""
+    if before is recursive:
+        if out is not recursive:
+            recursive.body = join(recursive.body, out)
+        return recursive
+    if isinstance(out, tuple) and isinstance(before, tuple) and len(out) == len(before):
+        return tuple([grown(o, b, recursive) for o, b in zip(out, before)])
+    return out
+
+
 def is_batched(flag) -> bool:
     """Whether any part carries the batch."""
     if flag is True:
         return True
+    if isinstance(flag, Recursive):
+        if flag.open:
+            return False
+        flag.open = True
+        try:
+            return is_batched(flag.body)
+        finally:
+            flag.open = False
     if isinstance(flag, tuple):
         if flag[:1] == (LIST,):
             return is_batched(flag[1])
@@ -23,6 +93,11 @@ def is_batched(flag) -> bool:
             return True
         return any(is_batched(f) for f in flag)
     return False
+
+
+def size(flag) -> int:
+    """Of how many parts a flag is made."""
+    return sum(map(size, flag)) if isinstance(flag, tuple) else 1
 
 
 def depth(flag) -> int:
@@ -36,6 +111,9 @@ def join(a, b):
         return a
     if a is BOTTOM:
         return b
+    for recursive, other in ((a, b), (b, a)):
+        if isinstance(recursive, Recursive):
+            return folded(join(recursive.body, other), recursive)
     if _ragged(a) != _ragged(b):    # a list found to grow under a mask after its items were first seen
         ragged, plain = (a, b) if _ragged(a) else (b, a)
         return ("ragged", join(ragged[1], plain))
@@ -64,29 +142,34 @@ def uniform(flag):
         return flag[1]
     if isinstance(flag, tuple):
         item = BOTTOM
-        for f in flag:
+        for f in map(opened, flag):
             item = join(item, f)
         return item
     return flag
 
 
-def literal(flag):
-    """A flag as it is written in generated code: True, False, tuples, one-item lists for lists, a dict for a ragged list's pairs."""
+def literal(flag, recursive=False):
+    """A flag as it is written in generated code: True, False, tuples, one-item lists for lists, a dict for a ragged list's pairs.
+
+    recursive: what is written for the record of a call inside a recursive function.
+    """
     if isinstance(flag, tuple):
         if flag[:1] == (LIST,):
-            return [literal(flag[1])]
+            return [literal(flag[1], recursive)]
         if flag[:1] == ("ragged",):
-            return {"lanes": True, "item": literal(flag[1])}
-        return tuple(literal(f) for f in flag)
-    return flag is True
+            return {"lanes": True, "item": literal(flag[1], recursive)}
+        return tuple(literal(f, recursive) for f in flag)
+    return recursive if isinstance(flag, Recursive) else flag is True
 
 
 def lacking(flag, wanted):
     """What ``rt.spread`` is told of a value with one flag that shall have another: True for the parts that stay as they are."""
-    if not is_batched(wanted):
+    if not is_batched(wanted) or flag is wanted or isinstance(wanted, Recursive) and flag == wanted.body:
         return True
+    if isinstance(wanted, Recursive):
+        return lacking(flag, wanted.body)
     if not isinstance(wanted, tuple) or flag is True or wanted[:1] == ("ragged",):
-        return literal(flag)
+        return literal(flag, True)
     if wanted[:1] == (LIST,):
         return [lacking(uniform(flag), wanted[1])]
     parts = flag if isinstance(flag, tuple) and len(flag) == len(wanted) and flag[:1] != (LIST,) else (uniform(flag),) * len(wanted)
@@ -97,7 +180,7 @@ class Flags:
     """The flags of a function's names, joined over all assignments."""
 
     def __init__(self, params, flags):
-        self.names = dict(zip(params, flags))
+        self.names = dict(zip(params, map(opened, flags)))
         self.changed = False
 
     def of(self, atom):
@@ -119,7 +202,7 @@ class Flags:
     def add(self, name, flag):
         """Join a flag into a name's."""
         old = self.names.get(name, BOTTOM)
-        new = join(old, flag)
+        new = opened(join(old, opened(flag)))
         if new != old or name not in self.names:
             self.names[name] = new
             self.changed = self.changed or new != old

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.syntax import call, dotted
+from xform.syntax import at, call, dotted
 
 MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.sorted",
                    "rt.builtins.zip", "rt.builtins.enumerate", "rt.builtins.map", "rt.builtins.filter"})
@@ -57,4 +57,23 @@ def binary(lowering, node, left, right):
     return None
 
 
-__all__ = ["binary", "is_sequence", "note"]
+def spread(lowering, node):
+    """``[*a, b, *c]`` is ``rt.extend(rt.extend([*a], [b]), c)``."""
+    kind, parts, plain = type(node), [], []
+    for element in node.elts:
+        if isinstance(element, gast.Starred):
+            parts += [at(gast.List(plain, gast.Load()), node)] if plain else []
+            parts.append(element)
+            plain = []
+        else:
+            plain.append(element)
+    parts += [at(gast.List(plain, gast.Load()), node)] if plain else []
+    first = [parts[0]] if isinstance(parts[0], gast.Starred) else parts[0].elts
+    made = lowering.store_temp(lowering.value(at(kind(first, gast.Load()), node)), "items", node)
+    for part in parts[1:]:
+        more = part.value if isinstance(part, gast.Starred) else part
+        made = lowering.store_temp(call("rt.extend", [made, lowering.atom(more)], node=node), "items", node)
+    return made
+
+
+__all__ = ["binary", "is_sequence", "note", "spread"]

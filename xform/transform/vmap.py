@@ -26,7 +26,8 @@ import gast
 
 from runtime.node import Node
 from runtime.tree import tree_flatten, tree_leaves
-from xform.analyze.batched import BOTTOM, LIST, Flags, depth, expression_of, is_batched, lacking, literal, uniform
+from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, folded, found_recursive, grown, is_batched, lacking, literal,
+                                    opened, size, uniform)
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
 from xform.errors import TransformError, refuse
@@ -41,7 +42,7 @@ from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
 
 # Structures nested deeper than this come from recursion, which would never end.
-DEEPEST = 24
+DEEPEST, LARGEST = 24, 4000
 
 _memo = Memo()
 out_ranks = Memo()   # rank structure of a batched unit's result
@@ -69,15 +70,22 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
     made = Unit(f"{unit.name}_vmap", None, dict(unit.env), set(), unit.file, unit.origin)
     made.signature = unit.signature
     _assumed[key] = (made, BOTTOM)
-    outer = set(_touched)
+    outer, recursive = set(_touched), []
     _touched.clear()
     try:
         while True:
             run = _Batch(unit, flags, made, axis_name, ranks, final, masked, form)
-            out = run.run()
+            out, before = run.run(), _assumed[key][1]
+            for part in recursive:      # its record holds the record of the call inside it
+                out = folded(out, part)
             _check_depth(unit, [out])
-            if _assumed[key][1] == out:
+            if before == out:
                 break
+            for part in recursive:
+                out = grown(out, before, part)
+            if key in _touched:
+                more, out = found_recursive(before, out)
+                recursive += more
             _assumed[key] = (made, out)
     finally:
         _assumed.pop(key)
@@ -94,7 +102,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
 
 
 def _check_depth(unit, flags):
-    if max(map(depth, flags), default=0) > DEEPEST:
+    if max(map(depth, flags), default=0) > DEEPEST or max(map(size, flags), default=0) > LARGEST:
         raise TransformError(f"cannot batch {unit.name}: its arguments or results nest deeper with every call, as the residuals "
                              "of a recursive function do", hint="Write the recursion as a loop, or batch before differentiating.")
 
@@ -403,6 +411,7 @@ class _Batch:
         if isinstance(target, gast.Tuple):
             return self.unpacking(statement, made)
         batched, flag = value(self, statement.value, statement, made)
+        flag = opened(flag)
         self.flags.add(target.id, flag)
         settled = self.flags.names[target.id]
         if settled != flag and flag is not BOTTOM and is_batched(settled):

@@ -14,7 +14,7 @@ from xform.names import stem
 from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, is_exit, name, negate, nodes_of, reads, reference, rename
 from xform.transform.guards import guarded, risky
 from xform.transform.lanes import by_lanes
-from xform.transform.vmap_values import calls_loops, is_ragged, iterated
+from xform.transform.vmap_values import calls_loops, is_ragged, iterated, recurs
 from xform.unit import GUARDED, RUN
 
 
@@ -45,7 +45,8 @@ def conditional(run, statement, made):
         mapping = {n: run.once(f"{stem(n)}_{suffix}", n) for n in joined}
         for s in block:
             rename(s, mapping)
-        made.extend(_without_copies(block, set(mapping.values())))
+        block = _without_copies(block, set(mapping.values()))
+        made.extend(_while_taken(run, block, mask, mapping, statement) if mask and recurs(side, run.unit) else block)
         sides.append(mapping)
     one, two = sides if subject is test else reversed(sides)
     for n in joined:
@@ -59,6 +60,14 @@ def conditional(run, statement, made):
         merged = _merged(flag)
         run.flags.add(n, merged)
         made.append(assign(n, call("rt.where", [clone(subject), name(one[n]), name(two[n])], node=statement), statement))
+
+
+def _while_taken(run, block, mask, mapping, statement):
+    """A side that calls its own function again: it is computed while some lane takes it, or the recursion would never end."""
+    taken = run.temp("taken")
+    run.flags.names[taken] = False
+    other = [assign(target, reference("rt.UNDEFINED", statement), statement) for target in mapping.values()]
+    return [assign(taken, call("np.any", [name(mask)], node=statement), statement), branch(name(taken, statement), block, other, statement)]
 
 
 def _unassigned(side, variable, run):

@@ -426,9 +426,11 @@ def unit_call(run, operation, statement):
 
 
 def loops_in(unit, seen=()):
-    """Whether a function, or one that it calls, has a loop whose turns may depend on the lanes."""
+    """Whether a function, or one that it calls, has a loop whose turns may depend on the lanes, or calls itself."""
     from xform.pipeline import core
-    if unit.boundary is not None or unit in seen:
+    if unit in seen:
+        return True
+    if unit.boundary is not None:
         return False
     for statement in _statements(core(unit).tree.body):
         if isinstance(statement, (gast.While, gast.For)):
@@ -442,6 +444,21 @@ def calls_loops(value, unit, seen=()):
     """Whether a value is the call of a function with such a loop."""
     operation = classify(value, unit)
     return isinstance(operation, UnitCall) and loops_in(operation.unit, seen)
+
+
+def recurs(body, unit):
+    """Whether statements call a function that calls itself."""
+    return any(isinstance(s, gast.Assign) and isinstance(operation := classify(s.value, unit), UnitCall) and _comes_back(operation.unit, ())
+               for s in _statements(body))
+
+
+def _comes_back(unit, path):
+    from xform.pipeline import core
+    if unit in path:
+        return True
+    read = core(unit if unit.boundary is None else unit.boundary.inner)
+    return any(isinstance(s, gast.Assign) and isinstance(operation := classify(s.value, read), UnitCall) and _comes_back(
+        operation.unit, (*path, unit)) for s in _statements(read.tree.body))
 
 
 def _statements(body):
