@@ -125,3 +125,38 @@ def test_lists_that_have_two_names_are_refused(f):
 def test_special_methods_are_named_after_their_class():
     text = xform.source(xform.grad(by_name))
     assert "def Layer_call_fwd(" in text and "Layer_init" in text and "__call__" not in text
+
+
+class Scaled:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def apply(self, x):
+        return x * self.factor
+
+
+class Squared(Scaled):
+    def apply(self, x):
+        return x * x * self.factor
+
+
+STEPS = [Scaled(2.0), Squared(3.0)]
+
+
+def test_a_method_of_an_object_that_the_run_picks():
+    def f(x, first=0):
+        for i in (first, 1 - first):
+            x = STEPS[i].apply(x)
+        return x
+
+    def g(x):
+        i = 0
+        while i < 2:
+            x = STEPS[i].apply(x)
+            i += 1
+        return x
+    for h in (f, g):
+        onp.testing.assert_allclose(xform.grad(h)(1.5), 24.0 * 1.5)
+        onp.testing.assert_allclose(xform.grad(xform.grad(h))(1.5), 24.0)
+        onp.testing.assert_allclose(xform.vmap(xform.grad(h))(np.array([1.5, 2.0])), [36.0, 48.0])
+        onp.testing.assert_allclose(xform.jit(xform.grad(h))(1.5), 36.0)

@@ -427,15 +427,19 @@ def bind(lowering, target, value, node):
 # -- calls ------------------------------------------------------------------------------------------------------------
 
 def call_of_item(lowering, node):
-    """``functions[i](x)`` with an index that only the run knows: one branch for each function. None for other calls."""
-    if not isinstance(node.func, gast.Subscript) or isinstance(node.func.slice, (gast.Slice, gast.Tuple)):
+    """``functions[i](x)`` or ``objects[i].method(x)`` with an index that only the run knows: one branch for each. None for other calls."""
+    attr = node.func.attr if isinstance(node.func, gast.Attribute) else None
+    taken = node.func if attr is None else node.func.value
+    if not isinstance(taken, gast.Subscript) or isinstance(taken.slice, (gast.Slice, gast.Tuple)):
         return None
-    base = lowering.known(node.func.value)
+    base = lowering.known(taken.value) if attr is None or isinstance(taken.value, (gast.Name, gast.Attribute)) else None
     found = items_of(lowering, base)
     if found is None or not found[0]:
         return None
     items, keys = found
-    index = lowering.atom(node.func.slice)
+    if attr is not None and any(isinstance(i, gast.AST) or not resolve.is_static(i) for i in items):
+        return None
+    index = lowering.atom(taken.slice)
     if isinstance(index, gast.Constant):    # an item that is data
         return None
     names = list(range(len(items))) if keys is None else list(keys)
@@ -447,7 +451,8 @@ def call_of_item(lowering, node):
                 for k in node.keywords]
     choice = None
     for key in reversed(names):
-        function = at(gast.Subscript(clone(node.func.value), const(key, node), gast.Load()), node)
+        function = at(gast.Subscript(clone(taken.value), const(key, node), gast.Load()), node)
+        function = function if attr is None else at(gast.Attribute(function, attr, gast.Load()), node)
         made = at(gast.Call(function, [clone(a) for a in args], [clone(k) for k in keywords]), node)
         if choice is None:
             choice = made
