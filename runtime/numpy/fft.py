@@ -4,6 +4,7 @@ import numpy as _numpy
 from runtime.ops.fact import fact as _fact
 from runtime.ops.fft import fft as _transform
 from runtime.ops.fft import resized, resized_like, unfft
+from runtime.ops.kernel import check_real as _check_real
 from runtime.types import canonical_dtype as _canonical_dtype
 
 
@@ -50,6 +51,7 @@ def ifft(a, n=None, axis=-1, norm=None):
 
 def rfft(a, n=None, axis=-1, norm=None):
     """Return the non-negative frequencies of the transform of a real array along an axis."""
+    _check_real("rfft", a, ValueError)
     return _along("rfft", "RFFT", a, n, axis, norm)
 
 

@@ -24,7 +24,7 @@ def computed(name: str, function, accepts: str = "biuf") -> Primitive:
         with into(block):
             out = lift_array(block, as_operand(function(*[Array(v) for v in values])))
         return block.convert(out, of)
-    return elementwise(name, build, accepts, "inexact")
+    return elementwise(name, build, accepts, "inexact", strong=True)
 
 
 def epsilon(x) -> float:

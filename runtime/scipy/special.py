@@ -47,7 +47,7 @@ def log_softmax(x, /, *, axis=None):
 def logit(x):
     """Return log(x / (1 - x)), elementwise."""
     from runtime import numpy as np
-    return np.log(x / (1 - x))
+    return np.log(np.divide(x, 1 - x))
 
 
 @_op(partials={"x": "np.log(y)", "y": "x / y"})

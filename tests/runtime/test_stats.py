@@ -84,3 +84,13 @@ def test_derivatives_are_finite_out_of_range():
         density = getattr(getattr(scipy.stats, name), function)
         slope = xform.grad(lambda x, *p: np.sum(np.exp(density(x, *p))))(np.array([-3.0, 0.5, 1.5]), *parameters)
         assert numpy.isfinite(numpy.asarray(slope)).all(), name
+
+
+def test_discrete_distributions_at_their_edges():
+    x = numpy.array([-1.0, 0, 1, numpy.nan, numpy.inf, -numpy.inf], numpy.float32)
+    for call in (lambda st: st.bernoulli.logpmf(x, 0.5), lambda st: st.bernoulli.cdf(x.astype("float16"), 0.5),
+                 lambda st: st.bernoulli.ppf(numpy.float32([0.2, 0.7]), 0.5), lambda st: st.poisson.entropy(x[:5]),
+                 lambda st: st.logistic.ppf(1, 0.5, 2)):
+        found, wanted = call(xform.scipy.stats), call(jax.scipy.stats)
+        assert (found.dtype, found.weak_type) == (wanted.dtype, wanted.weak_type)
+        numpy.testing.assert_allclose(numpy.asarray(found, "float32"), numpy.asarray(wanted, "float32"), rtol=1e-5)

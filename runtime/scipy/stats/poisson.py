@@ -38,4 +38,4 @@ def entropy(mu, loc=0):
     near = -np.sum(np.exp(logs) * logs, axis=-1)
     large = np.maximum(mean, 100.0)
     far = 0.5 * np.log(2 * math.pi * math.e * large) - 1 / (12 * large) - 1 / (24 * large * large)
-    return np.where(np.equal(mean, 0), 0.0, np.where(mean < 100, near, far))
+    return np.where(mean < 0, math.nan, np.where(np.equal(mean, 0), 0.0, np.where(mean < 100, near, far)))
