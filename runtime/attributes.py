@@ -7,7 +7,7 @@ from runtime.zero import ZERO
 
 
 @op(jvp="rt.field(x_dot, name)", vjp={"x": "rt.unattribute(d_out, name, like=x)"},
-    batch=lambda x, name, over=(): ZERO if x is ZERO else getattr(x, name))
+    batch=lambda x, name, over=(): attribute(x, name))
 def attribute(x, name):
     """Return an attribute of a value: a field of a named tuple, or whatever an object holds."""
     return ZERO if x is ZERO else getattr(x, name)

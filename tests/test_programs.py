@@ -212,6 +212,23 @@ def test_batched_value(name):
     close(xform.vmap(function)(*stacked), numpy.stack([numpy.asarray(e) for e in expected]))
 
 
+@pytest.mark.parametrize("name", chosen("batch", share=0.15, always=("namedtuples",)))
+def test_derivatives_of_the_batched(name):
+    """Reverse and forward mode over vmap, against the derivatives of each example."""
+    function, _, inputs, _ = ZOO[name]
+    scalar, tangents = scalar_of(function), directions(inputs)
+    stacked, rows = examples(inputs)
+    weights = (1.0, 2.0, -1.0)
+
+    def total(*args):
+        return xform.numpy.sum(xform.vmap(scalar)(*args) * xform.numpy.array(weights))
+    each = [xform.grad(scalar, argnums=argnums(inputs))(*copied(row)) for row in rows]
+    weighted = tree_map(lambda *leaves: numpy.stack([w * numpy.asarray(leaf) for w, leaf in zip(weights, leaves)]), *each)
+    close(xform.grad(total, argnums=argnums(inputs))(*stacked), weighted)
+    dots = tree_map(lambda leaf: numpy.stack([w * leaf for w in weights]), tangents)
+    close(xform.jvp(xform.vmap(scalar), stacked, dots)[1], numpy.array([w * inner(g, tangents) for w, g in zip(weights, each)]))
+
+
 @pytest.mark.parametrize("name", chosen("batch", share=0.5))
 def test_batched_gradient(name):
     function, _, inputs, _ = ZOO[name]

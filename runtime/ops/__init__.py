@@ -21,7 +21,7 @@ from runtime.ops.joining import concatenate_again, stack_again, unconcatenate, u
 from runtime.ops.naming import checkpoint_name, has_batch, if_kept, if_policy_keeps, policy_keeps, unless_batched
 from runtime.ops.permute import unroll, untranspose
 from runtime.ops.places import placed_index
-from runtime.ops.product import delayed, delayed_mask, delayed_zeros, hastened, other_factors
+from runtime.ops.product import delayed, delayed_zeros, hastened, other_factors
 from runtime.ops.records import stack_records, unstack_records, whole_records
 from runtime.ops.reduce import averaged, led, share, unmean, unsum
 from runtime.ops.scatter import (extremal_share, factors, regathered, scattered, single, unscattered, unwinners, winners)
@@ -46,7 +46,7 @@ __all__ = (
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "bessel_i0e", "bessel_i1e", "betainc", "clamp", "clz", "digamma", "erf", "erfc", "erfinv", "gammaln", "igamma", "igamma_grad_a", "igammac",
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
-    "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_mask", "delayed_zeros",
+    "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",

@@ -98,18 +98,11 @@ def _delayed_batched(a, shift, axis, over=()):
     return delayed(a, shift, inner_axis(axis, a.ndim))
 
 
-@op(jvp={"a": "rt.delayed(a_dot, shift, axis) * rt.delayed_mask(a, shift, axis)"},
+@op(jvp={"a": "rt.delayed_zeros(a_dot, shift, axis)"},
     vjp={"a": "rt.hastened(d_out, shift, axis)"}, batch=_delayed_batched)
 def delayed(a, shift, axis):
     """Return the array moved along an axis by ``shift`` places, ones filling the gap."""
     return _delayed(as_operand(a, "cumprod"), shift=shift, axis=axis_index(axis, a.ndim), fill=1)
-
-
-@op(constant=True, batch=lambda a, shift, axis, over=(): delayed_mask(a, shift, inner_axis(axis, a.ndim)))
-def delayed_mask(a, shift, axis):
-    """Return zeros where ``delayed`` fills in ones, and ones elsewhere."""
-    from runtime import numpy as np
-    return _delayed(np.ones(a.shape, a.dtype), shift=shift, axis=axis_index(axis, a.ndim), fill=0)
 
 
 @op(linear="d", vjp={"d": "rt.delayed_zeros(d_out, shift, axis)"},
