@@ -143,3 +143,19 @@ def test_options_that_a_wrapper_passes_on():
     onp.testing.assert_allclose(xform.jit(lambda x: local(f)(x, x) + local(f, 0)(x, x))(X), expected + onp.sin(X), rtol=1e-5)
     onp.testing.assert_allclose(xform.grad(lambda x: np.sum(over(lambda a, b: a * b, (0, None))(x, x) ** 2))(X),
                                 xform.grad(lambda x: np.sum((x[:, None] * x) ** 2))(X), rtol=1e-5)
+
+
+COUNT = 3
+
+
+def test_options_that_are_counted():
+    """argnums and the like may be worked out of what is known: literals, constants, tuple, range, len, arithmetic."""
+    def f(x, y, z):
+        return x * y * y * z
+
+    def inner(x, y):
+        first = xform.grad(f, argnums=tuple(range(COUNT - 1)))(x, y, 2.0)
+        second = xform.grad(f, argnums=COUNT - len((0, 1)))(x, y, 2.0)
+        return first[0] * first[1] + second
+    x, y = 1.5, 2.0     # 2 y^2 * 4 x y is 8 x y^3; 4 x y
+    assert xform.grad(inner, argnums=(0, 1))(x, y) == pytest.approx((8 * y ** 3 + 4 * y, 24 * x * y ** 2 + 4 * x), rel=1e-6)

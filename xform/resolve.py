@@ -9,6 +9,7 @@ import builtins
 import dataclasses
 import functools
 import inspect
+import operator
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -354,6 +355,10 @@ def attribute(known, attr):
     return None
 
 
+_COUNTING = (tuple, list, range, len)
+_ARITHMETIC = {gast.Add: operator.add, gast.Sub: operator.sub, gast.Mult: operator.mul, gast.FloorDiv: operator.floordiv}
+
+
 def literal(node, lowering, what):
     """The value of an option (argnums, axis names ...) that must be known at transform time."""
     if isinstance(node, gast.Constant):
@@ -374,6 +379,10 @@ def literal(node, lowering, what):
         if isinstance(callee, Object) and getattr(callee.value, "_xform_constant", False):     # a spec, a sharding
             return callee.value(*[literal(a, lowering, what) for a in node.args],
                                 **{k.arg: literal(k.value, lowering, what) for k in node.keywords})
+        if isinstance(callee, Object) and any(callee.value is f for f in _COUNTING) and not node.keywords:      # tuple(range(2))
+            return callee.value(*[literal(a, lowering, what) for a in node.args])
+    if isinstance(node, gast.BinOp) and type(node.op) in _ARITHMETIC:
+        return _ARITHMETIC[type(node.op)](literal(node.left, lowering, what), literal(node.right, lowering, what))
     known = lowering.known(node)
     if isinstance(known, Object):
         return known.value
