@@ -4,7 +4,7 @@ from __future__ import annotations
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED
 from runtime.op import op
-from runtime.sequence import Chain, is_lazy, mapped, sample
+from runtime.sequence import Chain, an_item, is_lazy, mapped
 from runtime.trees import tree_map_1
 from runtime.turns import Turn, restore
 from runtime.zero import ZERO, Like
@@ -16,9 +16,12 @@ def is_array(x):
 
 def _leaf_size(value, over, lead=0):
     if is_lazy(value):
-        parts = value.parts if isinstance(value, Chain) else [value]
-        found = [_leaf_size(sample(part), over if over is True or not over else over[0], lead) for part in parts]
-        return next((size for size in found if size is not None), None)
+        for part in value.parts if isinstance(value, Chain) else [value]:
+            with an_item(part) as item:
+                found = _leaf_size(item, over if over is True or not over else over[0], lead)
+            if found is not None:
+                return found
+        return None
     if over is True:
         if isinstance(value, CONTAINERS):
             for item in _items(value):

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import itertools
 import operator
 
@@ -323,11 +324,18 @@ def mapped(function, *sources):
     return [function(*each) for each in builtins.zip(*sources)]
 
 
-def sample(sequence):
-    """Return an item of a sequence, for its structure and types: the code that makes it is thrown away."""
+@contextlib.contextmanager
+def an_item(sequence):
+    """Give an item of a sequence for its structure and types, and samples of its own items: the code that makes it is thrown away."""
     scratch = tracing.block.region()
     with into(scratch):
-        return _sampled(scratch, sequence)
+        yield _sampled(scratch, sequence)
+
+
+def sample(sequence):
+    """Return an item of a sequence, for its structure and types; of its own items, if it is one itself, ``an_item`` knows."""
+    with an_item(sequence) as item:
+        return item
 
 
 def _sampled(block: Block, sequence):

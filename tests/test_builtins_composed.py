@@ -231,12 +231,13 @@ def test_long_rows_under_jit(function):
     close(jax.jit(jax.vmap(function))(both), [function(np.asarray(x)) for x in both])
     close(jax.jit(jax.vmap(jax.grad(function)))(both), [jax.grad(function)(x) for x in both])
     close(jax.jit(jax.grad(lambda x: jax.vmap(function)(x).sum()))(both), [jax.grad(function)(x) for x in both])
-    if function is not table:       # derivatives of nested comprehensions of long rows are refused
-        hessian = jax.hessian(function)(LONG)
-        close(jax.jit(jax.hessian(function))(LONG), hessian)
-        close(jax.jit(lambda x: jax.jvp(jax.grad(function), (x,), (x,))[1])(LONG), hessian @ LONG)
-        if function is not in_order_of:     # reverse over reverse of an order by staged keys is refused
-            close(jax.jit(jax.grad(lambda x, v: jax.grad(function)(x) @ v))(LONG, both[1]), hessian @ both[1])
+    hessian = jax.hessian(function)(LONG)
+    close(jax.jit(jax.hessian(function))(LONG), hessian)
+    close(jax.jit(lambda x: jax.jvp(jax.grad(function), (x,), (x,))[1])(LONG), hessian @ LONG)
+    if function is not in_order_of:     # reverse over reverse of an order by staged keys is refused
+        close(jax.jit(jax.grad(lambda x, v: jax.grad(function)(x) @ v))(LONG, both[1]), hessian @ both[1])
+    four = onp.stack([both, both + 0.25])
+    close(jax.jit(jax.vmap(jax.vmap(function)))(four), [[function(np.asarray(x)) for x in two] for two in four])
 
 
 def running(x, y):
