@@ -33,7 +33,7 @@ from runtime.ops.slices import slice_again, unpad, unslice
 from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
 from runtime.ops.take import (blank, quiet, starts_from_front, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
-from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples,
+from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples, unpicked,
                                 update_examples, update_examples_dot, updated_examples, won)
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 from runtime.ops.windows import ungather
@@ -52,7 +52,7 @@ __all__ = (
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "starts_from_front", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
-    "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unreal",
+    "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unpicked", "unreal",
     "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",
     "untake_along_axis", "untranspose", "unwindow_sum", "update_examples", "update_examples_dot",
     "updated_examples", "whole_records", "window_extremum", "window_places", "window_sum", "within")

@@ -391,7 +391,7 @@ def unarray(d, like, lead=0, dtype=None):
 
 def array_again(d, like, lead=0):
     """The transpose of ``unarray``: stack the cotangents of its parts."""
-    if d is ZERO:
+    if d is ZERO or like is ZERO:
         return ZERO
     from runtime import numpy as np
     if staged_records(d):
@@ -412,7 +412,7 @@ def astype(x, dtype, /, *, copy=False, device=None):
 
 def astype_dot(x_dot, dtype):
     """Return the tangent of a conversion: ZERO for an integer dtype."""
-    if not differentiable(dtype):
+    if x_dot is ZERO or not differentiable(dtype):
         return ZERO
     return astype(x_dot, dtype)
 

@@ -80,7 +80,7 @@ def uncumsum(d, like, axis=None, lead=0):
 
 def recumsum(d, like, axis=None, lead=0):
     """The transpose of ``uncumsum``."""
-    if d is ZERO:
+    if d is ZERO or like is ZERO:
         return ZERO
     from runtime.ops.shape import reshape
     if axis is None:

@@ -205,7 +205,7 @@ def unstack_like(d, like, axis=0, lead=0):
 
 def stack_again(d, like, parts, axis=0, lead=0):
     """The transpose of ``unstack_like``."""
-    if d is ZERO:
+    if d is ZERO or like is ZERO:
         return ZERO
     from runtime import numpy as np
     from runtime.turns import listed

@@ -110,7 +110,7 @@ def reshape_like(d, like, order="C", lead=0):
 
 def reshape_again(d, like, order="C", lead=0):
     """The transpose of ``reshape_like``: ``like`` has the batch axes too."""
-    if d is ZERO:
+    if d is ZERO or like is ZERO:
         return ZERO
     return reshape_like(d, Like(like_shape(like)[lead:], like.dtype), order, lead)
 

@@ -77,7 +77,7 @@ def unslice(d, start_indices, strides, like, lead=0):
 
 def slice_again(d, start_indices, strides, like, lead=0):
     """The transpose of ``unslice``: take the slice, which has the shape of ``like``."""
-    if d is ZERO:
+    if d is ZERO or like is ZERO:
         return ZERO
     steps = (1,) * (len(like.shape) - lead) if strides is None else tuple(strides)
     start = (0,) * lead + tuple(start_indices)

@@ -85,11 +85,18 @@ def pick(x, index, mode="zero"):
     return _getitem_entries(x, entries, mode)
 
 
-@op(linear="x", vjp={"x": "rt.unindex(d_out, index, like=x)"},
+@op(linear="x", vjp={"x": "rt.unpicked(d_out, index, like=x)"},
     batch=lambda x, index, over=(): index_examples(x, index, tuple([n for n in ("x", "index") if n in over]), "zero"))
 def picked(x, index):
     """Return ``x[index]``, with zeros for indices outside the array: what an update there left alone."""
     return x[index] if isinstance(x, (list, tuple, dict)) else pick(as_operand(x), index)
+
+
+@op(linear="d", vjp={"d": "rt.picked(d_out, index)"}, batch=lambda d, index, like, over=(): unindex_batched(d, index, like, over))
+def unpicked(d, index, like):
+    """Return the cotangent of ``like`` from that of ``picked(like, index)``: nothing for indices outside the array."""
+    from runtime.containers import unindex
+    return unindex(d, index, like) if isinstance(like, (list, tuple, dict)) else update(zeros(like_shape(like), d.dtype), index, d, "add")
 
 
 @op(constant=True, unbatched=True)

@@ -224,6 +224,39 @@ def test_second_order(modules, number):
         _close(one, other, f"tangent of the gradient for {name}", 2e-3, 2e-3)
 
 
+ZEROS = ["np.split(v, [1, 3])[1]", "np.meshgrid(v, u)[0]", "np.polyadd(v, u)", "np.pad(x, 1, mode='mean')", "v.at[9].set(s)", "np.cumprod(v)"]
+
+
+@pytest.mark.parametrize("number", [*_every(24, SECOND), *[n for n in SECOND if CASES[n][1] in ZEROS and SECOND.index(n) % 24]])
+def test_second_order_of_other_modes(modules, number):
+    """Forward over forward, reverse over forward and reverse over reverse: the helpers meet symbolic zeros in other places."""
+    ours, theirs = _scalar(modules, number)
+    names = arguments(CASES[number][1])
+    places, values = _float_places(names), _values(names)
+    rng = numpy.random.default_rng(3)
+    dots = [rng.normal(size=values[k].shape).astype("float32") for k in places]
+    count = tuple(range(len(places)))
+
+    def modes(lib, np, function):
+        full = [np.asarray(v) for v in values]
+        chosen, along = tuple(full[k] for k in places), tuple(np.asarray(d) for d in dots)
+        statics = [k for k in range(len(full)) if k not in places]
+        one = _bind(function, full, statics) if statics else function
+
+        def slope(*args):
+            return lib.jvp(one, args, along)[1]
+
+        def product(*args):
+            total = 0.0
+            for part, dot in zip(lib.grad(one, argnums=count)(*args), along):
+                total = total + np.sum(part * dot)
+            return total
+        return lib.jvp(slope, chosen, along)[1], lib.grad(slope, argnums=count)(*chosen), lib.grad(product, argnums=count)(*chosen)
+    for mode, got, expected in zip(("ff", "rf", "rr"), modes(xform, xform.numpy, ours), modes(jax, jnp, theirs)):
+        for one, other in zip(jax.tree.leaves(expected), xform.tree.leaves(got)):
+            _close(other, one, mode, 5e-3, 5e-3)
+
+
 @pytest.mark.parametrize("number", _every(8, SECOND))
 def test_batched_gradient(modules, number):
     """The gradient of every example at once, under jit: every helper of the derivative batched and staged."""
