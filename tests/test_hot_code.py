@@ -106,6 +106,20 @@ def test_globals_are_read_again(at_once):
         numpy.testing.assert_allclose(gradient(x), 2 * rate * numpy.ones(3) + numpy.cos(1.0) * numpy.asarray(shift), rtol=1e-6)
 
 
+def test_globals_are_read_again_by_what_stays_as_it_is(at_once):
+    """A body that may raise is called by code that has no blocks."""
+    def f(x):
+        try:
+            y = x * RATE * x
+        except ValueError:
+            y = x
+        return np.sum(np.sin(y) + y)
+    gradient = xform.grad(f)
+    for rate in (2.0, 3.0, 2.0):
+        globals().update(RATE=rate)
+        numpy.testing.assert_allclose(gradient(np.ones(3)), 2 * rate * (1 + numpy.cos(rate)) * numpy.ones(3), rtol=1e-5)
+
+
 def test_python_numbers_that_differ_from_run_to_run_have_no_program_each(at_once):
     def f(x, n):
         y = x * n + n

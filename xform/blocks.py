@@ -43,17 +43,17 @@ def wanted(module) -> bool:
             and not (config.disable_jit or config.debug_nans or config.debug_infs or config.debug_key_reuse))
 
 
-@alone
-def with_blocks(module, namespace: dict) -> dict:
-    """Return the namespace of a module's functions with blocks; the module's own where there are none.
-
-    Free names that are read again for each run are to be set in both.
-    """
+def entry(module, namespace: dict):
+    """Return the entry of a module with blocks, or the module's own where there are none."""
     if module.blocks is None:
         module.blocks = _made(module, namespace)
-    return module.blocks
+    if module.blocks is not namespace:
+        for name in module.reads:   # read again for this run; decorated functions have them from the module's own namespace
+            module.blocks[name] = namespace[name]
+    return module.blocks[module.entry]
 
 
+@alone
 def _made(module, namespace):
     defined = [s for s in ast.parse(module.text).body if isinstance(s, ast.FunctionDef)]
     functions = [s for s in defined if not s.decorator_list]    # the others stage what they call

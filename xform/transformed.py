@@ -310,12 +310,11 @@ def _guards(unit):
 def run(entry, values):
     """Call a loaded function; an exception in generated code also names the user's own line."""
     _, function, namespace, module = entry
-    if blocks.wanted(module):
-        namespace = blocks.with_blocks(module, namespace)
-        function = namespace[module.entry]
     if module.reads:
         for key, (where, name) in module.reads.items():
             _refresh(namespace, key, where, name)
+    if blocks.wanted(module):
+        function = blocks.entry(module, namespace)
     try:
         return function(*values)
     except Exception as error:
