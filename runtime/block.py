@@ -109,11 +109,11 @@ class Block:
         try:
             tree = LEAVES.flatten((tuple([Array(b) for b in buffers]), {}))[1]
             staged = stage(run, tree, [b.aval for b in buffers], "block")
+            if staged.module.facts or None in found or not staged.out_avals:
+                return None
+            program = Program(staged, default_placement())
         except Exception:   # of whatever kind: the same code runs operation by operation next, and raises what is to be raised
             return None
-        if staged.module.facts or None in found or not staged.out_avals:
-            return None
-        program = Program(staged, default_placement())
         handlers = [handler.wrap(Array) for handler in program.handlers]
         plain = all(type(part) is _Result and part.index == i for i, part in enumerate(found))
         return program.direct, handlers, None if plain else _finisher(found), home_sharding()
