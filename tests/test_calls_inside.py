@@ -159,3 +159,19 @@ def test_options_that_are_counted():
         return first[0] * first[1] + second
     x, y = 1.5, 2.0     # 2 y^2 * 4 x y is 8 x y^3; 4 x y
     assert xform.grad(inner, argnums=(0, 1))(x, y) == pytest.approx((8 * y ** 3 + 4 * y, 24 * x * y ** 2 + 4 * x), rel=1e-6)
+
+
+def test_numpy_tangents_are_indexed_by_what_is_staged():
+    def f(x):
+        return x[np.argmax(x)] ** 3 + np.sum(x)
+
+    def slope(x):
+        return xform.jvp(f, (x,), (X,))[1]
+
+    def pulled(x):
+        _, pull = xform.vjp(lambda y: y[np.argmin(x)] * x, X)
+        return np.sum(pull(x)[0])
+    x = onp.array([1.0, 3.0, 2.0], onp.float32)
+    assert float(xform.jit(slope)(x)) == pytest.approx(27 * 0.7 + X.sum(), rel=1e-5)
+    assert xform.jit(xform.grad(slope))(x).tolist() == pytest.approx([0.0, 18 * 0.7, 0.0], rel=1e-5)
+    assert float(xform.jit(pulled)(x)) == pytest.approx(14.0)

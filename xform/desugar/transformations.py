@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 
 import gast
+import numpy
 
 from xform import parse, resolve
 from xform.desugar import spread
@@ -35,6 +36,7 @@ def call_direct(lowering, kind, node):
     if len(primals) != len(tangents):
         refuse(node, lowering.unit, f"jvp needs a tangent for each primal; this call gives {len(primals)} primals and "
                f"{len(tangents)} tangents", "Give as many tangents as primals.")
+    primals, tangents = ([_array(lowering, atom, node) for atom in atoms] for atoms in (primals, tangents))
     target, prefix, filled = _target(lowering, kind, given, primals, node)
     unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
     pair = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled + tangents, node=node), "pair", node)
@@ -45,6 +47,14 @@ def call_direct(lowering, kind, node):
         return [name(names[0], node), dot]
     out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)
     return [out, _parts(lowering, dot, ["out_dot"], node)[0], aux]
+
+
+def _array(lowering, atom, node):
+    """A primal or tangent as an array: NumPy's own, from outside, could not be indexed by what is staged."""
+    known = lowering.known(atom)
+    if isinstance(known, resolve.Object) and isinstance(known.value, numpy.ndarray):
+        return lowering.store_temp(call("np.asarray", [atom], node=node), "array", node)
+    return atom
 
 
 def _api(kind):
@@ -132,7 +142,7 @@ def pair_of(lowering, kind, node):
     if any(isinstance(a, gast.Starred) for a in primals):
         refuse(node, lowering.unit, f"{kind} with *args of a number that is not known when the code is transformed",
                "Spell the arguments out.")
-    unit, prefix, filled = _target(lowering, kind, given, primals, node)
+    unit, prefix, filled = _target(lowering, kind, given, [_array(lowering, atom, node) for atom in primals], node)
     has_aux = _has_aux(lowering, given)
     if kind == "linearize":
         made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
