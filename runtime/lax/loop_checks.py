@@ -42,6 +42,9 @@ def branch_gives(out):
         tracing.block.gives = (len(tracing.block.lines), tree, [_described(leaf) for leaf in leaves])
 
 
+branch_gives.takes_objects = True   # whatever the branch gives, as it is
+
+
 def whole_index(index):
     """Raise TypeError unless the index of ``switch`` is an integer."""
     if isinstance(index, (float, complex)) or getattr(index, "dtype", numpy.dtype(int)).kind not in "biu":
@@ -164,10 +167,17 @@ def _shape(leaf):
     return numpy.shape(leaf) if shape is None else tuple(shape)
 
 
+@about_types
+def check_bools(found):
+    """Raise TypeError unless there is one bool for each example."""
+    if found.dtype != bool or len(found.shape) != 1:
+        one = Like(tuple(found.shape[1:]), found.dtype)
+        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{_described(one)}].")
+
+
 def one_bool_batched(found, over=()):
     """Check the answer for one example."""
-    if found.dtype != bool or found.ndim != 1:
-        raise TypeError(f"cond_fun must return a boolean scalar, but got output type(s) [{found.dtype.name}[{', '.join(map(str, found.shape[1:]))}]].")
+    check_bools(found)
     return found
 
 
