@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 import sys
 import types
 from dataclasses import dataclass
 
 from runtime.block import Block
-from runtime.config import config
 from runtime.hlo import tracing
+from runtime.primitive import settings
 from xform.alone import alone
 
 HOT = 8         # runs of a module before its blocks are made
@@ -40,14 +41,16 @@ def wanted(module) -> bool:
     """Whether a loaded module shall run by its blocks now: it has run often, and nobody looks at or stages single operations."""
     module.runs += 1
     return (module.runs > HOT and tracing.block is None and sys.gettrace() is None
-            and not (config.disable_jit or config.debug_nans or config.debug_infs or config.debug_key_reuse))
+            and not (settings["disable_jit"] or settings["debug_nans"] or settings["debug_infs"] or settings["debug_key_reuse"]))
 
 
 def entry(module, namespace: dict):
     """Return the entry of a module with blocks, or the module's own where there are none."""
     if module.blocks is None:
         module.blocks = _made(module, namespace)
-    if module.blocks is not namespace:
+    if module.blocks is namespace:
+        module.runs = -math.inf     # not asked for again
+    else:
         for name in module.reads:   # read again for this run; decorated functions have them from the module's own namespace
             module.blocks[name] = namespace[name]
     return module.blocks[module.entry]

@@ -29,7 +29,7 @@ class Module:
     objects: dict
     origins: dict = field(default_factory=dict)     # emitted line -> (file, line)
     reads: dict = field(default_factory=dict)       # free name -> (namespace, key)
-    runs: int = 0                                   # how often its entry was called
+    runs: float = 0                                 # how often its entry was called
     blocks: dict | None = None                      # its functions with blocks (xform.blocks), once it has run often
 
 
