@@ -170,24 +170,11 @@ print("finished", own)
         assert status == 0 and f"finished {number}" in output, output[-3000:]
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_an_exception_is_not_waited_for(victim):
-    began = time.monotonic()
-    done = start(f'''
-total = xform.jit(lambda a: a.sum())
-a = xform.device_put(X, rows)
-print(float(total(a)), flush=True)
-if own == {victim}:
-    raise ValueError("ended here")
-''' + UNTIL_TOLD, 2)
-    assert done[victim][0] == 1 and "ValueError: ended here" in done[victim][1]
-    status, output = done[1 - victim]
-    assert status and "another task died" in output, output[-3000:]
-    assert time.monotonic() - began < 90
-
-
-@pytest.mark.parametrize("victim, ending, status", [(0, "sys.exit(3)", 3), (1, "sys.exit('ended here')", 1)])
-def test_an_exit_with_a_status_is_not_waited_for(victim, ending, status):
+@pytest.mark.parametrize("victim, ending, status, says", [
+    *[(victim, 'raise ValueError("ended here")', 1, "ValueError: ended here") for victim in (0, 1)],
+    (0, "sys.exit(3)", 3, ""), (1, "sys.exit('ended here')", 1, "ended here")])
+def test_the_end_of_one_is_not_waited_for(victim, ending, status, says):
+    """An exception, or an exit with a status that tells of a failure."""
     began = time.monotonic()
     done = start(f'''
 total = xform.jit(lambda a: a.sum())
@@ -196,7 +183,7 @@ print(float(total(a)), flush=True)
 if own == {victim}:
     {ending}
 ''' + UNTIL_TOLD, 2)
-    assert done[victim][0] == status, done[victim]
+    assert done[victim][0] == status and says in done[victim][1], done[victim]
     found, output = done[1 - victim]
     assert found and "another task died" in output, output[-3000:]
     assert time.monotonic() - began < 90
