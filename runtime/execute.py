@@ -152,11 +152,9 @@ def check_usable_buffers(buffers: list, donated, captured: list) -> None:
 
     On one device jaxlib refuses a deleted argument, and one that is given twice; on several it ends the process.
     """
-    for buffer in buffers:
-        if buffer.is_deleted():
-            raise deleted(buffers)
-    if not donated:
-        return
+    error = deleted(buffers)
+    if error is not None:
+        raise error
     given = [id(b) for b in (*buffers, *captured)]
     for position in donated:
         if given.count(given[position]) > 1:

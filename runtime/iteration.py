@@ -8,10 +8,7 @@ from runtime.op import op
 
 def chain(*iterables):
     """Return the items of one iterable after the other."""
-    items = []
-    for one in iterables:
-        items.extend(list(one))
-    return items
+    return chain_of(iterables)
 
 
 def chain_of(iterables):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runtime.zero import ZERO
 
@@ -147,6 +147,20 @@ def read_as(function):
     while hasattr(function, "reads_as"):
         function = function.reads_as
     return function
+
+
+def with_option(function, call, name, default):
+    """Return ``call``, which stands for a public function and takes an option more; the compiler reads the function itself."""
+    plain = read_as(function)
+    signature = inspect.signature(plain)
+    call = functools.wraps(function)(call)
+    del call.__wrapped__
+    option = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
+    call.reads_as = plain
+    if function in RULES:
+        RULES[call] = replace(RULES.pop(function), function=call)
+    return call
 
 
 def batched(function) -> Callable:

@@ -1,15 +1,12 @@
 """Where the arrays inside a staged program lie: constraints for XLA's partitioner, linear in their operand."""
 from __future__ import annotations
 
-import functools
-import inspect
-from dataclasses import replace
 
 from runtime import xla
 from runtime.array import Array
 from runtime.hlo import Module, tracing
 from runtime.mesh import bound
-from runtime.op import RULES, op
+from runtime.op import op, with_option
 from runtime.primitive import Primitive, as_operand
 from runtime.sharding import PartitionSpec, current_mesh, sharding_of
 from runtime.tiling import check_shape
@@ -122,19 +119,10 @@ def out_sharded(function):
 
     The compiler reads the function itself: a call with the option is two calls to it.
     """
-    @functools.wraps(function)
     def call(*args, out_sharding=None, **kwargs):
         made = function(*args, **kwargs)
         return made if out_sharding is None else placed(made, out_sharding)
-    plain = getattr(function, "reads_as", function)
-    signature = inspect.signature(plain)
-    option = inspect.Parameter("out_sharding", inspect.Parameter.KEYWORD_ONLY, default=None)
-    del call.__wrapped__
-    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
-    call.reads_as = plain
-    if function in RULES:
-        RULES[call] = replace(RULES.pop(function), function=call)
-    return call
+    return with_option(function, call, "out_sharding", None)
 
 
 __all__ = ["constrained", "out_sharded", "placed", "with_sharding_constraint"]

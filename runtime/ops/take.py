@@ -2,15 +2,13 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import inspect
 import operator
-from dataclasses import replace
 
 import numpy
 
 from runtime.array import Array
-from runtime.op import RULES, op, read_as
+from runtime.op import op, read_as, with_option
 from runtime.ops import gather as lowering
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.create import zeros
@@ -279,24 +277,16 @@ def counting_negatives(function):
 
     The compiler reads the function itself: a call with the option is one with the starts that it makes.
     """
-    plain = read_as(function)
-    signature = inspect.signature(plain)
+    signature = inspect.signature(read_as(function))
     place = next(i for i, name in enumerate(signature.parameters) if name in STARTS)
 
-    @functools.wraps(function)
     def call(*args, allow_negative_indices=True, **kwargs):
         if allow_negative_indices is not True:
             given = signature.bind(*args, **kwargs).arguments
             given[[*signature.parameters][place]] = starts_from_front([*given.values()][place], allow_negative_indices)
             return function(**given)
         return function(*args, **kwargs)
-    option = inspect.Parameter("allow_negative_indices", inspect.Parameter.KEYWORD_ONLY, default=True)
-    del call.__wrapped__
-    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])
-    call.reads_as = plain
-    if function in RULES:
-        RULES[call] = replace(RULES.pop(function), function=call)
-    return call
+    return with_option(function, call, "allow_negative_indices", True)
 
 
 STARTS = ("start_indices", "start_index", "index")
