@@ -137,6 +137,18 @@ class _InFlight:
         if self.buffer is not None and not self.buffer.is_deleted():
             self.buffer.block_until_ready()
 
+    def launch(self, execute, buffers: list, handlers: list) -> list:
+        """Run a program whose parts wait for each other, once what was launched last has ended.
+
+        Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
+        """
+        with self:
+            self.settle()
+            results = execute(buffers).consume_with_handlers(handlers)
+            if results:
+                self.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+        return results
+
 
 _in_flight: dict[object, _InFlight] = {}
 
@@ -176,22 +188,14 @@ class Replicas:
         self.waits = len(devices) > 1 and waiting(self.executable, functions)
 
     def run(self, buffers: list) -> list:
-        """Launch the program; one with collectives once the previous such one has ended.
-
-        Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
-        """
-        flight = self.flight
+        """Launch the program and return its results."""
         if len(self.devices) > 1:
             check_usable_buffers(buffers, self.donated, self.captured)
         try:
-            if not self.waits:
-                results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
+            if self.waits:
+                results = self.flight.launch(self.execute, self.captured + buffers, self.handlers)
             else:
-                with flight:
-                    flight.settle()
-                    results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
-                    if results:
-                        flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+                results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
         if self.donated and len(self.devices) > 1:

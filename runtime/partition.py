@@ -1,7 +1,6 @@
 """Programs over a mesh: XLA's partitioner cuts one program into a part for each device, following how its arguments lie."""
 from __future__ import annotations
 
-import math
 
 import numpy as np
 
@@ -149,14 +148,10 @@ class Partitioned:
         if self.several:
             check_usable_buffers(placed, self.donated, self.captured)
         try:
-            if not self.collective:
-                results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
+            if self.collective:
+                results = self.flight.launch(self.execute, self.captured + placed, self.handlers)
             else:
-                with self.flight:  # two programs with collectives in flight starve each other of threads on a CPU
-                    self.flight.settle()
-                    results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
-                    if results:
-                        self.flight.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
+                results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
         if self.donated and self.several:
