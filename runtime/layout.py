@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import threading
 
 import numpy as np
@@ -120,7 +119,7 @@ class _InFlight:
     """What was launched last on the devices of a client."""
 
     def __init__(self):
-        self._lock, self.buffer = threading.Lock(), None
+        self._lock, self.token = threading.Lock(), None
 
     def __enter__(self):
         """Let no other thread launch. RuntimeError in a callback: the program that called it has yet to end."""
@@ -134,20 +133,24 @@ class _InFlight:
 
     def settle(self) -> None:
         """Wait until what was launched last has ended."""
-        if self.buffer is not None and not self.buffer.is_deleted():
-            self.buffer.block_until_ready()
+        if self.token is not None:
+            self.token.block_until_ready()
 
-    def launch(self, execute, buffers: list, handlers: list) -> list:
+    def launch(self, execute, buffers: list, handlers: list, ends: bool) -> list:
         """Run a program whose parts wait for each other, once what was launched last has ended.
 
-        Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever.
+        Two programs with collectives in flight starve each other of threads on a CPU: XLA would wait forever. What is waited
+        for is a token, not a result: results belong to the caller, who may let go of their memory. ``ends``: ``execute``
+        returns when the program has ended.
         """
         with self:
             self.settle()
-            results = execute(buffers).consume_with_handlers(handlers)
-            if results:
-                self.buffer = min(results, key=lambda r: math.prod(r.aval.shape))
-        return results
+            if ends:
+                self.token, launched = None, execute(buffers)
+            else:
+                launched = execute(buffers, with_tokens=True)
+                self.token = launched.consume_token()
+            return launched.consume_with_handlers(handlers)
 
 
 _in_flight: dict[object, _InFlight] = {}
@@ -170,7 +173,7 @@ class Replicas:
     ``functions`` are the Python functions that the program calls by number, ``donated`` the positions of the arguments that it
     takes over.
     """
-    __slots__ = ("devices", "executable", "execute", "captured", "handlers", "flight", "waits", "donated")
+    __slots__ = ("devices", "executable", "execute", "captured", "handlers", "flight", "waits", "ends", "donated")
 
     def __init__(self, text: str, devices: tuple, captured: list, outputs: list, functions=None, donated=()):
         check_usable()
@@ -185,7 +188,7 @@ class Replicas:
         self.handlers = [xla.result_handler(of, where.sharding, len(devices) > 1) for of, where in outputs]
         self.flight = flight_of(client)
         self.donated = donated
-        self.waits = len(devices) > 1 and waiting(self.executable, functions)
+        self.waits, self.ends = len(devices) > 1 and waiting(self.executable, functions), bool(functions)
 
     def run(self, buffers: list) -> list:
         """Launch the program and return its results."""
@@ -193,7 +196,7 @@ class Replicas:
             check_usable_buffers(buffers, self.donated, self.captured)
         try:
             if self.waits:
-                results = self.flight.launch(self.execute, self.captured + buffers, self.handlers)
+                results = self.flight.launch(self.execute, self.captured + buffers, self.handlers, self.ends)
             else:
                 results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
         except (XlaError, ValueError) as error:

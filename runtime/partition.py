@@ -87,8 +87,8 @@ class Partitioned:
 
     ``inputs`` and ``outputs`` are the shardings of arguments and results (an output None is XLA's choice until compiled).
     """
-    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "donated", "several",
-                 "known")
+    __slots__ = ("devices", "executable", "execute", "inputs", "outputs", "captured", "handlers", "flight", "collective", "ends", "donated",
+                 "several", "known")
 
     def __init__(self, module: Module, devices: tuple, mesh: Mesh | None, in_avals, inputs: list, out_avals, outputs: list,
                  small: bool = False, options: dict | None = None):
@@ -131,7 +131,7 @@ class Partitioned:
         self.handlers = [xla.result_handler(of, s, True) for of, s in zip(out_avals, self.outputs)]
         self.flight = flight_of(client)
         self.donated, self.several = module.donated, several
-        self.collective = several and waiting(self.executable, functions)
+        self.collective, self.ends = several and waiting(self.executable, functions), bool(functions)
 
     def dispatchable(self, buffers: list) -> bool:
         """Whether jaxlib's dispatcher may run the program by itself on arguments that lie like these.
@@ -149,7 +149,7 @@ class Partitioned:
             check_usable_buffers(placed, self.donated, self.captured)
         try:
             if self.collective:
-                results = self.flight.launch(self.execute, self.captured + placed, self.handlers)
+                results = self.flight.launch(self.execute, self.captured + placed, self.handlers, self.ends)
             else:
                 results = self.execute(self.captured + placed).consume_with_handlers(self.handlers)
         except (XlaError, ValueError) as error:

@@ -1,4 +1,5 @@
 """pmap composes with grad, jvp, vmap, jit and itself, with jax or arithmetic as the oracle; its source is plain Python."""
+import gc
 from types import SimpleNamespace
 
 import jax
@@ -179,6 +180,21 @@ def test_jit_of_a_map_leaves_its_results_on_the_devices():
     again = xform.jit(lambda v: v + 1)(doubled)
     assert len(again.devices()) == 4
     numpy.testing.assert_array_equal(again, X.T * 2 + 1)
+
+
+def test_results_that_are_let_go_of_are_freed():
+    mapped = xform.pmap(OURS.normalise, axis_name="i")
+    x = numpy.ones((4, 777), numpy.float32)     # no other array has this shape
+
+    def alive():
+        gc.collect()    # what was staged refers to itself
+        return sum(array.shape == x.shape for array in xform.live_arrays())
+    result = mapped(x)
+    assert alive() == 1
+    result = xform.block_until_ready(mapped(x))
+    assert alive() == 1
+    del result
+    assert alive() == 0
 
 
 def test_donated_and_chosen_devices():
