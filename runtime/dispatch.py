@@ -10,10 +10,13 @@ static argument the code is ::
             [x0, x1] = a1
             b1 = ...
             home, execute, handlers, unflatten = programs[b0.aval, b1.aval, b2.aval, type(a2), a2]
-            known = not named and type(a1) is list and b0._sharding is home and ...
+            known = not named and type(a1) is list and (home is None or b0._sharding is home and ...)
         except UNKNOWN:
             known = False
         ...
+
+Where a program of that signature runs on several devices, ``home`` is None and ``execute`` the function that jaxlib dispatches: it
+tells by itself how its arguments lie.
 
 What it does not know (host arrays, keywords, other devices, symbolic arrays, a signature seen for the first time) goes to
 the general path, which fills ``programs``.
@@ -52,18 +55,22 @@ _READ = """\
         known = False
     if not known:
         return general(*args, **named)
+    if home is None:
+        return execute({args})
     buffers = [{buffers}]
 """
 _FLATTEN = """\
     try:
-        leaves, tree = flatten({args})
+        leaves, tree = flatten(({args},))
         buffers = list(map(buffer_of, leaves))
         home, execute, handlers, unflatten = programs[(tree, *map(aval_of, buffers))]
-        known = len(named) == {count} and list(map(sharding_of, buffers)) == [home] * len(buffers)
+        known = len(named) == {count} and (home is None or list(map(sharding_of, buffers)) == [home] * len(buffers))
     except UNKNOWN:
         known = False
     if not known:
         return general(*args, **named)
+    if home is None:
+        return execute({args})
 """
 _TAIL = """\
     try:
@@ -123,8 +130,7 @@ def dispatcher(programs: dict, of, guards, general: Callable, names: tuple[str, 
     code = _codes.get(key)
     if code is None:
         text = _HEAD + "".join([_GUARD.format(i=i) for i in range(len(guards))]) + (
-            _FLATTEN.format(args="args" if not names else f"(*args, {', '.join([f'named[{n!r}]' for n in names])})",
-                            count=len(names)) if of == ANY else _Reader(of, names).text()) + _TAIL
+            _FLATTEN.format(args=", ".join(["*args", *[f"named[{n!r}]" for n in names]]), count=len(names)) if of == ANY else _Reader(of, names).text()) + _TAIL
         code = _codes[key] = compile(text, "<dispatch>", "exec")
     space = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
              "buffer_of": attrgetter("_v"), "aval_of": attrgetter("aval"), "sharding_of": attrgetter("_sharding"),
@@ -139,8 +145,8 @@ class _Reader:
     """Writes the lines that take arguments of one structure apart, in the order in which LEAVES flattens them."""
 
     def __init__(self, of, keywords):
-        self.lines, self.checks, self.key, self.buffers, self.count = [], [], [], [], 0
-        names = [f"a{i}" for i in range(len(of))]
+        self.lines, self.checks, self.places, self.key, self.buffers, self.count = [], [], [], [], [], 0
+        self.names = names = [f"a{i}" for i in range(len(of))]
         self.checks.append(f"len(named) == {len(keywords)}" if keywords else "not named")
         self.lines.append(f"[{', '.join(names[:len(of) - len(keywords)])}] = args")
         self.lines += [f"{name} = named[{keyword!r}]" for name, keyword in zip(names[len(of) - len(keywords):], keywords)]
@@ -157,7 +163,7 @@ class _Reader:
             self.lines.append(f"{buffer} = ({name} if type({name}) is Array else numbers[type({name})]({name}))._v")
             self.buffers.append(buffer)
             self.key.append(f"{buffer}.aval")
-            self.checks.append(f"{buffer}._sharding is home")
+            self.places.append(f"{buffer}._sharding is home")
         elif part == STATIC:
             self.key += [f"type({name})", name]
         elif part == NOTHING:
@@ -176,5 +182,6 @@ class _Reader:
                 self.read(item, inner)
 
     def text(self) -> str:
-        return _READ.format(read="\n        ".join(self.lines), key=", ".join(self.key), known=" and ".join(self.checks),
-                            buffers=", ".join(self.buffers))
+        known = " and ".join([*self.checks, f"(home is None or {' and '.join(self.places)})"])
+        return _READ.format(read="\n        ".join(self.lines), key=", ".join(self.key), known=known,
+                            args=", ".join(self.names), buffers=", ".join(self.buffers))

@@ -160,6 +160,7 @@ class _Function:
         self.spread_programs: dict = {}  # key of a call with arrays on several devices -> (program, their shardings)
         self.direct: dict = {}  # structure -> key -> what runtime.dispatch runs without further questions
         self.lock = threading.RLock()
+        self.function = None    # what jaxlib dispatches
 
     def split(self, args, kwargs):
         """Return (dynamic args, dynamic kwargs, static key, function of the dynamic ones)."""
@@ -315,7 +316,7 @@ class _Function:
             self.locate(error, args, kwargs)
             raise
         fast_path = _fast_path(program, buffers) if fast else None
-        if not kwargs and program.runner is None and not value_checks():
+        if not kwargs and (program.runner is None or fast_path is not None) and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 
@@ -347,13 +348,19 @@ class _Function:
             programs.clear()
 
     def note(self, program: Program, args: tuple, buffers: list) -> None:
-        """Keep a program for the calls that look like this one, if the dispatcher can tell them from others."""
+        """Keep a program for the calls that look like this one, if the dispatcher can tell them from others.
+
+        One for several devices is left to jaxlib's dispatcher, which knows how arguments may lie.
+        """
         of = structure(args, self.static_nums)
-        if of is not None and program.place is default_placement() and (not self.static_names or STATIC in of):
+        if of is None or program.place is not default_placement() or self.static_names and STATIC not in of:
+            return
+        found = None, self.function, None, None
+        if program.runner is None:
             handlers = [handler.wrap(Array) for handler in program.handlers]
             unflatten = None if program.out_tree == _LEAF else program.out_tree.unflatten
-            self.direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = (
-                program.place.sharding, program.direct, handlers, unflatten)
+            found = program.place.sharding, program.direct, handlers, unflatten
+        self.direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = found
 
 
 def _static(key) -> str:
@@ -394,6 +401,7 @@ def jit(fun: Callable | None = None, /, *, in_shardings=None, out_shardings=None
     xla.settle_states(config.enable_x64)
     made = xla.cpp_jit(state.name, fun, state.miss, list(state.static_nums), list(state.static_names), object(),
                        BUFFERS, _shard_arg, fast_cache)
+    state.function = made
     functools.update_wrapper(made, fun)
     made.__wrapped__ = fun
     made.lower = functools.partial(_lower, state)
