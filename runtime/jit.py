@@ -316,7 +316,7 @@ class _Function:
             self.locate(error, args, kwargs)
             raise
         fast_path = _fast_path(program, buffers) if fast else None
-        if not kwargs and (program.runner is None or fast_path is not None) and not value_checks():
+        if not kwargs and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 
@@ -350,7 +350,7 @@ class _Function:
     def note(self, program: Program, args: tuple, buffers: list) -> None:
         """Keep a program for the calls that look like this one, if the dispatcher can tell them from others.
 
-        One for several devices is left to jaxlib's dispatcher, which knows how arguments may lie.
+        One for several devices is left to jaxlib's dispatcher and what it asks, which know how arguments may lie.
         """
         of = structure(args, self.static_nums)
         if of is None or program.place is not default_placement() or self.static_names and STATIC not in of:

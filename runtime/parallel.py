@@ -13,6 +13,7 @@ from runtime.array import Array, LeakError
 from runtime.config import config
 from runtime.device import devices as all_devices
 from runtime.device import local_device_count, process_count
+from runtime.dispatch import program_key, structure
 from runtime.hlo import Block, Value, tracing
 from runtime.jit import FastPath, compiled_functions, fast_cache
 from runtime.layout import Replicas, layout, mine
@@ -185,6 +186,13 @@ class _Mapped:
         self.devices = None if devices is None else tuple(devices)
         self.programs: dict = {}
         self.quick: dict = {}
+        self.function, self.direct = None, {}   # what jaxlib dispatches; what runtime.dispatch hands to it
+
+    def forget(self) -> None:
+        """Have the calls of all structures take the general path once more."""
+        self.quick.clear()
+        for known in self.direct.values():
+            known.clear()
 
     def split(self, args):
         """Return (dynamic arguments, their in_axes, static key, function of the dynamic ones)."""
@@ -279,6 +287,10 @@ class _Mapped:
             program = self.quick.get(key)
             if program is None:
                 program = self.quick[key] = self.compiled(args, kwargs)[0]
+                of = None if kwargs else structure(args, ())
+                if of is not None:
+                    known = self.direct.setdefault(of, {})
+                    known[program_key(of, args, [b.aval for b in buffers])] = None, self.function, None, None
             return program.run(buffers), program.fast_path(buffers), False
         program, arrays = self.compiled(args, kwargs)
         return program.run([a._v for a in arrays]), None, False
@@ -397,16 +409,18 @@ def pmap(fun: Callable | None = None, axis_name=None, *, in_axes=0, out_axes=0, 
 
     xla.settle_states(config.enable_x64)
     mapped = xla.cpp_jit(state.name, fun, state.miss, [], [], object(), BUFFERS, _unplaced, fast_cache)
+    state.function = mapped
     functools.update_wrapper(mapped, fun)
     mapped.lower = state.lower
+    mapped.direct, mapped.static = None if state.static else state.direct, ()
 
     def clear_cache():
         """Forget all compiled programs of this function."""
         state.programs.clear()
-        state.quick.clear()
+        state.forget()
         mapped._clear_cache()
     mapped.clear_cache = clear_cache
-    mapped.forget = state.quick.clear
+    mapped.forget = state.forget
     compiled_functions.add(mapped)
     return mapped
 

@@ -182,6 +182,27 @@ def test_jit_of_a_map_leaves_its_results_on_the_devices():
     numpy.testing.assert_array_equal(again, X.T * 2 + 1)
 
 
+def test_calls_with_collectives_take_the_short_way(monkeypatch):
+    """Calls alike do not come back to the general path; functions bound anew, other structures and keywords do."""
+    from xform.transformed import Transformed
+    calls, general = [], Transformed._call
+    monkeypatch.setattr(Transformed, "_call", lambda self, *args, **kwargs: calls.append(1) or general(self, *args, **kwargs))
+    mapped = xform.pmap(lambda parts, scale=1.0: parts["x"] / xform.lax.psum(parts["x"], "i") * scale, axis_name="i")
+    parts = {"x": np.asarray(X)}
+    wanted = X / X.sum(0)
+    for _ in range(3):
+        numpy.testing.assert_allclose(mapped(parts), wanted, rtol=1e-6)
+    assert len(calls) == 1
+    numpy.testing.assert_allclose(mapped(parts, np.full(4, 2.0)), wanted * 2, rtol=1e-6)
+    numpy.testing.assert_allclose(mapped(parts, scale=np.full(4, 3.0)), wanted * 3, rtol=1e-6)
+    numpy.testing.assert_allclose(xform.jit(lambda p: mapped(p) + 1)(parts), wanted + 1, rtol=1e-6)
+    before = len(calls)
+    numpy.testing.assert_allclose(mapped(parts), wanted, rtol=1e-6)
+    xform.clear_caches()
+    numpy.testing.assert_allclose(mapped(parts), wanted, rtol=1e-6)
+    assert len(calls) <= before + 2
+
+
 def test_results_that_are_let_go_of_are_freed():
     mapped = xform.pmap(OURS.normalise, axis_name="i")
     x = numpy.ones((4, 777), numpy.float32)     # no other array has this shape

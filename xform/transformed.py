@@ -171,11 +171,12 @@ class Transformed:
             if kwargs:
                 call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
                                     if p in kwargs or not boundary])
-            if self.kind == "jit" and len(call.names) == len(kwargs):
+            direct = getattr(entry[1], "direct", None)  # of jit, and of pmap, which cuts keywords otherwise
+            if direct is not None and len(call.names) == len(kwargs) and not (kwargs and self.kind == "pmap"):
                 given = tuple([name for name, _ in call.names])
                 of = structure((*args, *[kwargs[name] for name in given]), entry[1].static)
                 if of is not None:
-                    self.__call__ = dispatcher(entry[1].direct.setdefault(of, {}), of, call.guards, self._call, given)
+                    self.__call__ = dispatcher(direct.setdefault(of, {}), of, call.guards, self._call, given)
             self._calls[(len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs)] = call
             return call
         run_values = values if call.convert is None else call.convert(values)
