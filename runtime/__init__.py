@@ -41,6 +41,7 @@ from runtime.sharding import NamedSharding, P, SingleDeviceSharding, devices_by_
 from runtime.shardmap import PerShard, join_cotangents, shard_map, split_cotangents
 from runtime.structures import leaves_and_structure, leaves_up_to, leaves_where, map_leaves, structure_of, tree_map_where, tree_of_leaves
 from runtime.trees import leaves_along, leaves_of, tree_build, tree_map_1, tree_map_2, tree_map_3, tree_map_4, tree_map_all
+from runtime.taylor import first_terms, lists_like, more_terms, order_of, times_number
 from runtime.vectorized import check_results, flattened, loop_shape, unflattened
 from runtime import scalars
 from runtime.debug import shown

@@ -22,7 +22,7 @@ def leaves_of(tree):
     return tree_flatten(tree)[0]
 
 
-@op(jvp="rt.leaves_along(tree_dot, like)", vjp={"tree": "rt.tree_build(d_out, like=tree)"},
+@op(jvp="rt.leaves_along(tree_dot, like)", vjp={"tree": "rt.tree_build(d_out, like=like)"},
     batch=lambda tree, like, over=(): leaves_along(tree, like))
 def leaves_along(tree, like):
     """Return the parts of ``tree`` at the leaves of ``like``; ZERO has a ZERO at each. ValueError for another structure."""

@@ -50,6 +50,8 @@ def target_of(fun, given=None, kinds=None) -> Target:
         inner = target_of(fun.fun, given, kinds)
         return Target(fun.derived(inner, options=fun.with_held(inner)), inner.values, inner.keywords)
     if isinstance(fun, functools.partial):
+        if resolve.TRANSFORMATIONS.get(fun.func) in ("jvp", "jet") and len(fun.args) == 1:
+            return target_of(_direct(fun.func, *fun.args, fun.keywords), given, kinds)
         if given is not None:
             given = given[0], tuple(dict.fromkeys([*fun.keywords, *given[1]]))
         inner = target_of_with(fun.func, fun.args, given, kinds)
@@ -68,6 +70,14 @@ def target_of(fun, given=None, kinds=None) -> Target:
     if not isinstance(fun, type) and isinstance(getattr(type(fun), "__call__", None), types.FunctionType):
         return target_of_with(type(fun).__call__, (fun,), given, kinds)
     return Target(pipeline.unit_of_callable(fun))
+
+
+def _direct(api, fun, options):
+    """``partial(jvp, fun)`` and ``partial(jet, fun)`` as functions of the primals and what goes with these."""
+    has_aux, scaled = options.get("has_aux", False), options.get("factorial_scaled", True)
+    if resolve.TRANSFORMATIONS[api] == "jvp":
+        return lambda primals, tangents: api(fun, primals, tangents, has_aux=has_aux)
+    return lambda primals, series: api(fun, primals, series, factorial_scaled=scaled)
 
 
 def _taken(fun, kinds, skip=()):

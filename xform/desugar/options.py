@@ -66,8 +66,9 @@ def _options(node, known):
     args, keywords = [a for a in node.args if not isinstance(a, gast.Starred)], {k.arg: k.value for k in node.keywords if k.arg}
     kind = transformation(callee)
     if kind:
-        return [keywords["has_aux"]] if kind in resolve.DIRECT_KINDS and "has_aux" in keywords else [] \
-            if kind in resolve.DIRECT_KINDS else [*args[1:], *keywords.values()]
+        if kind in resolve.DIRECT_KINDS:
+            return [e for k, e in keywords.items() if k in ("has_aux", "factorial_scaled")]
+        return [*args[1:], *keywords.values()]
     if isinstance(callee, Object) and callee.value is functools.partial:
         return list(keywords.values()) if args and transformation(known(args[0])) else []
     if isinstance(callee, Object) and isinstance(callee.value, types.FunctionType) and not is_runtime(callee.value):

@@ -71,6 +71,9 @@ def length(lowering, node):
             return None
         found = numbers(lowering, node.generators[0].iter)
         return length(lowering, node.generators[0].iter) if found is None else len(found)
+    if isinstance(node, gast.BinOp) and isinstance(node.op, gast.Mult) and isinstance(node.left, (gast.Tuple, gast.List)):
+        times, once = constant(lowering, node.right), length(lowering, node.left)
+        return None if once is None or type(times) is not int else once * max(times, 0)
     if isinstance(node, gast.BinOp) and isinstance(node.op, gast.Add):
         sides = length(lowering, node.left), length(lowering, node.right)
         return None if None in sides or not isinstance(node.left, (gast.Tuple, gast.List)) and not isinstance(

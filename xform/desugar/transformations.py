@@ -1,4 +1,4 @@
-"""jvp, vjp and linearize called inside a transformed function.
+"""jvp, vjp, linearize and jet called inside a transformed function.
 
 Before::
 
@@ -32,6 +32,8 @@ def call_direct(lowering, kind, node):
     """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot), and of the auxiliary data."""
     from xform import pipeline
     given = _given(lowering, _api(kind), node)
+    if kind == "jet":
+        return _jet(lowering, given, node)
     primals, tangents = _spread(lowering, given, "primals", node), _spread(lowering, given, "tangents", node)
     if len(primals) != len(tangents):
         refuse(node, lowering.unit, f"jvp needs a tangent for each primal; this call gives {len(primals)} primals and "
@@ -47,6 +49,48 @@ def call_direct(lowering, kind, node):
         return [name(names[0], node), dot]
     out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)
     return [out, _parts(lowering, dot, ["out_dot"], node)[0], aux]
+
+
+def _jet(lowering, given, node):
+    """The atoms of the value and of the terms of ``jet(f, primals, series)``."""
+    from xform import pipeline
+    primals = [_array(lowering, atom, node) for atom in _spread(lowering, given, "primals", node)]
+    lists = spread.items(lowering, given["series"], lambda e: e)
+    orders = [None if lists is None else spread.length(lowering, e) for e in lists or [None]]
+    if lists is None or None in orders:
+        return _jet_of_any_order(lowering, given, primals, node)
+    if len(lists) != len(primals) or len(set(orders)) != 1:
+        refuse(node, lowering.unit, f"jet needs a list of terms for each primal, all of one length; this call gives {len(primals)} primals "
+               f"and lists of the lengths {orders}", "Give equally many terms for each primal.")
+    terms = [_array(lowering, atom_of(lowering, a, node), node)
+             for row in zip(*[spread.items(lowering, e, lambda one: atom_of(lowering, one_argument(lowering, one), node)) for e in lists])
+             for a in row]
+    target, prefix, filled = _target(lowering, "jet", given, primals, node)
+    scaled = bool(resolve.literal(given["factorial_scaled"], lowering, "factorial_scaled")) if "factorial_scaled" in given else True
+    unit = pipeline.derive("jet", target, {"count": len(primals), "order": orders[0], "scaled": scaled}, len(prefix))
+    made = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled + terms, node=node), "pair", node)
+    return _parts(lowering, made, ["out", "terms"], node)
+
+
+def _jet_of_any_order(lowering, given, primals, node):
+    """The atoms of ``jet`` for lists whose lengths the text does not tell: one call for each length, of which one is run."""
+    from runtime.taylor import MOST
+    series = lowering.store_temp(lowering.value(given["series"]), "series", node)
+    order = lowering.store_temp(call("rt.order_of", [series], node=node), "order", node)
+
+    def item(base, k):
+        return at(gast.Subscript(base, const(k, node), gast.Load()), node)
+
+    def of(length):
+        lists = [at(gast.Tuple([item(item(clone(series), i), k) for k in range(length)], gast.Load()), node) for i in range(len(primals))]
+        scaled = [gast.keyword("factorial_scaled", clone(given["factorial_scaled"]))] if "factorial_scaled" in given else []
+        return at(gast.Call(clone(node.func), [clone(given["fun"]), at(gast.Tuple(list(map(clone, primals)), gast.Load()), node),
+                                               at(gast.Tuple(lists, gast.Load()), node)], scaled), node)
+    chosen = of(MOST)
+    for length in range(MOST - 1, -1, -1):
+        test = at(gast.Compare(clone(order), [gast.Eq()], [const(length, node)]), node)
+        chosen = at(gast.IfExp(test, of(length), chosen), node)
+    return _parts(lowering, lowering.store_temp(lowering.value(chosen), "pair", node), ["out", "terms"], node)
 
 
 def _array(lowering, atom, node):
@@ -104,7 +148,9 @@ def _spread(lowering, given, which, place):
     if found is not None:
         return [atom_of(lowering, a, place) for a in found]
     count = None
-    for other in ("primals", "tangents"):
+    for other in ("primals", "tangents", "series"):
+        if other not in given:
+            continue
         count = spread.length(lowering, given[other]) if count is None else count
     if count is None:
         known = resolve.normal(lowering.known(given["fun"]))
@@ -112,7 +158,7 @@ def _spread(lowering, given, which, place):
         signature = target.signature if isinstance(target, Unit) else parse.signature(target.value)
         parameters = [p for p in signature.parameters.values() if p.name not in held][len(prefix) * isinstance(known, Partial):]
         if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
-            refuse(place, lowering.unit, f"how many {which} this call of jvp gives is not known when the code is transformed",
+            refuse(place, lowering.unit, f"how many {which} this call gives is not known when the code is transformed",
                    "Write them as a tuple.")
         count = len([p for p in parameters if p.default is p.empty])
     return _parts(lowering, lowering.atom(node), ["primal"] * count, place)
