@@ -114,18 +114,18 @@ def zero_to_number(x):
     return 0 if x is ZERO else x
 
 
-def _shell_batched(d, like, over=()):
-    return instantiate_shell(d, like)
+def _shell_batched(d, like, sizes=(), size=None, over=()):
+    return instantiate_shell(d, like, (size, *sizes))
 
 
-@op(jvp="rt.instantiate_shell(d_dot, like)", vjp={"d": "d_out"}, batch=_shell_batched)
-def instantiate_shell(d, like):
-    """A ZERO tangent of a container becomes a container of ZEROs; of an array, zeros."""
+@op(jvp="rt.instantiate_shell(d_dot, like, sizes)", vjp={"d": "d_out"}, batch=_shell_batched)
+def instantiate_shell(d, like, sizes=()):
+    """A ZERO tangent of a container becomes a container of ZEROs; of an array, zeros, behind batch axes of some sizes."""
     if d is not ZERO:
         return d
     if isinstance(like, CONTAINERS):
         return _rebuild(like, [ZERO] * len(_items(like)))
-    return filled(d, like)
+    return filled(d, like, sizes)
 
 
 def _append_batched(items, item, over=()):

@@ -176,3 +176,53 @@ def test_hessians_through_masks_of_matrices():
         for j, (other, second) in enumerate((("a", one), ("b", two))):
             wanted = 0.5 * (onp.trace(first) * (i == j) - onp.trace(first @ second))
             onp.testing.assert_allclose(found[name][other], wanted, rtol=1e-3, atol=1e-5)
+
+
+def loops(v, m):
+    total = 0.0
+    for e, row in zip(v, m):
+        total = total + e * np.sum(row * row) * e
+    for i, row in enumerate(m):
+        total = total + np.sum(row * row * row) * v[i]
+    for _, row in {"a": m[0] * v[1], "b": m[1]}.items():
+        total = total + np.sum(row * row * row)
+    return total
+
+
+@pytest.mark.parametrize("inner, outer", [((0, 0, None, None), (None, None, 0, 0)), ((None, None, 0, 0), (0, 0, None, None)),
+                                          ((0, None, None, None), (None, 0, 0, 0)), ((None, 0, None, 0), (0, None, 0, None))])
+def test_tangents_that_all_examples_share(inner, outer):
+    """As many examples as columns: what has no batch axis must not be taken for what has one."""
+    generator = onp.random.default_rng(0)
+    args = [generator.normal(size=(3, *shape)).astype("float32") for shape in [(4,), (4, 3)] * 2]
+
+    def slope(v, m, v_dot, m_dot):
+        return jax.jvp(loops, (v, m), (v_dot, m_dot))[1]
+    gradient = jax.grad(slope, argnums=(0, 1))
+    found = jax.vmap(jax.vmap(gradient, inner), outer)(*args)
+    for i in range(3):
+        for j in range(3):
+            given = [a[i] if at is None else a[j] for a, at in zip(args, inner)]
+            for got, wanted in zip(found, gradient(*given)):
+                onp.testing.assert_allclose(got[i, j], wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_running_combination_to_second_order():
+    def f(x):
+        return np.sum(jax.lax.associative_scan(lambda a, b: a * b + a, x) ** 2)
+    x = np.asarray([0.3, 0.5, 0.2, 0.9])
+    onp.testing.assert_allclose(jax.jacfwd(jax.jacfwd(f))(x), jax.hessian(f)(x), rtol=1e-5)
+
+
+def test_writes_while_the_tangent_is_still_zero():
+    """The first turn writes into a tangent that is a symbolic zero, of an array that no example has for itself."""
+    def f(x):
+        y = np.zeros(2)
+        for i in range(2):
+            y[i] = x[i] * x[i] * x[1 - i]
+        return np.sum(y * y)
+
+    def slope(x):
+        return jax.jvp(f, (x,), (x,))[1]
+    x = onp.array([[0.3, 0.5], [1.1, 0.2], [0.7, -0.4]], onp.float32)
+    onp.testing.assert_allclose(jax.vmap(jax.grad(slope))(x), [jax.grad(slope)(row) for row in x], rtol=1e-5)

@@ -13,6 +13,12 @@ REDUCTIONS = frozenset({"sum", "mean", "prod", "max", "min", "max_", "min_", "an
 LIKE_FIRST = frozenset({"zeros_like", "ones_like", "full_like", "cumsum", "flip", "sort", "astype"})
 FLATTENING = frozenset({"cumsum", "sort"})      # of these, those that flatten their operand when the axis is None
 
+PASSING = frozenset({"instantiate_shell", "instantiate", "filled", "joined", "shared"})     # their operand, or zeros in its place
+BUILDING = frozenset({      # their operands have the structure of what they are like, but maybe other ranks: those of batches
+    "like", "pack", "restore", "uniter", "unindex", "columns", "uncolumns", "rows_of", "unrows", "leaves_along", "tree_build",
+    "united", "stacked_rows", "batched_rows", "entries", "fields_of", "unzip", "unreversed", "unvalues", "reiter", "unpairs", "repair",
+    "listed", "lanes_filled", "lanes_again", "unrepeated", "unattribute"})
+
 
 class Ranks:
     """The ranks of a function's names, joined over all assignments."""
@@ -62,8 +68,8 @@ class Ranks:
     def result(self, operation):
         """The rank of an op's result, where it follows from the operands'."""
         rule, args = operation.rule, operation.args
-        if "like" in args and rule.name not in ("like", "pack", "restore", "uniter", "unindex", "columns", "rows_of"):
-            return self.of(args["like"])
+        if "like" in args and rule.name not in BUILDING:
+            return self.alike(rule, args)
         if rule.name == "where" or rule.name == "add" and operation.path == "rt.add":
             sides = [self.of(a) for a in list(args.values())[-2:]]
             return self.join(*sides) if operation.path.startswith("rt.") else self._broadcast([self.of(a) for a in args.values()])
@@ -84,6 +90,13 @@ class Ranks:
             rank = self.of(args["d"])
             return rank if isinstance(rank, tuple) else None
         return None
+
+    def alike(self, rule, args):
+        """The rank of the result of an op that makes a value like another: with ``lead`` or ``sizes`` it has axes in front."""
+        bare = all(name not in args or isinstance(args[name], gast.Constant) and not args[name].value
+                   or isinstance(args[name], gast.Tuple) and not args[name].elts for name in ("lead", "inner", "sizes"))
+        given = self.of(args["d"]) if rule.name in PASSING else "ZERO"
+        return given if given != "ZERO" else self.of(args["like"]) if bare else None
 
     @staticmethod
     def _broadcast(ranks):

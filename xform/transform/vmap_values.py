@@ -18,6 +18,9 @@ from xform.transform.collective import batched_collective, over_another_axis
 from xform.transform.nested import nested, rule_of_batching
 from xform.transform.ranges import lane_range
 
+# Operands that are asked for the number of their items and their keys alone: the result holds the others.
+STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt.builtins.items_dot": "d", "rt.builtins.shell_of": "x"}
+
 # Container ops whose result's structure follows from their operands'.
 SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.instantiate_shell"})
 
@@ -163,7 +166,7 @@ def rule(run, operation, node, statement, made):
         refuse(node if hasattr(node, "lineno") else statement, run.unit, f"{path} has no batching rule",
                "Write it with other xform.numpy functions.")
     found = batch_call(run, path, rule, given, over, statement)
-    return found, False if rule.unbatched else True
+    return found, False if rule.unbatched or over == [STRUCTURE.get(path)] else True
 
 
 def example(run, atom, statement):
