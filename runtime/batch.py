@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
-from runtime.join import UNDEFINED
+from runtime.join import UNDEFINED, BranchTypes
 from runtime.op import op
 from runtime.sequence import Chain, an_item, is_lazy, mapped
 from runtime.trees import tree_map_1
@@ -148,6 +148,8 @@ def where(mask, a, b, lead=1):
         return a
     if a is None or a is UNDEFINED:
         return b
+    if type(a) is BranchTypes and type(b) is BranchTypes:
+        return a.agreeing(b)
     from runtime import numpy as np
     if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
         shell = a if isinstance(a, CONTAINERS) else b

@@ -9,7 +9,7 @@ import numpy as np
 from runtime import varying
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
-from runtime.join import (UNDEFINED, JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
+from runtime.join import (BranchTypes, UNDEFINED, JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
                           UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
@@ -45,7 +45,6 @@ def cond(pred, then, orelse):
     out_no, also = _traced(no, orelse)
     if missing is not None and also is not None:
         raise missing
-    check_branches(yes, no)
     out_yes, out_no = _align_results(out_yes, out_no)
     leaves_yes, tree = flatten(out_yes)
     leaves_no, _ = flatten(out_no)
@@ -55,19 +54,6 @@ def cond(pred, then, orelse):
     no.ret([materialise(no, b, j) for b, j in zip(leaves_no, joins) if type(j) is Aval])
     results = iter(block.op("if", [test], types, regions=[yes, no]))
     return tree.unflatten([Array(next(results)) if type(j) is Aval else j.value for j in joins])
-
-
-def check_branches(yes, no):
-    """Raise TypeError where two branches that are to give the same types (those of ``lax.cond``) do not."""
-    if yes.gives is None or no.gives is None or yes.gives[0] != len(yes.lines) or no.gives[0] != len(no.lines):
-        return
-    (_, tree, types), (_, other, others) = yes.gives, no.gives
-    if tree != other:
-        raise TypeError(f"cond branch outputs must have the same pytree structure, but they differ: true_fun gives {tree}, "
-                        f"false_fun {other}.")
-    if types != others:
-        raise TypeError(f"cond branches must have equal output types but they differ: true_fun gives {', '.join(types)}, "
-                        f"false_fun {', '.join(others)}; use astype or broadcast_to.")
 
 
 def _traced(region, branch):
@@ -82,6 +68,9 @@ def _traced(region, branch):
 
 def _align_results(a, b):
     if type(a) is tuple and type(b) is tuple and len(a) == len(b):  # say which result it is
+        for x, y in zip(a, b):
+            if type(x) is BranchTypes and type(y) is BranchTypes:
+                x.agreeing(y)
         pairs = [align(x, y, f"result {i} of the branches") for i, (x, y) in enumerate(zip(a, b))]
         return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
     return align(a, b, "the result of the branches")

@@ -112,7 +112,7 @@ def attribute_text(value) -> str:
 
 class Block:
     """A straight line of operations with its arguments; regions have a parent whose values they may use."""
-    __slots__ = ("module", "parent", "lines", "args", "constants", "closed", "location", "free", "rebound", "returned", "gives")
+    __slots__ = ("module", "parent", "lines", "args", "constants", "closed", "location", "free", "rebound", "returned")
 
     def __init__(self, module: Module, parent: Block | None = None):
         self.module, self.parent = module, parent
@@ -121,7 +121,6 @@ class Block:
         self.constants: dict = {}
         self.closed = False
         self.returned: list[Value] = []  # what a finished region returns
-        self.gives: tuple | None = None  # (lines until then, structure, types) of what a branch that ends here gives
         self.free: dict[str, Value] | None = None  # if a dict: collects the outer values used in this region
         self.rebound: dict[str, Value] = {}  # outer values that code run again in here means by another name
         self.location = "" if parent is None else parent.location

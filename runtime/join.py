@@ -52,6 +52,24 @@ register_static(Undefined)
 
 
 @dataclass(frozen=True)
+class BranchTypes:
+    """Of what structure and types the result of a branch of ``cond`` or ``switch`` is; the branches of a call must agree."""
+    function: str
+    structure: object
+    types: tuple[str, ...]
+
+    def agreeing(self, other) -> BranchTypes:
+        """Return these types; TypeError where those of another branch differ."""
+        if self.structure != other.structure:
+            raise TypeError(f"{self.function} branch outputs must have the same pytree structure, but they differ: one branch gives "
+                            f"{self.structure}, another {other.structure}.")
+        if self.types != other.types:
+            raise TypeError(f"{self.function} branches must have equal output types but they differ: one branch gives "
+                            f"{', '.join(self.types)}, another {', '.join(other.types)}; use astype or broadcast_to.")
+        return self
+
+
+@dataclass(frozen=True)
 class Keep:
     """The join of two values that are the same: nothing has to be computed."""
     value: object
@@ -128,6 +146,8 @@ def join_leaves(a, b, where: str, numbers_static: bool = True) -> Aval | Keep:
 
     With ``numbers_static`` equal Python numbers stay Python numbers. JoinError naming both types if there is none.
     """
+    if type(a) is BranchTypes and type(b) is BranchTypes:
+        return Keep(a.agreeing(b))
     if a is b and (numbers_static or not isinstance(a, (bool, int, float, complex))):
         return Keep(a)
     if isinstance(a, Array) and isinstance(b, Array) and a._v is b._v:

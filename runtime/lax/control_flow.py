@@ -9,7 +9,7 @@ import numpy
 from runtime.array import Array
 from runtime.cotangent import like
 from runtime.lax import loop_checks
-from runtime.lax.loop_checks import branch_gives, one_bool, one_scalar, same_types
+from runtime.lax.loop_checks import branch_gives, branches_agree, noting, one_bool, one_scalar, same_types
 from runtime.op import op
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
@@ -79,10 +79,11 @@ def cond(pred, true_fun, false_fun, *operands):
     one_scalar(pred)
     if pred:
         out = true_fun(*operands)
-        branch_gives(out)
+        types = branch_gives("cond", pred, out)
     else:
         out = false_fun(*operands)
-        branch_gives(out)
+        types = branch_gives("cond", pred, out)
+    branches_agree(types)
     return out
 
 
@@ -91,7 +92,10 @@ def cond(pred, true_fun, false_fun, *operands):
 def switch(index, branches, *operands):
     """Return ``branches[index](*operands)``; an index outside is moved to the nearest branch."""
     place = nearest_index(index, len(branches))
-    return branches[place](*operands)
+    noted = [noting(branch, place) for branch in branches]
+    out, types = noted[place](*operands)
+    branches_agree(types)
+    return out
 
 
 @op(constant=True, elementwise=True)

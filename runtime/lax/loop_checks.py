@@ -5,6 +5,7 @@ import numpy
 
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Module, into, tracing
+from runtime.join import BranchTypes
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.tree import tree_flatten, tree_map
@@ -35,19 +36,40 @@ def one_scalar(pred):
 
 
 @about_types
-def branch_gives(out):
-    """Note of what types a branch is that ends here, for the staged ``if`` to compare with those of the other."""
-    if tracing.block is not None:
-        leaves, tree = tree_flatten(out)
-        tracing.block.gives = (len(tracing.block.lines), tree, [_described(leaf) for leaf in leaves])
+def branch_gives(name, chooses, out):
+    """Return of what types the result of a branch is, to be joined with those of the others; None where only one branch runs.
+
+    chooses: the predicate or index, which is a token where each example has one.
+    """
+    if tracing.block is None and not _is_token(chooses):
+        return None
+    leaves, tree = tree_flatten(out, _is_token)
+    return BranchTypes(name, tree, tuple([_described(leaf) for leaf in leaves]))
 
 
 branch_gives.takes_objects = True   # whatever the branch gives, as it is
 
 
+@about_types
+def branches_agree(types):
+    """Take the joined types of all branches: that they could be joined is what is asked."""
+    return True
+
+
+branches_agree.takes_objects = True
+
+
+def noting(branch, index):
+    """Return a branch of ``switch`` that returns (its result, the types of that)."""
+    def noted(*operands):
+        out = branch(*operands)
+        return out, branch_gives("switch", index, out)
+    return noted
+
+
 def whole_index(index):
     """Raise TypeError unless the index of ``switch`` is an integer."""
-    if isinstance(index, (float, complex)) or getattr(index, "dtype", numpy.dtype(int)).kind not in "biu":
+    if isinstance(index, (bool, float, complex)) or getattr(index, "dtype", numpy.dtype(int)).kind not in "iu":
         raise TypeError(f"Index type must be an integer, got {_described(index)}")
 
 
@@ -104,7 +126,7 @@ def branch_index(index, branches):
     """Return the index of ``switch``; TypeError unless it is one integer, ValueError where there are no branches."""
     if len(branches) == 0:
         raise ValueError("Empty branch sequence")
-    if isinstance(index, (float, complex)) or numpy.shape(index) or getattr(index, "dtype", numpy.dtype(int)).kind not in "biu":
+    if isinstance(index, (bool, float, complex)) or numpy.shape(index) or getattr(index, "dtype", numpy.dtype(int)).kind not in "iu":
         raise TypeError(f"Index type must be an integer scalar, got {index} as {_described(index)}")
     return index
 

@@ -19,6 +19,7 @@ import xform.numpy as np
     lambda lax, np: lax.scan(lambda c, x: c, np.ones(3), np.ones(2)),
     lambda lax, np: lax.cond(np.ones(2), lambda: 1, lambda: 2), lambda lax, np: lax.cond("a", lambda: 1, lambda: 2),
     lambda lax, np: lax.switch(1.0, [lambda: 1, lambda: 2]), lambda lax, np: lax.switch(1, []),
+    lambda lax, np: lax.switch(True, [lambda: 1, lambda: 2]),
 ])
 def test_errors(call):
     with pytest.raises((TypeError, ValueError)) as theirs:
@@ -101,3 +102,34 @@ def test_loops_without_a_turn(call):
     for module, np in ((jax, jnp), (xform, xform.numpy)):
         with pytest.raises(TypeError, match="carry"):
             call(module.lax, np)
+
+
+X = numpy.array([0.3, -0.7], numpy.float32)
+
+
+@pytest.mark.parametrize("call", [
+    lambda jax, np: jax.vmap(lambda x: jax.lax.cond(x > 0, lambda x: x, lambda x: np.int32(1), x))(X),
+    lambda jax, np: jax.vmap(lambda x: jax.lax.cond(x > 0, lambda x: x, lambda x: x[None], x))(X),
+    lambda jax, np: jax.vmap(lambda x: jax.lax.cond(x > 0, lambda: None, lambda: 2.0))(X),
+    lambda jax, np: jax.vmap(lambda x: jax.lax.cond(x > 0, lambda: {"a": x}, lambda: {"b": x}))(X),
+    lambda jax, np: jax.vmap(jax.grad(lambda x: jax.lax.cond(x > 0, lambda x: x, lambda x: x[None], x).sum()))(X),
+    lambda jax, np: jax.vmap(lambda i: jax.lax.switch(i, [lambda: 1.0, lambda: np.int32(1)]))(np.arange(2)),
+    lambda jax, np: jax.jit(lambda i: jax.lax.switch(i, [lambda: 1.0, lambda: 2.0, lambda: np.int32(1)]))(1),
+    lambda jax, np: jax.jit(lambda i, x: jax.lax.switch(i, [lambda x: x, lambda x: x[None]], x))(1, X),
+    lambda jax, np: jax.jit(lambda i, x: jax.lax.switch(i, [lambda x: x, lambda x: (x, x)], x))(1, X)])
+def test_branches_of_which_any_may_be_taken(call):
+    for module, np in ((xform, xform.numpy), (jax, jnp)):
+        with pytest.raises(TypeError, match="equal output types|same pytree structure"):
+            call(module, np)
+
+
+def test_branches_that_agree():
+    def chosen(lax, np):
+        return lambda i, x: lax.switch(i, [np.sin, lambda x: lax.cond(x > 0, np.cos, lambda x: 2.0, x), lambda x: x * x], x)
+    index, x = numpy.arange(3), numpy.array([1, -2, 3], numpy.float32)
+    mine, other = chosen(xform.lax, np), chosen(jax.lax, jnp)
+    for wrap in (lambda m, f: m.vmap(f), lambda m, f: m.jit(m.vmap(f)), lambda m, f: m.vmap(m.grad(f, argnums=1)),
+                 lambda m, f: m.vmap(m.jit(f))):
+        numpy.testing.assert_allclose(wrap(xform, mine)(index, x), wrap(jax, other)(index, x), rtol=1e-6)
+    for i in range(3):
+        numpy.testing.assert_allclose(xform.jit(xform.grad(mine, argnums=1))(i, x[i]), jax.grad(other, argnums=1)(i, x[i]), rtol=1e-6)
