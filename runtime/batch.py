@@ -152,7 +152,11 @@ def where(mask, a, b, lead=1):
         return a.agreeing(b)
     from runtime import numpy as np
     if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
-        shell = a if isinstance(a, CONTAINERS) else b
+        shell, other = (a, b) if isinstance(a, CONTAINERS) else (b, a)
+        if other is not ZERO and not isinstance(other, CONTAINERS):
+            raise TypeError(f"a branch on a batched condition gives a {type(shell).__name__} of {len(shell)} items on one side and "
+                            f"{_told(other)} on the other; make both the same: a {type(shell).__name__} of as many items, or an "
+                            "array (np.stack)")
         one = _items(a) if a is not ZERO else [ZERO] * len(shell)
         two = _items(b) if b is not ZERO else [ZERO] * len(shell)
         if len(one) != len(two):
@@ -168,6 +172,10 @@ def where(mask, a, b, lead=1):
     rank = max(len(shape_of(a)), len(shape_of(b)), mask.ndim)
     mask = np.reshape(mask, mask.shape + (1,) * (rank - mask.ndim))
     return np.where(mask, _padded(a, rank, lead), _padded(b, rank, lead))
+
+
+def _told(x):
+    return f"an array of shape {shape_of(x)}" if hasattr(x, "shape") else f"a value of type {type(x).__name__}"
 
 
 def _padded(x, rank, lead):

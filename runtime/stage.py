@@ -9,6 +9,7 @@ import numpy as np
 from runtime.array import Array
 from runtime.hlo import Block, Module, Value, into, tracing
 from runtime.primitive import lift_array
+from runtime.recursion import explained
 from runtime.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
 from runtime.types import Aval, aval, aval_of, canonical_dtype, dtype_name
 
@@ -120,7 +121,13 @@ def stage(fn: Callable, in_tree: PyTreeDef, in_avals, name: str = "f", prepare: 
     leaves = [Array(module.argument(of)) for of in in_avals]
     args, kwargs = in_tree.unflatten(leaves)
     with into(module.main):
-        out = fn(*args, **kwargs)
+        try:
+            out = fn(*args, **kwargs)
+        except RecursionError as error:
+            said = explained(error)
+            if said is None:
+                raise
+            raise said from None
         values, out_tree = output_values(module.main, out, name)
     module.results(values)
     return Staged(module, in_tree, tuple(in_avals), out_tree, tuple(v.aval for v in values))

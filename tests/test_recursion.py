@@ -115,3 +115,23 @@ def test_batched_derivatives(name):
 def test_a_record_of_a_batch_keeps_what_all_lanes_share():
     text = xform.source(vmap(grad(PROGRAMS["counted"])))
     assert "def counted_fwd_vmap(y, n)" in text and "rt.spread" not in text
+
+
+def by_turns(x):
+    return even_turn(x) * 0.5
+
+
+def even_turn(x):
+    if x < 1.0:
+        return x
+    return by_turns(x / 2.0) + x
+
+
+@pytest.mark.parametrize("f, name, line", [(until, "until", "return until(x * 1.5 + 0.5) * x"), (by_turns, "turn", "by_turns(x / 2.0) + x|even_turn")])
+@pytest.mark.parametrize("of", [lambda f: f, grad, lambda f: grad(grad(f))], ids=["f", "grad", "grad grad"])
+def test_a_recursion_that_only_the_run_ends_is_refused_under_jit(f, name, line, of):
+    with pytest.raises(RecursionError, match="calls itself without end while it is staged.*as a loop") as caught:
+        jit(of(f))(0.7)
+    assert name in str(caught.value) and len(caught.traceback) < 20
+    (place,) = [n for n in caught.value.__notes__ if n.startswith("In the code of")]
+    assert __file__ in place and any(part in place for part in line.split("|")), place

@@ -220,6 +220,7 @@ class _Writer:
             orelse = statement.orelse
             while len(orelse) == 1 and isinstance(orelse[0], gast.If):
                 self.lines.append(f"{pad}elif {source(orelse[0].test)}:")
+                self.mark(len(self.lines), getattr(orelse[0], "lineno", None))
                 self.block(orelse[0].body, depth + 1)
                 orelse = orelse[0].orelse
             if orelse:
@@ -242,6 +243,8 @@ class _Writer:
         else:
             for text in _simple(statement, self.owned).split("\n"):
                 self.lines.append(pad + text)
+            if isinstance(statement, gast.Return) and not isinstance(statement.value, (gast.Name, gast.Constant)):
+                line = getattr(statement.value, "lineno", None) or line     # a side of a branch: its own line, not the branch's
             self.mark(start, line)
 
     def mark(self, start, line):

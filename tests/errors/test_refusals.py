@@ -377,3 +377,39 @@ def test_errors_of_the_program_name_its_line():
         grad(f)(np.ones(3))
     notes = "\n".join(getattr(caught.value, "__notes__", ()))
     assert "test_refusals.py" in notes and "return np.dot(x, np.ones(4))" in notes
+
+
+def list_or_array(x):
+    pair = [x, 2.0 * x]
+    if x > 0.0:
+        pair = np.stack([x, x * x])
+    return pair[0] + pair[1]
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: jit(list_or_array)(1.0), "different structures on different paths"),
+    (lambda: jit(grad(list_or_array))(1.0), "different structures on different paths"),
+    (lambda: vmap(list_or_array)(np.ones(3)), r"a list of 2 items on one side and an array of shape \(3, 2\) on the other"),
+    (lambda: vmap(grad(list_or_array))(np.ones(3)), "a list of 2 items on one side and an array of shape")])
+def test_a_list_on_one_path_and_an_array_on_the_other(call, message):
+    assert grad(list_or_array)(2.0) == 5.0 and grad(list_or_array)(-1.0) == 3.0
+    with pytest.raises(TypeError, match=message) as caught:
+        call()
+    assert any("if x > 0.0:" in note for note in caught.value.__notes__)
+
+
+def sides(x, other):
+    if x > 0.0:
+        return x * 2.0
+    elif np.sum(x + other) > 3.0:
+        return x
+    return np.dot(x * np.ones(2), other)
+
+
+@pytest.mark.parametrize("x, other, line", [(-1.0, "s", "elif np.sum(x + other) > 3.0"), (-1.0, numpy.ones(3), "return np.dot(")])
+def test_errors_in_a_side_of_a_branch_name_the_line_there(x, other, line):
+    calls = [grad(sides)] if isinstance(other, str) else [grad(sides), jit(sides)]
+    for call in calls:
+        with pytest.raises((TypeError, ValueError)) as caught:
+            call(x, other)
+        assert any(line in note for note in caught.value.__notes__)
