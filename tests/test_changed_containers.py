@@ -3,6 +3,7 @@ import pytest
 
 import xform
 import xform.numpy as np
+from xform import grad, jit, vmap
 
 
 def appended(x):
@@ -94,3 +95,39 @@ def test_refused(program, reason):
     with pytest.raises(xform.TransformError, match=reason) as caught:
         xform.grad(program)(1.0)
     assert "test_changed_containers.py" in str(caught.value)
+
+
+def summed(items):
+    total = 0.0
+    for item in items:
+        total = total + item * item
+    return total
+
+
+def grown_after_a_call(x):
+    items = [x]
+    before = summed(items)
+    items.append(x * 2.0)
+    return before + summed(items) * 3.0
+
+
+def grown_between_calls(x):
+    items, total = [x], 0.0
+    for i in range(3):
+        total = total + sum(items) * items[-1]
+        items.append(x * i)
+    return total
+
+
+def grown_after_it_was_kept(x):
+    items = [x]
+    pairs = [(items, x)]
+    items = items + [x * 3.0]
+    return sum(sum(held) * scale for held, scale in pairs) + summed(items)
+
+
+@pytest.mark.parametrize("f", [grown_after_a_call, grown_between_calls, grown_after_it_was_kept])
+def test_residuals_keep_the_list_that_a_call_was_given(f):
+    slope = (f(1.5 + 1e-3) - f(1.5 - 1e-3)) / 2e-3
+    for found in (grad(f)(1.5), jit(grad(f))(1.5), vmap(grad(f))(np.array([1.5]))[0], xform.jvp(f, (1.5,), (1.0,))[1]):
+        assert abs(float(found) - slope) < 1e-3

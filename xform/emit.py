@@ -15,6 +15,7 @@ import gast
 
 from xform.alone import alone
 from xform.names import Names
+from xform.owned import owned
 from xform.syntax import children, clone, dotted, nodes_of, params_of, rename
 from xform.unit import Unit
 
@@ -196,7 +197,7 @@ class _Writer:
     def __init__(self, unit, lines, origins, comments):
         self.unit, self.lines, self.origins, self.comments = unit, lines, origins, comments
         self.last = None
-        self.owned = _owned(unit.tree)
+        self.owned = owned(unit.tree)
 
     def block(self, statements, depth):
         for statement in statements:
@@ -251,28 +252,6 @@ class _Writer:
         for emitted in range(start, len(self.lines) + 1):
             if line and self.unit.file:
                 self.origins[emitted] = (self.unit.file, line)
-
-
-def _owned(tree):
-    """Lists that the function makes itself: an append may change them in place."""
-    fresh, other = set(), set(params_of(tree))
-
-    def walk(node):
-        for child in nodes_of(node):
-            if isinstance(child, gast.For):
-                other.update(n.id for n in nodes_of(child.target) if isinstance(n, gast.Name))
-            if not isinstance(child, gast.Assign):
-                continue
-            target, value = child.targets[0], child.value
-            if not isinstance(target, gast.Name):
-                other.update(n.id for n in nodes_of(target) if isinstance(n, gast.Name))
-            elif isinstance(value, gast.List):
-                fresh.add(target.id)
-            elif not (isinstance(value, gast.Call) and dotted(value.func) == "rt.append"
-                      and isinstance(value.args[0], gast.Name) and value.args[0].id == target.id):
-                other.add(target.id)
-    walk(tree)
-    return fresh - other
 
 
 def _simple(statement, owned=frozenset()):
