@@ -17,7 +17,7 @@ from runtime.attempt import attempt, attempted, trial
 from runtime.attributes import attribute, build, field, rebuilt, spread_data, taken_apart, unattribute, unspread_data
 from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains,
                                 count_of, entries, extend, fields_of, getitem, insert, instantiate_shell,
-                                is_dict, only_fields, place_of, popped, popped_at, popped_or, remove, repeated, reverse,
+                                is_dict, only_fields, place_of, popped, popped_at, popped_or, reindex, remove, repeated, reverse,
                                 set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, update, without,
                                 without_fields, without_key, zero_to_number)
 from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, pack, pairs, parts, reiter,
@@ -31,7 +31,7 @@ from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
 from runtime.tiles import exchange_batch, scatter_batch
 from runtime.nested import found_size, merge_axes, unmerge_axes
-from runtime.lanes import guard, guarded, lanes_of, put_lanes, take_lanes
+from runtime.lanes import guard, guarded, in_all_lanes, lane_count, lane_item, lanes_of, put_lanes, take_lanes
 from runtime.cotangent import shape_of
 from runtime.jacobian import basis, columns, rows_of, uncolumns, unrows
 from runtime.ops.collective import inverse_permutation, pairs_of, sum_devices

@@ -4,9 +4,9 @@ from __future__ import annotations
 from runtime.cotangent import CONTAINERS, _items, _rebuild, like, shape_of
 from runtime.join import UNDEFINED, BranchTypes
 from runtime.op import op
-from runtime.sequence import Chain, an_item, is_lazy, mapped
+from runtime.sequence import Chain, Turn, an_item, is_lazy, mapped
 from runtime.trees import tree_map_1
-from runtime.turns import Turn, restore
+from runtime.turns import restore
 from runtime.zero import ZERO, Like
 
 
@@ -160,8 +160,9 @@ def where(mask, a, b, lead=1):
         one = _items(a) if a is not ZERO else [ZERO] * len(shell)
         two = _items(b) if b is not ZERO else [ZERO] * len(shell)
         if len(one) != len(two):
-            raise TypeError(f"a branch on a batched condition gives containers of lengths {len(one)} and {len(two)}; both "
-                            "sides must have the same structure")
+            raise TypeError(f"a branch on a batched condition gives containers of lengths {len(one)} and {len(two)}; both sides must have "
+                            "the same structure (where this is a gradient of a list that grows in some cases only, map the function "
+                            "first and differentiate what is mapped: grad(lambda x: vmap(f)(x).sum()))")
         return _rebuild(shell, [where(mask, x, y, lead) for x, y in zip(one, two)])
     if a is ZERO:
         a = 0
@@ -323,8 +324,8 @@ def like_parts(x, over_):
     if is_lazy(x):
         return mapped(lambda item: like_parts(item, over_[0]), x)
     kinds = _kinds(over_, len(x))
-    if isinstance(over_, dict):
-        return Turn(*[like_parts(item, kind) for item, kind in zip(x, kinds)])
+    if isinstance(over_, dict):     # the lanes themselves: an item's place in each follows from them
+        return Turn(x[0], like_parts(x[1], kinds[1]))
     return _rebuild(x, [like_parts(item, kind) for item, kind in zip(_items(x), kinds)])
 
 

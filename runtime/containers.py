@@ -7,7 +7,7 @@ import operator
 from runtime.cotangent import CONTAINERS, _items, _rebuild, add, filled
 from runtime.join import is_symbolic
 from runtime.op import op
-from runtime.sequence import is_lazy
+from runtime.sequence import Turn, is_lazy
 from runtime.sequence import reverse as last_first
 from runtime.zero import ZERO, Like
 
@@ -36,7 +36,38 @@ def unindex_batched(d, index, like, over=()):
     return arrays.unindex_batched(d, index, like, over) if _is_array(like) else unindex(d, index, like)
 
 
-@op(linear="d", vjp={"d": "d_out[index]"}, batch=unindex_batched)
+def _reindex_batched(x, index, like, over=()):
+    return reindex(x, index, like) if isinstance(x, CONTAINERS) or not _is_array(x) else getitem_batched(x, index, over)
+
+
+@op(linear="x", vjp={"x": "rt.unindex(d_out, index, like=like)"}, batch=_reindex_batched)
+def reindex(x, index, like):
+    """Return ``x[index]`` of a cotangent of ``like``; of a list that grew in some lanes only, the item that each lane has there."""
+    if isinstance(x, list) and _grew_in_lanes(like):
+        from runtime.batch import where
+        found = ZERO
+        for here, item in zip(_lanes_at(index, like), x):
+            found = where(here, item if item is ZERO else item[1], found)
+        return found
+    return x[index]
+
+
+def _grew_in_lanes(like):
+    return type(like) is list and like and type(like[0]) is Turn
+
+
+def _lanes_at(index, like):
+    """For each item of a list that grew in some lanes only, the lanes that have it at an index."""
+    from runtime import numpy as np
+    if isinstance(index, slice) or any([isinstance(turn.lanes, Like) for turn in like]):
+        raise TypeError("the gradient of an item of a list that grew in some of the examples only cannot be batched twice; map the function "
+                        "first and differentiate what is mapped: grad(lambda x: vmap(f)(x).sum())")
+    before = np.cumsum(np.stack([turn.lanes for turn in like]), axis=0)
+    wanted = index if index >= 0 else before[-1] + index
+    return [np.logical_and(turn.lanes, count - 1 == wanted) for turn, count in zip(like, before)]
+
+
+@op(linear="d", vjp={"d": "rt.reindex(d_out, index, like=like)"}, batch=unindex_batched)
 def unindex(d, index, like):
     """Return the cotangent of ``like`` when only ``like[index]`` has one, ``d``."""
     from runtime.ops import index as arrays
@@ -44,6 +75,9 @@ def unindex(d, index, like):
         return ZERO
     if isinstance(like, dict):
         return {k: d if k == index else ZERO for k in like}
+    if _grew_in_lanes(like):
+        from runtime.batch import where
+        return [(ZERO, where(here, d, ZERO)) for here in _lanes_at(index, like)]     # its items are (lanes, item)
     if isinstance(like, (list, tuple)):
         items = [ZERO] * len(like)
         if isinstance(index, slice):

@@ -120,3 +120,37 @@ def put_lanes(x, lanes, part, size):
         x = np.zeros((size,) + part.shape[1:], part.dtype)
     dtype = np.result_type(x, part)
     return np.asarray(x, dtype).at[lanes].set(np.asarray(part, dtype), mode="drop")
+
+
+def in_all_lanes(items, size):
+    """Return the items of a list beside lanes that all have them: what a list is before some lanes append to it."""
+    from runtime import numpy as np
+    lanes, pairs = np.ones(size, bool), []
+    for item in items:
+        pairs.append((lanes, item))
+    return pairs
+
+
+def lane_count(pairs, size):
+    """Return how many items each lane has of a list that grew in some lanes only. int[size]"""
+    from runtime import numpy as np
+    count = np.zeros(size, int)
+    for lanes, item in pairs:
+        count = count + lanes
+    return count
+
+
+def lane_item(pairs, index, size):
+    """Return each lane's item at an index, from the end if it is negative, of a list that grew in some lanes only.
+
+    A lane that has no such item gets one of its last lane's: nothing is known of it then.
+    """
+    from runtime import numpy as np
+    found, before = UNDEFINED, np.zeros(size, int)
+    wanted = index
+    if index < 0:
+        wanted = lane_count(pairs, size) + index
+    for lanes, item in pairs:
+        found = where(np.logical_and(lanes, before == wanted), item, found)
+        before = before + lanes
+    return found

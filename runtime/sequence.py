@@ -5,6 +5,7 @@ import builtins
 import contextlib
 import itertools
 import operator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from runtime.spans import INDEX, Span, SymbolicRange, index_value, range_item, r
 from runtime.tree import register_structure
 from runtime.types import Aval, aval_of
 from runtime.zero import ZERO
+
+class Turn(NamedTuple):
+    """What describes an item of a list that grew under a mask: its lanes, and the item."""
+    lanes: object
+    item: object
+
 
 UNROLL_LIMIT = 8    # sequences of no more items are run over one by one
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
 
 import numpy
 
@@ -13,7 +12,7 @@ from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.op import op
-from runtime.sequence import Rows, Same, Zipped, is_lazy, mapped, sample, stays
+from runtime.sequence import Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
 from runtime.united import batched_rows, rows_first, stacked_rows, united
 from runtime.xla import PyTreeDef
@@ -259,12 +258,6 @@ def unseal(residuals):
     if isinstance(residuals, varying.Told):
         return residuals.again()
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
-
-
-class Turn(NamedTuple):
-    """What describes an item of a list that grew under a mask: its lanes, and the item."""
-    lanes: object
-    item: object
 
 
 @op(constant=True, unbatched=True, batch=lambda like, over=(): holds_turns(like))

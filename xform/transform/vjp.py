@@ -64,6 +64,7 @@ def vjp(unit, flags) -> Halves:
         fwd = Unit(f"{unit.name}_fwd", None, dict(unit.env), set(), unit.file, unit.origin)
         bwd = Unit(f"{unit.name}_bwd", None, dict(unit.env), set(), unit.file, unit.origin)
         bwd.notes.append("comments")
+        bwd.backward = True
         _memo[key] = Halves(fwd, bwd)
         try:
             _build(unit, flags, fwd, bwd)

@@ -36,7 +36,7 @@ from xform.names import Names
 from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
-from xform.transform import vmap_flow
+from xform.transform import grown, vmap_flow
 from xform.transform.vmap_values import value
 from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
@@ -304,6 +304,8 @@ class _Batch:
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))
         self.births, self.constants = {}, {}
+        self.backward = unit.backward
+        self.shrunk = set()     # cotangents of lists that some lanes only appended to: each turn takes its items off for all lanes
         self.form, self.differs = form, False       # differs: whether another form of this code would be another
         self.lanes = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.params)
                            | set(unit.env)).fresh("lanes") if masked else None
@@ -332,6 +334,8 @@ class _Batch:
         result = last.value
         if self.final and literal_true(out):
             out = True
+        elif self.final and grown.holds_ragged(out):
+            refuse(last, unit, grown.MESSAGE + "the result of a mapped function: each example's has another length", grown.HINT)
         elif self.final and out is not True:
             result = self.coerced(result, True, last)
             out = True
@@ -370,7 +374,7 @@ class _Batch:
             return clone(atom)
         if isinstance(own, tuple) and own[:1] == (LIST,) and own[1] is BOTTOM:
             return clone(atom)
-        return call("rt.spread", [clone(atom), self.size(), expression_of(lacking(own, flag))], node=node)
+        return grown.spread(self, clone(atom), own, flag, node)
 
     def temp(self, wanted):
         made = self.names.fresh(wanted)
@@ -421,7 +425,7 @@ class _Batch:
                 made.append(assign(held, batched, statement))
                 batched = name(held, statement)
             if not (isinstance(flag, tuple) and flag[:1] == (LIST,) and flag[1] is BOTTOM):
-                batched = call("rt.spread", [batched, self.size(), expression_of(lacking(flag, settled))], node=statement)
+                batched = grown.spread(self, batched, flag, settled, statement)
         made.append(assign(target.id, batched, statement))
 
     def unpacking(self, statement, made):

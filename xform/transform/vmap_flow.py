@@ -9,12 +9,15 @@ from collections import Counter
 import gast
 
 from xform.analyze.batched import BOTTOM, LIST, is_batched
+from xform.errors import refuse
 from xform.flow import live_in
 from xform.names import stem
 from xform.syntax import assign, assigned, at, branch, call, clone, const, dotted, exit_if, head_length, is_exit, name, negate, nodes_of, reads, reference, rename
+from xform.transform import grown
+from xform.transform.grown import is_ragged
 from xform.transform.guards import guarded, risky
 from xform.transform.lanes import by_lanes
-from xform.transform.vmap_values import calls_loops, is_ragged, iterated, recurs
+from xform.transform.vmap_values import calls_loops, iterated, recurs
 from xform.unit import GUARDED, RUN
 
 
@@ -31,12 +34,24 @@ def conditional(run, statement, made):
     if not by_lane(run, subject):
         made.append(branch(test, run.block(statement.body) or [gast.Pass()], run.block(statement.orelse), statement))
         return
+    statement, behind = grown.hoisted(run, statement)
+    _conditional(run, statement, test, subject, made)
+    for appended in behind:
+        run.assignment(appended, made)
+
+
+def _conditional(run, statement, test, subject, made):
+    if is_ragged(run.flags.of(subject)):
+        counted = call("rt.lane_count", [clone(subject), run.size()], node=statement)
+        subject = _held(run, call("np.greater", [_held(run, counted, "count", statement, made), const(0)], node=statement), "some", statement, made)
+        test = statement.test = subject if not isinstance(test, gast.UnaryOp) else negate(subject, statement)
+        subject = test.operand if isinstance(test, gast.UnaryOp) else test
     in_body, in_else = assigned(statement.body), assigned(statement.orelse)
     joined = [n for n in dict.fromkeys([*in_body, *in_else]) if n in in_body and n in in_else]
     if run.form == RUN and by_lanes(run, statement, joined, made):
         return
     masks = branch_masks(run, test, subject, statement, made)
-    sides = []
+    sides, done = [], []
     for side, suffix, mask in ((statement.body, "then", masks[0]), (statement.orelse, "else", masks[1])):
         outer, run.mask = run.mask, mask
         block = []
@@ -46,8 +61,15 @@ def conditional(run, statement, made):
         for s in block:
             rename(s, mapping)
         block = _without_copies(block, set(mapping.values()))
-        made.extend(_while_taken(run, block, mask, mapping, statement) if mask and recurs(side, run.unit) else block)
+        done.append(_while_taken(run, block, mask, mapping, statement) if mask and recurs(side, run.unit) else block)
         sides.append(mapping)
+    ragged = [n for n in joined if is_ragged(run.flags.names[n]) and not any(
+        _unassigned(side, n, run) for side in (statement.body, statement.orelse))]
+    for n in ragged:
+        grown.joined(run, sides, done, n, statement)
+    shrunk = [n for n in joined if n not in ragged and grown.taken_apart(run, sides, done, n)]
+    run.shrunk.update(shrunk)
+    made.extend([*done[1], *done[0]] if shrunk else [*done[0], *done[1]])
     one, two = sides if subject is test else reversed(sides)
     for n in joined:
         if stem(n) != n:
@@ -56,10 +78,20 @@ def conditional(run, statement, made):
         if missing[0] != missing[1]:    # lanes that take the side without it never read it: nothing to choose
             made.append(assign(n, name(sides[missing[0]][n]), statement))
             continue
+        if n in ragged or n in shrunk:
+            made.append(assign(n, name(sides[n in ragged][n]), statement))
+            continue
         flag = run.flags.names[n]
         merged = _merged(flag)
         run.flags.add(n, merged)
         made.append(assign(n, call("rt.where", [clone(subject), name(one[n]), name(two[n])], node=statement), statement))
+
+
+def _held(run, value, wanted, statement, made):
+    held = run.temp(wanted)
+    run.flags.names[held] = True
+    made.append(assign(held, value, statement))
+    return name(held, statement)
 
 
 def _while_taken(run, block, mask, mapping, statement):
@@ -74,7 +106,7 @@ def _unassigned(side, variable, run):
     """Whether a variable is rt.UNDEFINED at the end of one side."""
     for statement in reversed(side):
         if isinstance(statement, gast.Assign) and variable in assigned([statement]):
-            return run.is_undefined(statement.value)
+            return run.is_undefined(statement.value) or getattr(statement.value, "value", ...) is None
         if variable in assigned([statement]):
             return False
     return False
@@ -82,8 +114,10 @@ def _unassigned(side, variable, run):
 
 def _merged(flag):
     """What a value is once lanes are chosen from two versions of it."""
-    if isinstance(flag, tuple) and flag[:1] == (LIST,):
+    if is_ragged(flag) or flag == (LIST, BOTTOM):
         return flag
+    if isinstance(flag, tuple) and flag[:1] == (LIST,):
+        return LIST, _merged(flag[1])
     if isinstance(flag, tuple):
         return tuple(_merged(f) for f in flag)
     return True
@@ -139,6 +173,8 @@ def while_loop(run, statement, made):
     while True:
         flags_before, run.seen = run.flags.snapshot(), set(seen)
         head_made = run.block([clone(s) for s in head])
+        if is_ragged(run.flags.of(subject)):
+            refuse(statement, run.unit, grown.MESSAGE + "the condition of a loop under vmap", "Count its items: while n > 0.")
         masking = by_lane(run, subject) or run.mask
         if not masking:
             body = run.block([clone(s) for s in statement.body[split:]])
@@ -282,7 +318,7 @@ def masked(run, body, live, statement, missing, free=()):
         if head in free or head not in run.heads and head not in missing:
             continue
         flag = _merged(run.flags.names.get(head, BOTTOM))
-        if isinstance(flag, tuple) and flag[:1] == (LIST,):
+        if is_ragged(flag) or grown.carried(run, body, head, getattr(_copied(tail.value), "id", None)):
             continue        # a list that grew under the mask holds its lanes with its items
         run.flags.add(head, flag)
         tail.value = call("rt.where", [name(live), tail.value, name(head)], node=statement)

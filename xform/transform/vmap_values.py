@@ -14,7 +14,9 @@ from xform.errors import TransformError, refuse
 from xform.library import STATIC_ATTRIBUTES
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, at, blocks, call, clone, const, dotted, name, pack, reads, reference, rename
+from xform.transform import grown
 from xform.transform.collective import batched_collective, over_another_axis
+from xform.transform.grown import is_ragged
 from xform.transform.nested import nested, rule_of_batching
 from xform.transform.ranges import lane_range
 
@@ -22,7 +24,8 @@ from xform.transform.ranges import lane_range
 STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt.builtins.items_dot": "d", "rt.builtins.shell_of": "x"}
 
 # Container ops whose result's structure follows from their operands'.
-SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.instantiate_shell"})
+SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy",
+                  "rt.instantiate_shell", "rt.builtins.instantiate_shell"})
 
 
 def value(run, node, statement, made):
@@ -35,6 +38,8 @@ def value(run, node, statement, made):
         run.ranks.add(target, run.ranks.of(operation.atom))
         if isinstance(operation.atom, gast.Name):
             run.births[target] = run.births.get(operation.atom.id)
+            if operation.atom.id in run.shrunk:
+                run.shrunk.add(target)
         return node, flags[0]
     if isinstance(operation, Pack):
         if isinstance(node, (gast.Tuple, gast.List)) and any(isinstance(e, gast.Starred) for e in node.elts):
@@ -70,14 +75,14 @@ def value(run, node, statement, made):
     if isinstance(operation, RuleCall):
         return rule(run, operation, node, statement, made)
     if isinstance(operation, Static):
-        return static(run, operation, node, statement)
+        return static(run, operation, node, statement, made)
     if any(is_batched(f) for f in flags):
         assert isinstance(operation, Opaque)
         refuse(node, run.unit, f"cannot batch {operation.what}", operation.hint or "Write it with xform.numpy.")
     return node, False
 
 
-def static(run, operation, node, statement):
+def static(run, operation, node, statement, made):
     operands = [n for n in reads(node) if is_batched(run.flags.names.get(n, False))]
     if not operands:
         return node, False
@@ -86,6 +91,11 @@ def static(run, operation, node, statement):
             if isinstance(part, gast.FormattedValue) and is_batched(run.flags.of(part.value)):
                 part.value = call("rt.shown", [part.value], node=statement)
         return node, False
+    if isinstance(node, gast.UnaryOp) and is_ragged(run.flags.of(node.operand)):
+        counted = run.temp("count")
+        run.flags.names[counted] = True
+        made.append(assign(counted, call("rt.lane_count", [node.operand, run.size()], node=statement), statement))
+        return call("np.equal", [name(counted), const(0)], node=statement), True
     if isinstance(node, gast.UnaryOp):
         return call("np.logical_not", [node.operand], node=statement), True
     if isinstance(node, gast.Attribute) and node.attr in STATIC_ATTRIBUTES:
@@ -94,6 +104,8 @@ def static(run, operation, node, statement):
             inner = call("rt.like", [node.value, const(1)], node=statement)
             return at(gast.Attribute(inner, node.attr, gast.Load()), statement), False
         return node, False
+    if isinstance(node, gast.Call) and dotted(node.func) == "len" and is_ragged(run.flags.of(node.args[0])):
+        return call("rt.lane_count", [node.args[0], run.size()], node=statement), True
     if isinstance(node, gast.Call) and dotted(node.func) == "len" and run.flags.of(node.args[0]) is True:
         return call("rt.length", [node.args[0]], node=statement), False
     if isinstance(node, gast.Call) and dotted(node.func) in ("print", "isinstance", "len", "type", "repr", "str", "hasattr",
@@ -279,12 +291,16 @@ def special(run, operation, node, statement, target, made):
     path, args = operation.path, operation.args
     first = next(iter(args.values()), None)
     flag = run.flags.of(first) if first is not None and not isinstance(first, list) else False
+    grown.check(run, path, args, statement)
     if path == "rt.append":
         item = run.flags.of(args["item"])
         element = flag[1] if isinstance(flag, tuple) and flag[:1] == (LIST,) else (BOTTOM if flag is False else flag)
         run.births[target] = run.births.get(getattr(first, "id", None), "")
         if run.mask is not None and run.births.get(target, "") != run.mask:
-            ragged = call("rt.append", [first, pack([name(run.mask), args["item"]])], node=statement)
+            pairs = grown.appended(run, first, statement, flag, made)
+            ragged = call("rt.append", [pairs, pack([name(run.mask), args["item"]])], node=statement)
+            flag = run.flags.of(pairs)
+            element = flag[1] if is_ragged(flag) else element
             return ragged, (LIST, ("ragged", join(element[1] if isinstance(element, tuple) and element[:1] == ("ragged",)
                                                  else BOTTOM, item)))
         if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
@@ -298,10 +314,15 @@ def special(run, operation, node, statement, target, made):
     if path == "rt.align" and isinstance(flag, tuple):
         node.args[1] = deeper(constant(run, args["lead"]), flag)
         return node, flag
+    if path == "rt.getitem" and getattr(first, "id", None) in run.shrunk and isinstance(constant(run, args["index"]), int):
+        taken = batch_call(run, path, operation.rule, {"x": first, "index": args["index"]}, ["x"], statement)
+        return grown.item_of(taken, statement), True
     if path == "rt.getitem" and isinstance(flag, tuple):
         index = args["index"]
         if is_batched(run.flags.of(index)):
             return None
+        if is_ragged(flag):
+            return call("rt.lane_item", [first, index, run.size()], node=statement), True
         if flag[:1] == (LIST,):
             return node, flag if isinstance(index, gast.Call) else flag[1]
         if isinstance(index, gast.Constant) and isinstance(index.value, int) and -len(flag) <= index.value < len(flag):
@@ -371,10 +392,6 @@ def special(run, operation, node, statement, target, made):
         run.flags.names[found] = True
         return call("rt.lanes_again", [name(found), clone(items), clone(described)], node=statement), True
     return None
-
-
-def is_ragged(flag):
-    return isinstance(flag, tuple) and flag[:1] == (LIST,) and isinstance(flag[1], tuple) and flag[1][:1] == ("ragged",)
 
 
 def iterated(run, atom, statement):
