@@ -142,7 +142,12 @@ def clear(d, index):
     return arrays.setitem(d, index, 0)
 
 
-@op(jvp="rt.zero_to_number(x_dot)", vjp={"x": "d_out"}, batch=lambda x, over=(): x)
+def _number_batched(x, size=None, over=()):
+    from runtime.batch import spread
+    return spread(0, size) if x is ZERO else x
+
+
+@op(jvp="rt.zero_to_number(x_dot)", vjp={"x": "d_out"}, batch=_number_batched)
 def zero_to_number(x):
     """A tangent as an operand of an array update: the symbolic zero becomes 0."""
     return 0 if x is ZERO else x

@@ -181,8 +181,14 @@ def shared(d, like):
 @op(jvp="d_dot", vjp={"d": "d_out"},
     batch=lambda d, like, sizes=(), size=None, over=(): filled(d, like, (size, *sizes)))
 def filled(d, like, sizes=()):
-    """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes."""
+    """Replace every ZERO in a (co)tangent by zeros with the shape and dtype of ``like``, behind batch axes of some sizes.
+
+    Where all that carried a batch was ZERO, a batch axis may have length one: it gets its size here.
+    """
     if type(d) is Array and not isinstance(like, CONTAINERS):
+        if sizes and d.shape[:len(sizes)] != tuple(sizes):
+            from runtime import numpy as np
+            d = np.broadcast_to(d, sizes + d.shape[len(sizes):])
         return _weakened(d) if type(like) is Array and like._v.aval.weak_type else d
     from runtime import numpy as np
     if isinstance(like, CONTAINERS):

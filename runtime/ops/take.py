@@ -179,7 +179,7 @@ def _along_indices(indices, size, mode, wrap):
 
 @op(jvp={"arr": "np.take_along_axis(arr_dot, indices, axis, rt.quiet(mode), wrap_negative_indices=wrap_negative_indices)"},
     vjp={"arr": "rt.untake_along_axis(d_out, indices, axis, like=arr, mode=mode, wrap_negative_indices=wrap_negative_indices)"},
-    batch=take_along_axis_batched)
+    batch=take_along_axis_batched, vanishes="arr")
 def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_negative_indices=True):
     """Return, along an axis, the elements at the given indices; other axes of both arrays are broadcast.
 
