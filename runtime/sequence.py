@@ -454,7 +454,8 @@ def _stack(block: Block, leaves, of: Aval) -> Array:
 def as_sequence(xs, stack_lists: bool = True):
     """Return a sequence with ``len`` and ``item(block, i)``, or a plain list if the items have no common type."""
     if isinstance(xs, Zipped):
-        return xs.prepare() or list(xs)
+        prepared = xs.prepare()
+        return list(xs) if prepared is None else prepared   # which may not know its length
     if isinstance(xs, (SymbolicRange, Rows, Stacked, Endless, Same, Span, Chain, Replayable)):
         return xs
     if isinstance(xs, builtins.range):

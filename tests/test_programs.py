@@ -229,6 +229,38 @@ def test_derivatives_of_the_batched(name):
     close(xform.jvp(xform.vmap(scalar), stacked, dots)[1], numpy.array([w * inner(g, tangents) for w, g in zip(weights, each)]))
 
 
+@pytest.mark.parametrize("name", chosen("batch", share=0.06, always=("loop_zip_arrays", "assign_in_loop", "gauss_elimination", "sorting",
+                                                                    "splitting")))
+def test_batched_second_derivatives(name):
+    """Reverse over forward, forward over reverse and forward over forward, for examples that share their tangents."""
+    function, _, inputs, options = ZOO[name]
+    if options["order"] < 2:
+        pytest.skip("not smooth")
+    scalar, tangents = scalar_of(function), directions(inputs)
+    gradient = xform.grad(scalar, argnums=argnums(inputs))
+
+    def slope(*args):
+        return xform.jvp(scalar, args, tangents)[1]
+    stacked, rows = examples(inputs)
+    wanted = [hessian_vector(function, row, tangents) for row in rows]
+    each = tree_map(lambda *leaves: numpy.stack([numpy.asarray(leaf) for leaf in leaves]), *wanted)
+    size = max([1.0, *[float(numpy.max(numpy.abs(leaf))) for leaf in tree_leaves(each)]])
+    close(xform.vmap(xform.grad(slope, argnums=argnums(inputs)))(*stacked), each, 1e-3, 1e-3 * size)
+    close(xform.vmap(lambda *args: xform.jvp(gradient, args, tangents)[1])(*stacked), each, 1e-3, 1e-3 * size)
+    close(xform.vmap(lambda *args: xform.jvp(slope, args, tangents)[1])(*stacked),
+          numpy.array([inner(one, tangents) for one in wanted]), 1e-3, 1e-3 * size)
+
+
+@pytest.mark.parametrize("name", chosen("jit", share=0.05, always=("return_from_loop",)))
+def test_compiled_forward_over_reverse(name):
+    function, _, inputs, options = ZOO[name]
+    if options["order"] < 2:
+        pytest.skip("not smooth")
+    tangents, gradient = tree_map(xform.numpy.asarray, directions(inputs)), xform.grad(scalar_of(function), argnums=argnums(inputs))
+    found = xform.jit(lambda *args: xform.jvp(gradient, args, tangents)[1])(*copied(inputs))
+    close(found, hessian_vector(function, inputs, tangents), 1e-3, 1e-3)
+
+
 @pytest.mark.parametrize("name", chosen("batch", share=0.5))
 def test_batched_gradient(name):
     function, _, inputs, _ = ZOO[name]
