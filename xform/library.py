@@ -24,7 +24,12 @@ COMPARE = {gast.Lt: "np.less", gast.LtE: "np.less_equal", gast.Gt: "np.greater",
 
 # Array methods that are the np function of the same name with the array as first argument.
 METHODS = frozenset("""sum mean prod max min any all argmax argmin var std cumsum cumprod ptp reshape ravel transpose
-swapaxes squeeze dot astype clip round take repeat trace diagonal argsort conj conjugate""".split())
+swapaxes squeeze dot astype clip round take repeat trace diagonal argsort conj conjugate argpartition choose nonzero
+searchsorted""".split())
+# Methods that strings alone have: what they give depends on no number.
+TEXT_METHODS = frozenset("""startswith endswith removeprefix removesuffix split rsplit splitlines partition rpartition strip lstrip rstrip
+lower upper title capitalize casefold swapcase join format zfill ljust rjust center find rfind isdigit isalpha isalnum isnumeric isdecimal
+isupper islower isspace isidentifier""".split())
 ATTRIBUTES = {"T": "np.transpose", "mT": "np.matrix_transpose", "real": "np.real", "imag": "np.imag"}
 STATIC_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "size", "weak_type", "itemsize", "nbytes", "sharding"})
 

@@ -12,7 +12,7 @@ from runtime.op import Rule, rule_of
 from xform import parse
 from xform.desugar.functions import unit_of
 from xform.desugar.targets import as_expression
-from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, STATIC_BUILTINS, UNARY, is_runtime, lookup
+from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, STATIC_BUILTINS, TEXT_METHODS, UNARY, is_runtime, lookup
 from xform.syntax import const, dotted
 from xform.unit import Unit
 
@@ -147,6 +147,8 @@ def _call(node, unit):
         return Opaque(node, f"{path}, which is a value made at run time",
                       "Define the function where it is called, or pass it to the transformation as an argument of the "
                       "function that is transformed.", operands + [node.func])
+    if node.func.attr in TEXT_METHODS:
+        return Static(node)
     return Opaque(node, f"method .{node.func.attr}()", "Call a function instead.", operands + [node.func.value])
 
 

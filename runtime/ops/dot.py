@@ -273,18 +273,18 @@ def matmul(a, b, *, precision=None, preferred_element_type=None, out_sharding=No
 
 
 def _unproduct(name, d, other, like, left, precision):
-    from runtime.cotangent import unbroadcast
+    from runtime.cotangent import dtype_of, shape_of, unbroadcast
     from runtime.ops.shape import reshape
-    shape, own = like_shape(other), like_shape(like)
+    shape, own, dtype = like_shape(other), like_shape(like), dtype_of(like)
     spec, shape_a, shape_b, out = (dot_plan if name == "dot" else matmul_plan)(*((own, shape) if left else (shape, own)))
-    if d.shape != out:
-        d = unbroadcast(d, Like(out, d.dtype))
+    if shape_of(d) != out:
+        d = unbroadcast(d, Like(out, dtype_of(d)))
     sizes = _letters(spec, shape_a, shape_b)
     d = reshape(d, tuple([sizes[c] for c in split_spec(spec)[2]]))
     other = reshape(other, shape_b if left else shape_a)
     turned = turned_left(spec) if left else turned_right(spec)
     made = reshape(_contract(d, other, spec=turned, precision=precision, preferred=None), own)
-    return made if made.dtype == like.dtype or kind(like.dtype) in "biu" else _fitted(made, like.dtype)
+    return made if made.dtype == dtype or kind(dtype) in "biu" else _fitted(made, dtype)
 
 
 def _fitted(made, dtype):

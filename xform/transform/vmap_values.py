@@ -11,7 +11,7 @@ import gast
 
 from xform.analyze.batched import BOTTOM, LIST, expression_of, is_batched, join, literal, uniform
 from xform.errors import TransformError, refuse
-from xform.library import STATIC_ATTRIBUTES
+from xform.library import STATIC_ATTRIBUTES, TEXT_METHODS
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, at, blocks, call, clone, const, dotted, name, pack, reads, reference, rename
 from xform.transform import grown
@@ -111,7 +111,8 @@ def static(run, operation, node, statement, made):
     if isinstance(node, gast.Call) and dotted(node.func) in ("print", "isinstance", "len", "type", "repr", "str", "hasattr",
                                                              "callable", "breakpoint"):
         return node, False
-    if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.Is, gast.IsNot)):
+    if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.Is, gast.IsNot)) or isinstance(node, gast.Call) and isinstance(
+            node.func, gast.Attribute) and node.func.attr in TEXT_METHODS:
         return node, False
     if isinstance(node, gast.Compare) and isinstance(node.ops[0], (gast.In, gast.NotIn)) and not is_batched(
             run.flags.of(node.left)):

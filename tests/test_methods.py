@@ -1,0 +1,50 @@
+"""Methods of arrays and of strings inside transformed functions."""
+import jax
+import numpy
+import pytest
+
+import xform
+import xform.numpy as np
+from xform import grad, jit, vmap
+
+X = numpy.array([[0.3, -1.2, 0.8], [1.5, 0.1, -0.4]], numpy.float32)
+
+METHODS = {
+    "flatten": lambda x: x.flatten()[2] * x[0, 0], "sort": lambda x: (x.sort(axis=1) * x).sum(), "compress": lambda x: (
+        x.compress(numpy.array([True, False, True]), axis=1) ** 2).sum(), "argpartition": lambda x: (x * x.argpartition(1)).sum(),
+    "choose": lambda x: (x > 0).astype(int).choose((x * x, x)).sum()}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_of_arrays(name):
+    f = METHODS[name]
+    numpy.testing.assert_allclose(f(np.array(X)), f(jax.numpy.array(X)), rtol=1e-6)
+    wanted = jax.grad(f)(jax.numpy.array(X))
+    for found in (grad(f)(X), jit(grad(f))(X), vmap(grad(f))(X[None])[0]):
+        numpy.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=name)
+
+
+def by_key(params):
+    total = 0.0
+    for key, value in params.items():
+        if key.startswith("w"):
+            total = total + np.sum(value ** 2)
+        elif key.split("_")[-1].isdigit():
+            total = total + np.sum(np.sin(value)) * float(key.split("_")[-1])
+    return total + sum(np.sum(v ** 3) for k, v in params.items() if not k.endswith("1") and k.upper() != "B_2")
+
+
+def test_methods_of_strings():
+    params = {"w1": X, "b_2": X[0], "b_x": X[1]}
+    wanted = {"w1": 2 * X, "b_2": 2 * numpy.cos(X[0]), "b_x": 3 * X[1] ** 2}
+    batch = {key: numpy.stack([value, value]) for key, value in params.items()}
+    for found in (grad(by_key)(params), jit(grad(by_key))(params), xform.tree_util.tree_map(lambda a: a[1], vmap(grad(by_key))(batch))):
+        for key, value in wanted.items():
+            numpy.testing.assert_allclose(found[key], value, rtol=1e-5)
+    second = grad(lambda p: sum(np.sum(v ** 2) for k, v in grad(by_key)(p).items() if k.startswith("w")))(params)
+    numpy.testing.assert_allclose(second["w1"], 8 * X, rtol=1e-6)
+
+
+def test_dot_of_numbers():
+    assert grad(np.dot, argnums=(0, 1))(2.0, 3.0) == (3.0, 2.0)
+    assert xform.vjp(lambda x, y: np.dot(x, y), 2.0, 3.0)[1](1.0) == (3.0, 2.0)
