@@ -178,9 +178,12 @@ def append(items, item):
     return [*items, item]
 
 
-def _extend_batched(items, more, over=()):
+def _extend_batched(items, more, size=None, over=()):
+    from runtime.batch import spread
+    items, more = [x if p in over or _is_array(x) else spread(x, size) for p, x in (("items", items), ("more", more))]
     if _is_array(more):
-        return extend(items, [more[:, i] for i in range(more.shape[1])])
+        rows = [more[:, i] for i in range(more.shape[1])] if "more" in over else spread(list(more), size)
+        return extend(items, rows)
     return extend(items, more)
 
 

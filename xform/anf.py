@@ -82,6 +82,8 @@ class Lowering:
         self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
         for param, kind in self.unit.takes.items():
             known = kinds.opened(self, name(renames.get(param, param), tree), kind, tree, outer=True)
+            if kind is kinds.SEQUENCE:
+                continue
             if self.counts.get(renames.get(param, param), 1) > 1:
                 known = rebind.copied(self, known, param, tree)
             self.statics[renames.get(param, param)] = known

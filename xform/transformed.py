@@ -16,6 +16,7 @@ from xform.alone import alone
 from xform.emit import collect, emit, importable
 from xform.errors import refuse
 from xform.desugar.functions import of_kinds
+from xform.desugar.joins import kinds_with
 from xform.desugar.kinds import kinds_of
 from xform.inputs import bind_arguments, differentiable, numeric, plain, without_integers
 from xform.library import is_runtime
@@ -150,7 +151,7 @@ class Transformed:
         return {**self.options, "static_argnames": tuple(dict.fromkeys((*names, *held)))}
 
     def _call(self, *args, **kwargs):
-        kinds = kinds_of(args, kwargs)
+        kinds = kinds_with(self.fun, kinds_of(args, kwargs), args, kwargs)
         call = self._calls.get((len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs))
         if call is None or not call.fresh():
             self.__call__ = self._call
@@ -223,7 +224,7 @@ class Transformed:
 
     @alone
     def _bound(self, args, kwargs, kinds=None):
-        inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_of(args, kwargs))
+        inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_with(self.fun, kinds_of(args, kwargs), args, kwargs))
         return inner, bind_arguments(inner, args, kwargs)
 
     def __get__(self, instance, owner=None):
@@ -358,7 +359,7 @@ def _refresh(namespace, key, where, name):
 
 def entries_for(kind, fun, options, cache, values=()):
     """(target, loaded units) of a derivation that is no Transformed: jvp, or the two halves of vjp."""
-    inner = target_of(fun, (options["count"], ()), kinds_of(values, {}))
+    inner = target_of(fun, (options["count"], ()), kinds_with(fun, kinds_of(values, {}), values, {}))
     made = pipeline.derive(kind, inner.unit, options, len(inner.values))
     units = made if isinstance(made, tuple) else (made,)
     found = cache.get(units[0])

@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import options, rules, spread, written
+from xform.desugar import joins, options, rules, spread, written
 from xform.desugar.flags import constants
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
@@ -139,11 +139,14 @@ def kind_of_argument(value):
     return None if isinstance(value, gast.AST) else kind_of_known(value)
 
 
-def kinds_given(callee, args, keywords):
-    """The kinds of the arguments of a call of a transformed function; None where all of them are data."""
+def kinds_given(lowering, callee, args, keywords):
+    """The kinds of the arguments of a call of a transformed or nested function; None where all of them are data."""
+    if isinstance(callee, Closure) and not isinstance(callee.nested, UnitValue):
+        return joins.taken_by_nested(lowering, callee, args, keywords)
     if not isinstance(callee, (Derived, Partial)):
         return None
-    positional, named = tuple(map(kind_of_argument, args)), tuple([(k, kind_of_argument(v)) for k, v in keywords.items()])
+    kind_of = joins.kinds_of_arguments(lowering, callee, kind_of_argument)
+    positional, named = tuple(map(kind_of, args)), tuple([(k, kind_of(v)) for k, v in keywords.items()])
     return (positional, named) if any(k is not None for k in [*positional, *dict(named).values()]) else None
 
 
@@ -217,7 +220,7 @@ def call_known_with(lowering, callee, args, keywords, node):
         (target, prefix, args, keywords), more = found, {}
     else:
         spelled = isinstance(callee, Derived) and not any(isinstance(a, gast.Starred) for a in args)
-        target, prefix, more = direct(lowering, callee, node, kinds_given(callee, args, keywords), called=True,
+        target, prefix, more = direct(lowering, callee, node, kinds_given(lowering, callee, args, keywords), called=True,
                                       given=(len(args), tuple(keywords)) if spelled else None)
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in {**more, **keywords}.items()}
@@ -418,8 +421,9 @@ def call_object(lowering, callee, args, keywords, node):
         if plain:
             flags.update(_options_in(lowering, value, names, own, {}, {}))
         given = written.given_back(lowering, written.written_by(value), names, own) if plain else []
-        if flags or given:
-            callee, _ = specialise(lowering, value, flags, node, gives=tuple(p for p, _ in given))
+        takes = joins.taken(lowering, value, names, own) if plain else {}
+        if flags or given or takes:
+            callee, _ = specialise(lowering, value, flags, node, takes, tuple(p for p, _ in given))
             wanted, own = callee.name, [a for p, a in zip(names, own) if p not in flags]
         made = call(name(lowering.refer(wanted, callee), node), own, node=node)
         return written.bound(lowering, made, [local for _, local in given], node) if given else made

@@ -7,11 +7,20 @@ Before::
     zs = ys * 2
 
 After: ``ys = rt.extend(xs, [z])`` and ``zs = rt.repeated(ys, 2)``. What holds constants alone stays as it is (``[0.0] * n``).
+
+A function that joins or repeats its parameters is read anew for calls that give it lists or tuples there (``Sequence`` in kinds.py).
 """
 from __future__ import annotations
 
+import functools
+import types
+
 import gast
 
+from xform import parse, resolve
+from xform.desugar.kinds import SEQUENCE
+from xform.errors import SourceError
+from xform.library import is_runtime
 from xform.syntax import at, call, dotted
 
 MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.sorted",
@@ -57,6 +66,148 @@ def binary(lowering, node, left, right):
     return None
 
 
+# -- parameters that are joined or repeated -------------------------------------------------------------------------------------
+
+_joined: dict = {}
+
+
+def joined(function) -> frozenset:
+    """The parameters of a function that it, or a function that it calls, adds to something or multiplies by something."""
+    if not isinstance(function, types.FunctionType) or is_runtime(function):
+        return frozenset()
+    if function.__code__ not in _joined:
+        _joined[function.__code__] = frozenset()    # while this is worked out, a recursive mention adds nothing
+        try:
+            tree = parse.parse(function).tree
+        except SourceError:
+            return frozenset()
+        _joined[function.__code__] = joined_in(tree, functools.partial(_called, function))
+    return _joined[function.__code__]
+
+
+def joined_in(tree, called) -> frozenset:
+    """The same of a function that is read; called: what a name is bound to outside of it, or None."""
+    params = {a.id for a in gast.walk(tree.args) if isinstance(a, gast.Name)}
+    nested = {n.name: n for n in gast.walk(tree) if isinstance(n, gast.FunctionDef) and n is not tree}
+    held = {p: p for p in params}       # local -> the parameter that it is, or is a part of
+    found = set()
+    for node in gast.walk(tree):
+        if isinstance(node, gast.Assign) and isinstance(node.targets[0], gast.Name):
+            of = _root(node.value)
+            if of in held:
+                held.setdefault(node.targets[0].id, held[of])
+    for node in gast.walk(tree):
+        operands = []
+        if isinstance(node, gast.BinOp) and isinstance(node.op, (gast.Add, gast.Mult)):
+            operands = [node.left, node.right]
+        elif isinstance(node, gast.AugAssign) and isinstance(node.op, (gast.Add, gast.Mult)):
+            operands = [node.target, node.value]
+        elif isinstance(node, gast.Call):
+            function = node.func
+            while isinstance(function, gast.Call) and function.args:    # grad(f)(xs)
+                function = function.args[0]
+            if isinstance(function, gast.Name):
+                operands = _passed(node, nested.get(function.id) or called(function.id), called)
+        found |= {held[_root(o)] for o in operands if _root(o) in held}
+    return frozenset(found)
+
+
+def _root(node):
+    """The local that an expression is, or is a slice of; None for any other."""
+    if isinstance(node, gast.Subscript) and isinstance(node.slice, gast.Slice):
+        return _root(node.value)
+    if isinstance(node, gast.Call) and isinstance(node.func, gast.Name) and node.func.id in ("list", "tuple") and len(node.args) == 1:
+        return _root(node.args[0])
+    return node.id if isinstance(node, gast.Name) else None
+
+
+def _called(function, name):
+    try:
+        place = function.__code__.co_freevars.index(name)
+        return function.__closure__[place].cell_contents
+    except ValueError:      # no free variable, or one that has no value yet
+        return function.__globals__.get(name)
+
+
+def _passed(node, callee, called):
+    """The arguments of a call that its function joins or repeats."""
+    while hasattr(type(callee), "_xform_known") and hasattr(callee, "fun"):
+        callee = callee.fun
+    if isinstance(callee, gast.FunctionDef):
+        names, wanted = [a.id for a in callee.args.args], _nested(callee, called)
+    elif isinstance(callee, types.FunctionType) and not is_runtime(callee):
+        names, wanted = list(parse.signature(callee).parameters), joined(callee)
+    else:
+        return []
+    return [a for p, a in [*zip(names, node.args), *[(k.arg, k.value) for k in node.keywords]] if p in wanted]
+
+
+def _nested(tree, called):
+    key = tree
+    if key not in _joined:
+        _joined[key] = frozenset()
+        _joined[key] = joined_in(tree, called)
+    return _joined.pop(key)
+
+
+def taken(lowering, function, names, atoms):
+    """{parameter: kind} of the sequences that a call gives to parameters which the function joins or repeats."""
+    given = [p for p, a in zip(names, atoms) if is_sequence(lowering, a) or isinstance(a, gast.Constant) and isinstance(a.value, tuple)]
+    wanted = joined(function) if given else ()
+    return {p: SEQUENCE for p in given if p in wanted}
+
+
+def taken_by_nested(lowering, callee, args, keywords):
+    """(kinds of the positional arguments, of the keywords) of a call of a nested function; None where nothing is joined."""
+    if not any(is_sequence(lowering, a) for a in [*args, *keywords.values()]):
+        return None
+    wanted = joined_in(callee.nested.tree, lambda name: None)
+    names = list(callee.nested.signature().parameters)
+    positional = tuple([SEQUENCE if p in wanted and is_sequence(lowering, a) else None for p, a in zip(names, args)])
+    named = tuple([(p, SEQUENCE if p in wanted and is_sequence(lowering, a) else None) for p, a in keywords.items()])
+    return (positional, named) if SEQUENCE in (*positional, *dict(named).values()) else None
+
+
+def kinds_of_arguments(lowering, callee, kind_of):
+    """The function that gives the kind of an argument of a call of a transformed function."""
+    while isinstance(callee, (resolve.Derived, resolve.Partial)):
+        callee = resolve.normal(callee.fn)
+    if not (isinstance(callee, resolve.Object) and joined(callee.value)):
+        return kind_of
+    return lambda value: SEQUENCE if is_sequence(lowering, value) else kind_of(value)
+
+
+def kinds_with(fun, kinds, args, kwargs):
+    """The kinds of the arguments of a call from outside, with those of the lists and tuples that its function joins or repeats."""
+    for value in (*args, *kwargs.values()):
+        if type(value) is list or type(value) is tuple:
+            break
+    else:
+        return kinds
+    skip = 0
+    while not isinstance(fun, types.FunctionType):
+        if isinstance(fun, types.MethodType):
+            fun, skip = fun.__func__, skip + 1
+        elif isinstance(fun, functools.partial):
+            fun, skip = fun.func, skip + len(fun.args)
+        elif hasattr(type(fun), "_xform_known") and hasattr(fun, "fun"):
+            fun = fun.fun
+        else:
+            return kinds
+    wanted = joined(fun)
+    if not wanted:
+        return kinds
+    names = list(parse.signature(fun).parameters)[skip:]
+    positional, named = kinds or ((None,) * len(args), tuple([(k, None) for k in kwargs]))
+    positional = tuple([_or_sequence(k, v, p in wanted) for k, v, p in zip(positional, args, [*names, *[None] * len(args)])])
+    named = tuple([(p, _or_sequence(k, kwargs[p], p in wanted)) for p, k in named])
+    return (positional, named) if any(k is not None for k in (*positional, *dict(named).values())) else kinds
+
+
+def _or_sequence(kind, value, wanted):
+    return SEQUENCE if kind is None and wanted and type(value) in (list, tuple) else kind
+
+
 def spread(lowering, node):
     """``[*a, b, *c]`` is ``rt.extend(rt.extend([*a], [b]), c)``."""
     kind, parts, plain = type(node), [], []
@@ -76,4 +227,4 @@ def spread(lowering, node):
     return made
 
 
-__all__ = ["binary", "is_sequence", "note", "spread"]
+__all__ = ["binary", "is_sequence", "joined", "kinds_of_arguments", "kinds_with", "note", "spread", "taken", "taken_by_nested"]

@@ -53,6 +53,9 @@ class Items:
     keys: tuple | None = None
 
 
+SEQUENCE = Items(list, ())      # a list or tuple of data, given to a parameter that the function joins or repeats (joins.py)
+
+
 class Fixed:
     """A value that is part of a kind: static data of an object, a function that it holds."""
 
@@ -188,6 +191,9 @@ def opened(lowering, atom, kind, node, outer=False):
         return atom
     if isinstance(kind, Fixed):
         return Object(kind.value)
+    if kind is SEQUENCE:
+        lowering.lists.add(atom.id)
+        return atom
     if isinstance(kind, Items):
         keys = kind.keys if kind.keys is not None else range(len(kind.items))
         parts = []
