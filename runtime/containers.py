@@ -96,9 +96,22 @@ def unindex(d, index, like):
 
 # -- updates as values ----------------------------------------------------------------------------------------------
 
+def _together(container, value, batched, also):
+    """A container and what is put into it, with the batch in both of them where one of them has it."""
+    if batched is also:
+        return container, value
+    from runtime.batch import spread
+    from runtime.nested import found_size
+    size = found_size(container if batched else value)
+    if size is None:
+        return container, value
+    return (container, spread(value, size)) if batched else (spread(container, size), value)
+
+
 def setitem_batched(x, index, value, over=()):
     from runtime.ops import update as arrays
     if isinstance(x, CONTAINERS):
+        x, value = _together(x, value, "x" in over, "value" in over)
         return setitem(x, index, value)
     return arrays.setitem_batched(x, index, value, over)
 
@@ -178,13 +191,9 @@ def append(items, item):
     return [*items, item]
 
 
-def _extend_batched(items, more, size=None, over=()):
-    from runtime.batch import spread
-    items, more = [x if p in over or _is_array(x) else spread(x, size) for p, x in (("items", items), ("more", more))]
-    if _is_array(more):
-        rows = [more[:, i] for i in range(more.shape[1])] if "more" in over else spread(list(more), size)
-        return extend(items, rows)
-    return extend(items, more)
+def _extend_batched(items, more, over=()):
+    items, more = _together(items, more, "items" in over, "more" in over)
+    return extend(items, [more[:, i] for i in range(more.shape[1])] if _is_array(more) else more)
 
 
 @op(jvp="rt.extend(rt.instantiate_shell(items_dot, items), rt.instantiate_shell(more_dot, more))",
@@ -213,6 +222,7 @@ def unrepeated(d, times, like):
 
 
 def _insert_batched(items, index, item, over=()):
+    items, item = _together(items, item, "items" in over, "item" in over)
     return insert(items, index, item)
 
 
@@ -235,7 +245,7 @@ def without(d, index):
 
 @op(jvp="rt.update(rt.instantiate_shell(d_dot, d), rt.instantiate_shell(more_dot, more))",
     vjp={"d": "rt.entries(d_out, d, more)", "more": "rt.entries(d_out, more, {})"},
-    batch=lambda d, more, over=(): update(d, more))
+    batch=lambda d, more, over=(): update(*_together(d, more, "d" in over, "more" in over)))
 def update(d, more):
     """Return the dict with the entries of ``more``."""
     return {**d, **more}

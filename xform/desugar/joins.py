@@ -26,6 +26,8 @@ from xform.syntax import at, call, dotted
 MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.sorted",
                    "rt.builtins.zip", "rt.builtins.enumerate", "rt.builtins.map", "rt.builtins.filter"})
 
+CHANGES = frozenset({"rt.setitem", "rt.remove", "rt.reverse"})      # of a list, or of something else
+
 
 def note(lowering, target, value):
     """Note whether a local is assigned a sequence, and whether one of constants."""
@@ -44,7 +46,7 @@ def _is_made(lowering, value):
     if isinstance(value, (gast.List, gast.Tuple)):
         return True
     if isinstance(value, gast.Call):
-        return dotted(value.func) in MAKES
+        return dotted(value.func) in MAKES or dotted(value.func) in CHANGES and is_sequence(lowering, value.args[0])
     of = value.value if isinstance(value, gast.Subscript) and isinstance(value.slice, gast.Slice) else value
     return is_sequence(lowering, of)
 

@@ -306,6 +306,9 @@ def special(run, operation, node, statement, target, made):
                                                  else BOTTOM, item)))
         if not is_batched(item) and not is_batched(flag) and item is not BOTTOM:
             return (node, (LIST, False)) if flag is not False else (node, False)
+        if flag is False and is_batched(item):      # items that all examples share
+            node.args[0] = run.coerced(first, (LIST, item), statement)
+            return node, (LIST, item)
         return node, (LIST, join(element, item))
     if path in ("rt.instantiate", "rt.filled") and is_batched(flag):
         sizes = [run.size()] + ([at(gast.Starred(clone(args["sizes"]), gast.Load()), statement)] if "sizes" in args else [])
