@@ -89,15 +89,13 @@ def bounded(indices, size, mode):
 
 
 @op(jvp={"a": "np.take(a_dot, indices, axis=axis, mode=rt.quiet(mode))"}, vjp={"a": "rt.untake(d_out, indices, axis, mode, like=a)"},
-    batch=take_batched)
+    batch=take_batched, vanishes="a")
 def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indices_are_sorted=False, fill_value=None):
     """Return the elements of ``a`` at ``indices`` along an axis (of the flattened array by default).
 
     Indices outside the array give NaN (the smallest or largest integer) by default; with mode "clip" the nearest element,
     with "wrap" they count on from the other end.
     """
-    if a is ZERO:
-        return ZERO
     a, indices = as_operand(a, "take"), _index_array(indices, "take")
     if axis is None:
         a, axis = reshape(a, (a.size,)), 0

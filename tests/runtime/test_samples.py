@@ -257,6 +257,36 @@ def test_second_order_of_other_modes(modules, number):
             _close(other, one, mode, 5e-3, 5e-3)
 
 
+SHARED = ["np.pad(x, 1, mode='edge')", "np.atleast_2d(v)", "np.gradient(v)"]
+
+
+@pytest.mark.parametrize("number", [*_every(32, SECOND), *[n for n in SECOND if CASES[n][1] in SHARED and SECOND.index(n) % 32]])
+def test_second_order_of_batches(modules, number):
+    """The same modes of three examples at once, that share their tangents: as many as many arrays here have rows."""
+    ours, _ = _scalar(modules, number)
+    names = arguments(CASES[number][1])
+    places, full = _float_places(names), [xform.numpy.asarray(v) for v in _values(names)]
+    rng, count = numpy.random.default_rng(3), tuple(range(len(places)))
+    dots = tuple(xform.numpy.asarray(rng.normal(size=full[k].shape).astype("float32")) for k in places)
+    statics = [k for k in range(len(full)) if k not in places]
+    one = _bind(ours, full, statics) if statics else ours
+    gradient = xform.grad(one, argnums=count)
+
+    def slope(*args):
+        return xform.jvp(one, args, dots)[1]
+
+    def bend(*args):
+        return xform.jvp(slope, args, dots)[1]
+
+    def turned(*args):
+        return xform.jvp(gradient, args, dots)[1]
+    rows = [tuple(full[k] * scale for k in places) for scale in (1.0, 1.03, 1.06)]
+    for derivative in (bend, turned, xform.grad(slope, argnums=count)):
+        got = xform.vmap(derivative)(*[xform.numpy.stack(column) for column in zip(*rows)])
+        for leaf, *leaves in zip(xform.tree.leaves(got), *[xform.tree.leaves(derivative(*row)) for row in rows]):
+            _close(leaf, numpy.stack([numpy.asarray(one) for one in leaves]), "second order of a batch", 5e-3, 5e-3)
+
+
 @pytest.mark.parametrize("number", _every(8, SECOND))
 def test_batched_gradient(modules, number):
     """The gradient of every example at once, under jit: every helper of the derivative batched and staged."""

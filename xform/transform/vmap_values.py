@@ -188,8 +188,15 @@ def example(run, atom, statement):
     if flag is True:
         return call("rt.like", [clone(atom), const(1)], node=statement)
     if is_batched(flag):
-        return call("rt.like_parts", [clone(atom), expression_of(literal(flag))], node=statement)
+        return call("rt.like_parts", [clone(atom), expression_of(literal(bare(flag)))], node=statement)
     return clone(atom)
+
+
+def bare(flag):
+    """A flag without the structure of parts that carry no batch: such a part may be a list in one branch, an array in the other."""
+    if not is_batched(flag):
+        return False
+    return tuple([part if part in (LIST, "ragged") else bare(part) for part in flag]) if isinstance(flag, tuple) else flag
 
 
 def batch_call(run, path, rule, given, over, statement):
@@ -374,7 +381,7 @@ def special(run, operation, node, statement, target, made):
         lead = args.get("lead", const(0))       # the axes of earlier batches go too
         if flag is True:
             return call("rt.like", [first, const(lead.value + 1)], node=statement), False
-        parts = call("rt.like_parts", [first, expression_of(literal(flag))], node=statement)
+        parts = call("rt.like_parts", [first, expression_of(literal(bare(flag)))], node=statement)
         return call("rt.like", [parts, lead], node=statement) if lead.value else parts, False
     if path == "rt.like_parts" and is_batched(flag):
         return call(path, [example(run, first, statement), clone(args["over_"])], node=statement), False
