@@ -56,12 +56,17 @@ def _has_zero(x):
 def batch_size(x, over_=True, lead=0):
     """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it, behind ``lead`` other batch axes.
 
-    None where these parts are ZERO: nothing needs the size then.
+    None where these parts are ZERO or lists without items: nothing needs the size then.
     """
     found = _leaf_size(x, over_, lead)
-    if found is None and not _has_zero(x):
+    if found is None and not _has_zero(x) and not _has_no_items(x):
         raise ValueError("vmap must have at least one array with a mapped axis to find the batch size from")
     return found
+
+
+def _has_no_items(x):
+    """Whether a value is a list that is empty, or holds one."""
+    return isinstance(x, (list, tuple)) and (not x or any([_has_no_items(item) for item in x]))
 
 
 def check_sizes(name, values, axes):
@@ -91,7 +96,7 @@ def check_sizes(name, values, axes):
     batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, lead + 1))
 def spread(x, size, known=False, lead=0):
     """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one."""
-    if known is True or x is None or x is ZERO or x is UNDEFINED:
+    if known is True or size is None or x is None or x is ZERO or x is UNDEFINED:
         return x
     if isinstance(x, Like):     # it describes a value with the batch axis then
         return Like(x.shape[:lead] + (size,) + x.shape[lead:], x.dtype, x.weak_type)

@@ -200,3 +200,24 @@ def test_what_has_no_length_that_all_examples_share_is_refused(f, reason):
 def test_items_that_both_sides_append_are_chosen():
     text = xform.source(vmap(one_in_either_case))
     assert "lanes" not in text and "items.append(rt.where(" in text
+
+
+def lower_triangle(a):
+    """Cholesky's factor by hand: the sums of the first rows have no terms."""
+    a = a @ a.T + 3.0 * np.eye(3)
+    low = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(i + 1):
+            s = a[i, j] - sum(low[i, k] * low[j, k] for k in range(j))
+            low[i, j] = np.sqrt(s) if i == j else s / low[j, j]
+    return np.sum(low ** 3)
+
+
+def test_sums_without_terms():
+    def wanted(a):
+        return np.sum(np.linalg.cholesky(a @ a.T + 3.0 * np.eye(3)) ** 3)
+
+    batch = numpy.random.default_rng(0).normal(size=(2, 3, 3))
+    numpy.testing.assert_allclose(vmap(lower_triangle)(batch), vmap(wanted)(batch))
+    for transformed in (vmap(grad(lower_triangle)), grad(lambda a: vmap(lower_triangle)(a).sum()), jit(vmap(grad(lower_triangle)))):
+        numpy.testing.assert_allclose(transformed(batch), vmap(grad(wanted))(batch), rtol=1e-7, atol=1e-9)
