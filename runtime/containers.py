@@ -21,6 +21,9 @@ def _is_array(x):
 def getitem_batched(x, index, over=()):
     from runtime.ops import update as arrays
     if isinstance(x, CONTAINERS) or not _is_array(x):
+        if "index" in over and isinstance(x, (list, tuple)):
+            raise TypeError(f"a {type(x).__name__} of {len(x)} items is read at an index that differs from example to example; make it an "
+                            "array (np.stack), which can be")
         return x[index]
     return arrays.getitem_batched(x, index, over)
 
@@ -111,6 +114,9 @@ def _together(container, value, batched, also):
 def setitem_batched(x, index, value, over=()):
     from runtime.ops import update as arrays
     if isinstance(x, CONTAINERS):
+        if "index" in over and isinstance(x, list):
+            raise TypeError(f"a list of {len(x)} items is changed at an index that differs from example to example; make it an array "
+                            "(np.stack), which can be")
         x, value = _together(x, value, "x" in over, "value" in over)
         return setitem(x, index, value)
     return arrays.setitem_batched(x, index, value, over)

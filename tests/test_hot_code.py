@@ -1,4 +1,6 @@
 """Code that runs often runs by blocks: the same numbers as operation by operation, from fewer programs."""
+import importlib.util
+import pdb
 import sys
 
 import numpy
@@ -174,14 +176,25 @@ def test_whoever_looks_at_single_operations_sees_them(at_once):
     assert len(at_once) == before
 
 
-def test_code_that_stops_for_a_debugger_keeps_its_lines(at_once, monkeypatch):
+def by_breakpoint(x):
+    y = x * x + 1
+    breakpoint()
+    return np.sum(np.sin(y) * y)
+
+
+def by_pdb(x):
+    y = x * x + 1
+    pdb.set_trace()
+    return np.sum(np.sin(y) * y)
+
+
+@pytest.mark.parametrize("f", [by_breakpoint, by_pdb])
+def test_code_that_stops_for_a_debugger_keeps_its_lines(at_once, monkeypatch, f):
     stops = []
     monkeypatch.setattr(sys, "breakpointhook", lambda: stops.append(1))
-
-    def f(x):
-        y = x * x + 1
-        breakpoint()
-        return np.sum(np.sin(y) * y)
+    spec = importlib.util.spec_from_file_location("pdb", pdb.__file__)      # pytest has put its own function in its place
+    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    monkeypatch.setattr(pdb, "set_trace", module.set_trace)
     xform.grad(f)(np.ones(2))
     module_blocks = len(at_once)
     assert stops and module_blocks <= 1     # the backward half, which does not stop

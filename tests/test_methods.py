@@ -1,4 +1,6 @@
 """Methods of arrays and of strings inside transformed functions."""
+import collections
+
 import jax
 import numpy
 import pytest
@@ -48,3 +50,36 @@ def test_methods_of_strings():
 def test_dot_of_numbers():
     assert grad(np.dot, argnums=(0, 1))(2.0, 3.0) == (3.0, 2.0)
     assert xform.vjp(lambda x, y: np.dot(x, y), 2.0, 3.0)[1](1.0) == (3.0, 2.0)
+
+
+def test_strings_that_are_written_out():
+    table = {"square": lambda v: v * v, "sin": np.sin, "half": lambda v: v / 2}
+
+    def f(x, separator):
+        for word in "square sin half".split():
+            x = table[word](x)
+        return x * len("a-b-c".split(separator))
+
+    for found in (grad(f)(1.5, "-"), vmap(grad(lambda x: f(x, "-")))(np.array([1.5]))[0], jit(grad(lambda x: f(x, "-")))(1.5)):
+        assert abs(float(found) - 3 * numpy.cos(2.25) * 1.5) < 1e-5
+
+
+def test_containers_that_are_refused():
+    def binned(x):
+        bins = collections.defaultdict(float)
+        bins[0] += x * x
+        return bins[0]
+
+    with pytest.raises(xform.errors.TransformError, match="defaultdict cannot be made.*\n.*setdefault"):
+        grad(binned)(1.0)
+
+
+def test_a_list_at_an_index_that_differs():
+    def f(x):
+        items, k = [x, 2.0 * x], 0
+        while x < 3.0:
+            x, k = x * 2.0, 1
+        return items[k]
+
+    with pytest.raises(TypeError, match="list of 2 items is read at an index that differs from example to example"):
+        vmap(f)(np.array([1.0, 5.0]))

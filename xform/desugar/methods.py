@@ -45,6 +45,8 @@ def method(lowering, node):
         return call(function, args, {k: atom_of(lowering, v, node) for k, v in keywords.items()}, node)
     attr = node.func.attr
     base = lowering.atom(node.func.value)
+    if isinstance(base, gast.Constant):
+        base = lowering.store_temp(base, "text", node)
     args, keywords = arguments(lowering, node)
     args = [atom_of(lowering, a, node) if not isinstance(a, gast.AST) else a for a in args]
     keywords = {k: atom_of(lowering, v, node) for k, v in keywords.items()}

@@ -11,6 +11,7 @@ After: ``key=lambda obj: obj[0]``, ``zip(rt.iteration.counted(len(xs), 1), xs)``
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import itertools
 import math
@@ -20,6 +21,7 @@ import gast
 
 from runtime import iteration, scalars
 from xform.errors import refuse
+from xform.library import TEXT_METHODS
 from xform.resolve import Object
 from xform.syntax import at, clone, const, name
 
@@ -40,12 +42,34 @@ def spelled(lowering, node):
     """The expression that a call stands for; None for a call that is lowered as it is."""
     if any(isinstance(a, gast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
         return None
+    text = _text(node)
+    if text is not None:
+        return text
     value = value_of(lowering, node.func)
+    if getattr(value, "__module__", None) == "pdb" and getattr(value, "__name__", None) == "set_trace" and not node.args:
+        return at(gast.Call(name("breakpoint", node), [], []), node)
+    if any(value is made for made in (collections.defaultdict, collections.Counter, collections.deque)):
+        refuse(node, lowering.unit, f"collections.{value.__name__} cannot be made in a transformed function", "Use a list, or a dict with "
+               "setdefault or get.")
     try:
         rule = _CALLS.get(value) if value is not None else None
     except TypeError:       # unhashable
         return None
     return None if rule is None else rule(lowering, node, value)
+
+
+def _text(node):
+    """What a method of a string that is written out gives, where its arguments are, too: ``"a b".split()`` is ``["a", "b"]``."""
+    if not (isinstance(node.func, gast.Attribute) and isinstance(node.func.value, gast.Constant) and isinstance(node.func.value.value, str)
+            and node.func.attr in TEXT_METHODS and not node.keywords and all(isinstance(a, gast.Constant) for a in node.args)):
+        return None
+    try:
+        made = getattr(node.func.value.value, node.func.attr)(*[a.value for a in node.args])
+    except (TypeError, ValueError):     # raised where it is run
+        return None
+    if isinstance(made, (list, tuple)):
+        return at((gast.List if isinstance(made, list) else gast.Tuple)([const(m, node) for m in made], gast.Load()), node)
+    return const(made, node)
 
 
 def _named(lowering, function):
