@@ -34,7 +34,7 @@ class AbstractDevice:
     """What is known of the devices of an abstract mesh: their kind, cores and platform."""
     device_kind: str
     num_cores: int | None
-    platform: str = ""
+    platform: str
 
     def __repr__(self):
         return f"device_kind={self.device_kind}, num_cores={self.num_cores}" + (f", platform={self.platform}" if self.platform else "")

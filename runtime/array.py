@@ -222,6 +222,9 @@ class Array:
             return host.astype(dtype)
         return host.copy() if copy else host
 
+    def __buffer__(self, flags, /):     # asked by memoryview from Python 3.12 on
+        return memoryview(self.__array__())
+
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         from runtime.protocol import call_ufunc
         return call_ufunc(ufunc, method, inputs, kwargs, _known)

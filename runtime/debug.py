@@ -105,7 +105,7 @@ def _Line(fmt, unchecked, logged=False):
     return show
 
 
-def breakpoint(*, backend=None, filter_frames=True, num_frames=None, ordered=False, token=None):
+def breakpoint(*, backend=None, filter_frames=True, num_frames=None, ordered=False, token=None, **kwargs):
     """Stop in Python's debugger, in the code that is running. NotImplementedError under jit: values are not there yet."""
     halt()
 

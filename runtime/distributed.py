@@ -27,7 +27,8 @@ _plain_exit = sys.exit
 def initialize(coordinator_address: str | None = None, num_processes: int | None = None, process_id: int | None = None,
                local_device_ids=None, cluster_detection_method: str | None = None, initialization_timeout: int = 300,
                heartbeat_timeout_seconds: int = 100, shutdown_timeout_seconds: int = 300,
-               coordinator_bind_address: str | None = None, slice_index: int | None = None) -> None:
+               coordinator_bind_address: str | None = None, slice_index: int | None = None,
+               partition_index: int | None = None) -> None:
     """Join the processes of a distributed program; call it in each of them, before anything else asks for devices.
 
     ``coordinator_address`` is the ``host:port`` at which process 0 listens. What is not given is taken from the environment

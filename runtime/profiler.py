@@ -83,8 +83,14 @@ def trace(log_dir, create_perfetto_link: bool = False, create_perfetto_trace: bo
         stop_trace()
 
 
-def start_server(port: int):
-    """Start the server from which TensorBoard takes profiles. ValueError when one is running."""
+def start_server(port: int, requires_backend: bool = True):
+    """Start the server from which TensorBoard takes profiles. ValueError when one is running.
+
+    requires_backend: whether the devices are looked for first.
+    """
+    if requires_backend:
+        from runtime.device import devices
+        devices()
     with _Running.lock:
         if _Running.server is not None:
             raise ValueError("Only one profiler server can be active at a time.")

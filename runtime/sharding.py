@@ -29,13 +29,20 @@ class _Unconstrained:
 class PartitionSpec:
     """Mesh axes for the dimensions of an array: for each a name, a tuple of names, None, or ``UNCONSTRAINED``.
 
-    Dimensions beyond the last entry are not cut.
+    Dimensions beyond the last entry are not cut. ``unreduced`` and ``reduced`` are taken empty: arrays here are always summed up
+    (NotImplementedError otherwise).
     """
     __slots__ = ("entries",)
     _xform_constant = True  # made of constants it is one, and may be written where the compiler wants an option
     UNCONSTRAINED = _Unconstrained()
 
-    def __init__(self, *partitions):
+    def __init__(self, *partitions, unreduced=frozenset(), reduced=frozenset()):
+        for key, axes in (("unreduced", unreduced), ("reduced", reduced)):
+            if not isinstance(axes, (set, frozenset)):
+                raise TypeError(f"{key} argument of PartitionSpec should be of type `frozenset` or `set`, got {axes!r}")
+            if axes:
+                raise NotImplementedError(f"PartitionSpec: {key}={set(axes)!r} is not supported: partial sums are no arrays here; sum them "
+                                          "with lax.psum in shard_map")
         entries = []
         for part in partitions:
             if isinstance(part, list):

@@ -18,7 +18,7 @@ class ShapeDtypeStruct:
     """The shape and dtype of an array without its value."""
     __slots__ = ("shape", "dtype", "weak_type", "sharding")
 
-    def __init__(self, shape, dtype, *, sharding=None, weak_type=False, vma=None, is_ref=False):
+    def __init__(self, shape, dtype, *, sharding=None, weak_type=False, manual_axis_type=None, vma=None, is_ref=False):
         if dtype is None:
             raise ValueError("ShapeDtypeStruct: dtype must be specified.")
         self.shape, self.dtype = tuple(shape), canonical_dtype(dtype)

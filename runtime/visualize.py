@@ -27,11 +27,11 @@ def table(sharding, shape: tuple[int, ...]) -> str:
     return "\n".join(lines)
 
 
-def visualize_sharding(shape, sharding, use_color: bool = True, scale: float = 1.0, min_width: int = 9,
-                       max_width: int = 80) -> None:
+def visualize_sharding(shape, sharding, *, use_color: bool = True, scale: float = 1.0, min_width: int = 9,
+                       max_width: int = 80, color_map=None) -> None:
     """Print which devices hold which part of an array of a shape, of rank one or two (ValueError otherwise).
 
-    The drawing is plain text: ``use_color``, ``scale`` and the widths change nothing.
+    The drawing is plain text: ``use_color``, ``color_map``, ``scale`` and the widths change nothing.
     """
     if len(shape) not in (1, 2):
         raise ValueError(f"`visualize_sharding` only works for shapes with 1 and 2 dimensions, got {tuple(shape)}")

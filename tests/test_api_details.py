@@ -134,3 +134,41 @@ def test_integers_have_no_derivative(call):
         assert onp.asarray(one).dtype.kind == onp.asarray(other).dtype.kind and onp.shape(one) == onp.shape(other)
         if onp.asarray(one).dtype.kind == "f":
             onp.testing.assert_allclose(one, other)
+
+
+@pytest.mark.parametrize("call", [
+    lambda jax, np: jax.random.choice(jax.random.key(0), 5, shape=5),
+    lambda jax, np: jax.P("a", unreduced="b"),
+    lambda jax, np: jax.checkpoint(lambda x: x, concrete=True),
+    lambda jax, np: jax.lax.argmax(np.ones(3), 0),
+    lambda jax, np: jax.sharding.AbstractDevice("cpu", 1)])
+def test_calls_that_are_refused(call):
+    with pytest.raises((TypeError, NotImplementedError)) as theirs:
+        call(reference, jnp)
+    with pytest.raises(theirs.type):
+        call(xform, np)
+
+
+@pytest.mark.parametrize("call", [
+    lambda jax, np: jax.vmap(lambda x: 2 * x, sum_match=False)(C),
+    lambda jax, np: np.take_along_axis(C[0], onp.array([[0, -1]]), 1, wrap_negative_indices=None),
+    lambda jax, np: np.take_along_axis(C[0], onp.array([[0, -1]]), 1, wrap_negative_indices=False),
+    lambda jax, np: np.ones(2) * np.issubdtype(arg1="int32", arg2=np.integer),
+    lambda jax, np: np.ones(2) * len(jax.P("a", None, unreduced=set(), reduced=frozenset())),
+    lambda jax, np: np.ones(jax.ShapeDtypeStruct((2,), "float32", manual_axis_type=None).shape)])
+def test_keywords(call):
+    mine, other = call(xform, np), call(reference, jnp)
+    assert (mine.shape, mine.dtype) == (other.shape, other.dtype)
+    onp.testing.assert_array_equal(mine, other)
+
+
+def test_partial_sums_are_no_arrays():
+    with pytest.raises(NotImplementedError, match="unreduced=.*lax.psum"):
+        xform.P("a", unreduced={"b"})
+
+
+def test_an_array_as_a_buffer():
+    import sys
+    if sys.version_info < (3, 12):
+        pytest.skip("a Python class can offer a buffer from Python 3.12 on")
+    assert bytes(memoryview(np.arange(3, dtype="int32"))) == onp.arange(3, dtype="int32").tobytes()

@@ -14,7 +14,7 @@ __all__ = ["jet"]
 _units = Memo()
 
 
-def jet(fun, primals, series, factorial_scaled=True):
+def jet(fun, primals, series, factorial_scaled=True, **_):
     """Return (fun(*primals), terms of ``fun`` along the curve that ``primals`` and ``series`` describe).
 
     primals: tuple of arrays or pytrees, where the curve is at 0. series: for each a list with the curve's first, second ... derivatives

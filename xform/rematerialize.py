@@ -19,15 +19,22 @@ class Checkpointed(Transformed):
         return self.fun(*args, **kwargs)
 
 
-def checkpoint(fun=None, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=()):
+_REMOVED = object()
+
+
+def checkpoint(fun=None, *, prevent_cse=True, policy=None, static_argnums=(), static_argnames=(), concrete=_REMOVED):
     """Return ``fun`` such that reverse mode keeps its arguments and what ``policy`` says, and computes the rest again.
 
     prevent_cse: put a barrier before the second computation, so that XLA under jit does not merge it with the first.
     policy: says which values are kept beside the arguments: one of ``checkpoint_policies``, or a function ``(operation, *types,
     **params)`` that is asked of each operation by its name when the code runs. Inside ``while`` loops, loops with ``break`` and
     functions mapped over devices nothing is kept.
-    static_argnums, static_argnames: accepted; every argument keeps its Python value where it has one.
+    static_argnums, static_argnames: accepted; every argument keeps its Python value where it has one. NotImplementedError for
+    ``concrete``, which older programs pass.
     """
+    if concrete is not _REMOVED:
+        raise NotImplementedError("checkpoint: `concrete` is no option any more; every argument keeps its Python value where it has one, so "
+                                  "leave it out")
     if fun is None:
         return functools.partial(checkpoint, prevent_cse=prevent_cse, policy=policy, static_argnums=static_argnums,
                                  static_argnames=static_argnames)

@@ -321,13 +321,13 @@ def batch_matmul(lhs, rhs, precision=None):
     return np.matmul(lhs, rhs, precision=precision)
 
 
-def argmax(operand, axis, index_dtype=numpy.int32):
+def argmax(operand, axis, index_dtype):
     """Return the index of the largest element along an axis."""
     from runtime import numpy as np
     return np.astype(np.argmax(operand, axis), index_dtype)
 
 
-def argmin(operand, axis, index_dtype=numpy.int32):
+def argmin(operand, axis, index_dtype):
     """Return the index of the smallest element along an axis."""
     from runtime import numpy as np
     return np.astype(np.argmin(operand, axis), index_dtype)

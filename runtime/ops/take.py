@@ -154,7 +154,7 @@ def quiet(mode):
     return "zero" if taken_mode(mode) == "fill" else mode
 
 
-def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, wrap_negative_indices=True, over=()):
+def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, wrap_negative_indices=None, over=()):
     """Take from every example."""
     from runtime import numpy as np
     size = (arr if "arr" in over else indices).shape[0]
@@ -170,6 +170,7 @@ def take_along_axis_batched(arr, indices, axis=-1, mode=None, fill_value=None, w
 def _along_indices(indices, size, mode, wrap):
     """Return indices that say themselves what the mode makes of those outside an axis."""
     from runtime.ops import binary
+    wrap = wrap is None or wrap
     if mode in ("clip", "promise_in_bounds"):
         return binary.clip(binary.where(indices < 0, indices + size, indices) if wrap else indices, 0, builtins.max(size - 1, 0))
     return indices if wrap else binary.where(indices < 0, size, indices)
@@ -178,11 +179,11 @@ def _along_indices(indices, size, mode, wrap):
 @op(jvp={"arr": "np.take_along_axis(arr_dot, indices, axis, rt.quiet(mode), wrap_negative_indices=wrap_negative_indices)"},
     vjp={"arr": "rt.untake_along_axis(d_out, indices, axis, like=arr, mode=mode, wrap_negative_indices=wrap_negative_indices)"},
     batch=take_along_axis_batched, vanishes="arr")
-def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_negative_indices=True):
+def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_negative_indices=None):
     """Return, along an axis, the elements at the given indices; other axes of both arrays are broadcast.
 
     Indices outside give ``fill_value`` (NaN), with mode "clip" the nearest element; negative ones count from the end, or lie outside
-    without ``wrap_negative_indices``. ValueError for another mode, and unless both arrays have as many axes.
+    with ``wrap_negative_indices=False``. ValueError for another mode, and unless both arrays have as many axes.
     """
     if arr is ZERO:
         return ZERO
@@ -206,7 +207,7 @@ def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_n
     return cast(where((spots >= -size) & (spots < size), found, fill_value), arr.dtype)
 
 
-def untake_along_axis_batched(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=True, over=()):
+def untake_along_axis_batched(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=None, over=()):
     """Put every example's elements back."""
     from runtime import numpy as np
     own = example_like(like, over)
@@ -218,7 +219,7 @@ def untake_along_axis_batched(d, indices, axis, like, lead=0, mode=None, wrap_ne
 
 @op(linear="d", vjp={"d": "rt.take_along_axis_again(d_out, indices, axis, lead, mode, wrap_negative_indices)"},
     batch=untake_along_axis_batched)
-def untake_along_axis(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=True):
+def untake_along_axis(d, indices, axis, like, lead=0, mode=None, wrap_negative_indices=None):
     """Return the cotangent of ``like`` from that of elements taken along an axis; ``lead`` batch axes are in front."""
     from runtime.cotangent import unbroadcast
     shape = like_shape(like)
@@ -237,7 +238,7 @@ def untake_along_axis(d, indices, axis, like, lead=0, mode=None, wrap_negative_i
     return unbroadcast(made, Like(shape, d.dtype), lead)
 
 
-def take_along_axis_again(d, indices, axis, lead=0, mode=None, wrap_negative_indices=True):
+def take_along_axis_again(d, indices, axis, lead=0, mode=None, wrap_negative_indices=None):
     """The transpose of ``untake_along_axis``: take again, with ``lead`` batch axes in front."""
     if d is ZERO:
         return ZERO

@@ -163,7 +163,9 @@ def is_number(like):
 
 @_fact
 def choice_plan(count, shape, replace):
-    """Return the shape of samples and their number; ValueError if there are not enough to choose from."""
+    """Return the shape of samples and their number; TypeError for a shape that is no sequence, ValueError where too few are there."""
+    if not hasattr(shape, "__len__"):
+        raise TypeError(f"choice: shape must be a sequence of sizes, got {shape!r}; write shape=({shape},)")
     shape = _shape_tuple(shape)
     draws = math.prod(shape)
     if count <= 0 and draws:
