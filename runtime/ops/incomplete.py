@@ -89,8 +89,8 @@ def _igamma_grad_a(a, x):
     return where(undefined, numpy.nan, where(logical_or(zero, infinite), 0.0, out))
 
 
-_igamma_kernel, _igammac_kernel = computed("igamma", _igamma), computed("igammac", _igammac)
-_grad_kernel = computed("igamma_grad_a", _igamma_grad_a)
+_igamma_kernel, _igammac_kernel = computed("igamma", _igamma, strong=False), computed("igammac", _igammac, strong=False)
+_grad_kernel = computed("igamma_grad_a", _igamma_grad_a, strong=False)
 
 
 def gamma_density(a, x):
@@ -176,7 +176,7 @@ def _betainc_slope(first):
     return slope
 
 
-_betainc_kernel = computed("betainc", _betainc)
+_betainc_kernel = computed("betainc", _betainc, strong=False)
 _slope_a_kernel, _slope_b_kernel = computed("betainc_slope_a", _betainc_slope(True)), computed("betainc_slope_b",
                                                                                                 _betainc_slope(False))
 

@@ -15,7 +15,7 @@ from runtime.primitive import Primitive, as_operand, lift_array
 from runtime.types import kind
 
 
-def computed(name: str, function, accepts: str = "biuf") -> Primitive:
+def computed(name: str, function, accepts: str = "biuf", strong: bool = True) -> Primitive:
     """Make an elementwise primitive of a function over ops; its operands arrive promoted, broadcast and of at least 32 bits."""
     def build(block, values, of):
         narrow = of.dtype.itemsize < 4 and kind(of.dtype) == "f"
@@ -24,7 +24,7 @@ def computed(name: str, function, accepts: str = "biuf") -> Primitive:
         with into(block):
             out = lift_array(block, as_operand(function(*[Array(v) for v in values])))
         return block.convert(out, of)
-    return elementwise(name, build, accepts, "inexact", strong=True)
+    return elementwise(name, build, accepts, "inexact", strong=strong)
 
 
 def epsilon(x) -> float:

@@ -91,7 +91,7 @@ def _i1e(x):
     return sign(x) * where(size < 3.75, near, polynomial(_I1_LARGE, 3.75 / large) / sqrt(large))
 
 
-_i0e_kernel, _i1e_kernel = computed("bessel_i0e", _i0e), computed("bessel_i1e", _i1e)
+_i0e_kernel, _i1e_kernel = computed("bessel_i0e", _i0e, strong=False), computed("bessel_i1e", _i1e, strong=False)
 
 
 @op(partials={"x": "rt.bessel_i1e(x) - np.sign(x) * out"})

@@ -60,7 +60,8 @@ def dct(x, type=2, n=None, axis=-1, norm=None):
     axis = checked("dct", x, type, norm, (axis,))[0]
     if np.iscomplexobj(x):
         return make_complex(dct(np.real(x), type, n, axis, norm), dct(np.imag(x), type, n, axis, norm))
-    x = resized(np.asarray(x) * 1.0, n, axis)
+    x = np.asarray(x) * 1.0
+    x = resized(np.astype(x, np.result_type(x.dtype, np.float32)), n, axis)      # what the FFT takes
     size = x.shape[-1]
     # even elements ascending, then odd ones descending: their Fourier transform, turned back by a quarter step, is real twice
     spectrum = np.fft.fft(np.concatenate([x[..., ::2], np.flip(x[..., 1::2], -1)], -1), axis=-1)
@@ -78,7 +79,8 @@ def idct(x, type=2, n=None, axis=-1, norm=None):
     axis = checked("idct", x, type, norm, (axis,))[0]
     if np.iscomplexobj(x):
         return make_complex(idct(np.real(x), type, n, axis, norm), idct(np.imag(x), type, n, axis, norm))
-    x = resized(np.asarray(x) * 1.0, n, axis)
+    x = np.asarray(x) * 1.0
+    x = resized(np.astype(x, np.result_type(x.dtype, np.float32)), n, axis)      # what the FFT takes
     size = x.shape[-1]
     if norm == "ortho":
         x = x / orthonormal(size)
@@ -96,6 +98,8 @@ def idct(x, type=2, n=None, axis=-1, norm=None):
 
 def dctn(x, type=2, s=None, axes=None, norm=None):
     """Return the cosine transform along several axes (all by default)."""
+    from runtime import numpy as np
+    x = np.asarray(x)
     for axis, n in transformed("dctn", x, s, axes):
         x = dct(x, type, n, axis, norm)
     return x
@@ -103,6 +107,8 @@ def dctn(x, type=2, s=None, axes=None, norm=None):
 
 def idctn(x, type=2, s=None, axes=None, norm=None):
     """Return the inverse of ``dctn`` along several axes (all by default)."""
+    from runtime import numpy as np
+    x = np.asarray(x)
     for axis, n in transformed("idctn", x, s, axes):
         x = idct(x, type, n, axis, norm)
     return x

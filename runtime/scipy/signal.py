@@ -112,6 +112,8 @@ def fftconvolve(in1, in2, mode="full", axes=None):
     """Return the convolution of two arrays along axes (all by default), by Fourier transforms."""
     from runtime import numpy as np
     from runtime.ops.slices import slice_in_dim
+    if np.ndim(in1) == 0 and np.ndim(in2) == 0:
+        return np.asarray(in1) * in2 * 1.0
     dtype = np.result_type(in1, in2, float)
     in1, in2 = np.astype(np.asarray(in1), dtype), np.astype(np.asarray(in2), dtype)
     chosen, full, starts, sizes = fft_plan(in1, in2, mode, axes)

@@ -23,6 +23,8 @@ from runtime.ops.special import bessel_i0e as i0e
 from runtime.ops.special import bessel_i1e as i1e
 from runtime.ops.special import i0, i1, polygamma
 from runtime.ops.special import zeta as _zeta
+from runtime.scipy.dtypes import meeting as _meeting
+from runtime.scipy.dtypes import strong as _strong
 from runtime.scipy.harmonics import bernoulli, bessel_jn, sph_harm_y
 
 psi = digamma
@@ -90,7 +92,7 @@ def gamma(x):
     from runtime import numpy as np
     floor = np.floor(x)
     sign = np.where(np.logical_and(x < 0, floor % 2 != 0), -1.0, 1.0)
-    return np.where(np.logical_and(x < 0, x == floor), math.nan, sign * np.exp(gammaln(x)))
+    return _strong(np.where(np.logical_and(x < 0, x == floor), math.nan, sign * np.exp(gammaln(x))))
 
 
 def gammasgn(x):
@@ -100,7 +102,7 @@ def gammasgn(x):
     below = np.where(np.equal(floor, x), math.nan, np.where(floor % 2 != 0, -1.0, 1.0))
     at_zero = np.where(np.signbit(x), -1.0, 1.0)
     sign = np.where(x < 0, below, np.where(np.equal(x, 0), at_zero, 1.0))
-    return np.where(np.isnan(x), math.nan, sign) + np.zeros_like(x)
+    return _strong(np.where(np.isnan(x), math.nan, sign) + np.zeros_like(x))
 
 
 def loggamma(x):
@@ -117,7 +119,7 @@ def betaln(a, b):
 def beta(a, b):
     """Return the beta function, elementwise."""
     from runtime import numpy as np
-    return gammasgn(a) * gammasgn(b) * gammasgn(a + b) * np.exp(betaln(a, b))
+    return _strong(_meeting(gammasgn(a) * gammasgn(b) * gammasgn(a + b) * np.exp(betaln(a, b)), (a, b)))
 
 
 def comb(N, k, *, repetition=False):
@@ -128,17 +130,17 @@ def comb(N, k, *, repetition=False):
     from runtime import numpy as np
     if repetition:
         some = np.logical_and(np.equal(k, 0), N >= 0)
-        return np.where(some, 1.0, comb(N + k - 1, k))
+        return _meeting(np.where(some, 1.0, comb(N + k - 1, k)), (N, k))
     some = np.logical_and(np.logical_and(k <= N, N >= 0), k >= 0)
     n, m = np.where(some, N, 0) * 1.0, np.where(some, k, 0) * 1.0
-    return np.where(some, np.exp(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)), 0.0)
+    return _meeting(np.where(some, np.exp(gammaln(n + 1) - gammaln(m + 1) - gammaln(n - m + 1)), 0.0), (N, k))
 
 
 @_op(partials={"z": "out * (rt.digamma(z + m) - rt.digamma(z))", "m": "out * rt.digamma(z + m)"})
 def poch(z, m):
     """Return Pochhammer's symbol gamma(z + m) / gamma(z), elementwise."""
     from runtime import numpy as np
-    return np.where(np.equal(m, 0), 1.0, gamma(z + m) / gamma(z))
+    return _strong(_meeting(np.where(np.equal(m, 0), 1.0, gamma(z + m) / gamma(z)), (z, m)))
 
 
 def boxcox(x, lmbda):
@@ -187,7 +189,7 @@ def factorial(n, exact=False):
     from runtime import numpy as np
     if exact:
         raise NotImplementedError("factorial with exact=True is not supported; use math.factorial")
-    return np.where(n < 0, 0.0, np.exp(gammaln(n + 1.0)))
+    return _meeting(np.where(n < 0, 0.0, np.exp(gammaln(n + 1.0))), (n,))
 
 
 @_op(partials={"x": "0.3989422804014327 * np.exp(-0.5 * x * x)"})
@@ -221,13 +223,13 @@ def log_ndtr(x, series_order=3):
     edge = -20.0 if x.dtype.itemsize == 8 else -10.0
     near = np.log(ndtr(np.maximum(x, edge)))
     right = np.log1p(-ndtr(-np.maximum(x, 0.0)))
-    return np.where(x > 0, right, np.where(x > edge, near, _far_left(np.minimum(x, edge), series_order)))
+    return _strong(np.where(x > 0, right, np.where(x > edge, near, _far_left(np.minimum(x, edge), series_order))))
 
 
 @_op(partials={"p": "2.5066282746310002 * np.exp(0.5 * out * out)"})
 def ndtri(p):
     """Return the inverse of the standard normal distribution function, elementwise."""
-    return math.sqrt(2.0) * erfinv(2.0 * p - 1.0)
+    return _strong(math.sqrt(2.0) * erfinv(2.0 * p - 1.0))
 
 
 def multigammaln(a, d):
@@ -235,4 +237,4 @@ def multigammaln(a, d):
     total = d * (d - 1) / 4 * math.log(math.pi)
     for j in range(d):
         total = total + gammaln(a - j / 2)
-    return total
+    return _strong(total)

@@ -147,7 +147,7 @@ def spectra(x, y, fs, window, nperseg, noverlap, nfft, detrend, return_onesided,
     times = np.arange(found.shape[-2]) * step / fs
     if boundary is None:
         times = times + points / 2 / fs
-    return frequencies, times, np.moveaxis(found, -1, axis)
+    return frequencies, np.astype(times, times.dtype), np.moveaxis(found, -1, axis)
 
 
 def stft(x, fs=1.0, window="hann", nperseg=256, noverlap=None, nfft=None, detrend=False, return_onesided=True, boundary="zeros",

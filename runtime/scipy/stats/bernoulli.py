@@ -1,9 +1,8 @@
 """The Bernoulli distribution: one trial that succeeds with probability ``p``."""
 import math
 
-from runtime.ops.kernel import about_types, inexact
+from runtime.scipy.dtypes import meeting as _meeting
 from runtime.scipy.special import xlog1py, xlogy
-from runtime.types import result_type
 
 
 def logpmf(k, p, loc=0):
@@ -25,20 +24,14 @@ def cdf(k, p):
     """Return the probability of values up to ``k``; NaN where p is no probability."""
     from runtime import numpy as np
     found = np.where(k < 0, 0.0, np.where(k < 1, 1.0 - p, 1.0))
-    return np.astype(np.where(undefined(k, p), math.nan, found), float_dtype(k, p))
+    return _meeting(np.where(undefined(k, p), math.nan, found), (k, p))
 
 
 def ppf(q, p):
     """Return the least value up to which the probability is ``q``; NaN where an argument is no probability."""
     from runtime import numpy as np
     wrong = np.logical_or(undefined(q, p), np.logical_or(q < 0, q > 1))
-    return np.astype(np.where(wrong, math.nan, np.where(q <= 1.0 - p, 0.0, 1.0)), float_dtype(q, p))
-
-
-@about_types
-def float_dtype(*numbers):
-    """Return the floating dtype in which numbers meet."""
-    return inexact(result_type(*numbers))
+    return _meeting(np.where(wrong, math.nan, np.where(q <= 1.0 - p, 0.0, 1.0)), (q, p))
 
 
 def undefined(x, p):

@@ -1,6 +1,7 @@
 """The beta-binomial distribution: ``n`` trials whose probability is beta distributed."""
 import math
 
+from runtime.scipy.dtypes import meeting as _meeting
 from runtime.scipy.special import betaln
 
 
@@ -14,7 +15,7 @@ def logpmf(k, n, a, b, loc=0):
     found = ways + betaln(y + a, n - y + b) - betaln(a, b)
     found = np.where(outside, -math.inf, np.where(np.logical_and(np.equal(y, 0), np.equal(n, 0)), 0.0, found))
     wrong = np.logical_or(np.logical_or(n < 0, a <= 0), b <= 0)
-    return np.where(wrong, math.nan, found)
+    return _meeting(np.where(wrong, math.nan, found), (k, n, a, b, loc))
 
 
 def pmf(k, n, a, b, loc=0):

@@ -2,6 +2,7 @@
 import math
 
 from runtime.scipy import special
+from runtime.scipy.dtypes import strong as _strong
 
 
 def logpdf(x, loc=0, scale=1):
@@ -29,7 +30,7 @@ def logcdf(x, loc=0, scale=1):
 
 def sf(x, loc=0, scale=1):
     """Return the probability of values above ``x``."""
-    return cdf(-x, -loc, scale)
+    return _strong(cdf(-x, -loc, scale))
 
 
 def logsf(x, loc=0, scale=1):

@@ -1,6 +1,8 @@
 """The normal distribution truncated to [a, b], in deviations from ``loc``."""
 import math
 
+from runtime.scipy.dtypes import meeting as _meeting
+from runtime.scipy.dtypes import strong as _strong
 from runtime.scipy.special import log_ndtr, ndtr
 from runtime.scipy.stats import norm as _norm
 
@@ -26,7 +28,8 @@ def logpdf(x, a, b, loc=0, scale=1):
     from runtime import numpy as np
     z = (x - loc) / scale
     found = _norm.logpdf(x, loc, scale) - log_mass(a, b)
-    return np.where(a >= b, math.nan, np.where(np.logical_or(z < a, z > b), -math.inf, found))
+    found = np.where(a >= b, math.nan, np.where(np.logical_or(z < a, z > b), -math.inf, found))
+    return _strong(_meeting(found, (x, a, b, loc, scale)))
 
 
 def pdf(x, a, b, loc=0, scale=1):
@@ -47,7 +50,7 @@ def logcdf(x, a, b, loc=0, scale=1):
     near_one = below > -0.1
     found = np.where(near_one, np.log1p(-np.exp(np.where(near_one, above, -1.0))), below)
     found = np.where(inside, found, np.where(z >= b, 0.0, -math.inf))
-    return np.where(a >= b, math.nan, found)
+    return _strong(_meeting(np.where(a >= b, math.nan, found), (x, a, b, loc, scale)))
 
 
 def cdf(x, a, b, loc=0, scale=1):

@@ -1,11 +1,15 @@
 """The uniform distribution on [loc, loc + scale]."""
 import math
 
+from runtime.scipy.dtypes import meeting as _meeting
+from runtime.scipy.dtypes import strong as _strong
+
 
 def logpdf(x, loc=0, scale=1):
     """Return the logarithm of the density; -inf outside the interval."""
     from runtime import numpy as np
-    return np.where(np.logical_or(x > loc + scale, x < loc), -math.inf, -np.log(scale))
+    found = np.where(np.logical_or(x > loc + scale, x < loc), -math.inf, -np.log(scale))
+    return _meeting(found, (x, loc, scale))
 
 
 def pdf(x, loc=0, scale=1):
@@ -17,7 +21,8 @@ def pdf(x, loc=0, scale=1):
 def cdf(x, loc=0, scale=1):
     """Return the probability of values up to ``x``."""
     from runtime import numpy as np
-    return np.where(x < loc, 0.0, np.where(x > loc + scale, 1.0, (x - loc) / scale))
+    found = np.where(x < loc, 0.0, np.where(x > loc + scale, 1.0, (x - loc) / scale))
+    return _strong(_meeting(found, (x, loc, scale)))
 
 
 def ppf(q, loc=0, scale=1):
