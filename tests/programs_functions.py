@@ -355,3 +355,24 @@ def descent(v):
     for _ in range(3):
         v = v - 0.1 * jax.grad(loss)(v)
     return np.sum(v * v)
+
+
+@program(mat(5, 2, 7), mat(2, 2, 8), oracle="numpy")
+def clusters(points, centres):
+    for _ in range(2):
+        nearest = np.argmin(((points[:, None, :] - centres[None]) ** 2).sum(-1), axis=1)
+        moved = []
+        for k in range(2):
+            mask = nearest == k
+            if mask.sum() > 0:
+                moved.append((points * mask[:, None]).sum(axis=0) / mask.sum())
+            else:
+                moved.append(centres[k])
+        centres = np.stack(moved)
+    return ((points[:, None, :] - centres[None]) ** 2).sum(-1).min(axis=1)
+
+
+@program([0.5, 1.5], [0.7], oracle="numpy", batch=False)
+def joined_arguments(xs, ys):
+    both = xs + ys * 2
+    return sum(x * y * (i + 1) for i, (x, y) in enumerate(zip(both, both[1:])))
