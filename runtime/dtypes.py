@@ -22,9 +22,8 @@ class prng_key(extended):
     """The category of the element types of random keys."""
 
 
-def issubdtype(arg1, arg2) -> bool:
+def issubdtype(a, b) -> bool:
     """Tell whether a dtype belongs to a category, or is another; bfloat16 counts as floating, keys as ``prng_key``."""
-    a, b = arg1, arg2
     if b is extended or b is prng_key:
         return isinstance(a, type) and issubclass(a, b) or not isinstance(a, (type, str)) and numpy.dtype(a) == KEY
     if isinstance(a, type) and issubclass(a, extended):

@@ -153,7 +153,7 @@ def test_calls_that_are_refused(call):
     lambda jax, np: jax.vmap(lambda x: 2 * x, sum_match=False)(C),
     lambda jax, np: np.take_along_axis(C[0], onp.array([[0, -1]]), 1, wrap_negative_indices=None),
     lambda jax, np: np.take_along_axis(C[0], onp.array([[0, -1]]), 1, wrap_negative_indices=False),
-    lambda jax, np: np.ones(2) * np.issubdtype(arg1="int32", arg2=np.integer),
+    lambda jax, np: np.ones(2) * jax.dtypes.issubdtype(a="int32", b=np.integer),
     lambda jax, np: np.ones(2) * len(jax.P("a", None, unreduced=set(), reduced=frozenset())),
     lambda jax, np: np.ones(jax.ShapeDtypeStruct((2,), "float32", manual_axis_type=None).shape)])
 def test_keywords(call):
