@@ -156,7 +156,9 @@ def join_leaves(a, b, where: str, numbers_static: bool = True) -> Aval | Keep:
         if is_special(a) and is_special(b):
             return Keep(ZERO)
         other = b if is_special(a) else a
-        return aval_of(other) if is_arraylike(other) else Keep(other)
+        # a number that one path alone gives is asked for on that path alone
+        one_sided = numbers_static and (a is UNDEFINED or b is UNDEFINED) and type(other) in (bool, int, float, complex)
+        return aval_of(other) if is_arraylike(other) and not one_sided else Keep(other)
     if is_arraylike(a) and is_arraylike(b):
         if numbers_static and type(a) is type(b) and type(a) in (bool, int, float, complex) and repr(a) == repr(b):
             return Keep(a)

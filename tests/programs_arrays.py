@@ -154,6 +154,21 @@ def assign_in_loop(v):
     return np.sum(out * v)
 
 
+@program(vec(3), oracle="numpy")
+def assign_in_a_branch_not_taken(v):
+    """Which side the inner branch takes is known when the outer one is staged; its index on the other side is not."""
+    w = np.stack([v, v * v])
+    if v[0] > 5.0:
+        y = v * 2.0
+    else:
+        y = v
+        if 1.25 > 1.5:
+            w[:1] += 0.5
+        else:
+            y = w[0] * v
+    return np.sum(y * w[1])
+
+
 @program(vec(4), oracle="numpy")
 def assign_by_mask(v):
     v[v > 0.9] = 0.0

@@ -237,6 +237,7 @@ def fabs(x, /):
 @op(elementwise=True, jvp={"x": "rt.direction_dot(x_dot, x)"}, vjp={"x": "rt.direction_dot(d_out, x)"})
 def direction(x):
     """Return the slope of the absolute value: the sign, 1 at zero, and conjugated for complex x."""
+    x = as_operand(x, "direction")      # a Python number, beside a tangent that is an array
     if kind(x.dtype) == "c":
         return conjugate(sign(x))
     return cast(x >= 0, x.dtype) * 2 - 1
