@@ -142,6 +142,8 @@ def setitem(x, index, value):
 
 def setitem_dot(x, x_dot, index, value_dot):
     """Return the tangent of ``setitem(x, index, value)``."""
+    if x_dot is ZERO and value_dot is ZERO:
+        return ZERO
     return setitem(instantiate_shell(x_dot, x), index, value_dot if isinstance(x, CONTAINERS) else zero_to_number(value_dot))
 
 
@@ -166,7 +168,7 @@ def _number_batched(x, size=None, over=()):
     return spread(0, size) if x is ZERO else x
 
 
-@op(jvp="rt.zero_to_number(x_dot)", vjp={"x": "d_out"}, batch=_number_batched)
+@op(jvp={"x": "x_dot"}, vjp={"x": "d_out"}, batch=_number_batched)
 def zero_to_number(x):
     """A tangent as an operand of an array update: the symbolic zero becomes 0."""
     return 0 if x is ZERO else x

@@ -186,7 +186,7 @@ def filled(d, like, sizes=()):
     Where all that carried a batch was ZERO, a batch axis may have length one: it gets its size here.
     """
     if type(d) is Array and not isinstance(like, CONTAINERS):
-        if sizes and d.shape[:len(sizes)] != tuple(sizes):
+        if sizes and None not in sizes and d.shape[:len(sizes)] != tuple(sizes):
             from runtime import numpy as np
             d = np.broadcast_to(d, sizes + d.shape[len(sizes):])
         return _weakened(d) if type(like) is Array and like._v.aval.weak_type else d

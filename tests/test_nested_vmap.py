@@ -226,3 +226,22 @@ def test_writes_while_the_tangent_is_still_zero():
         return jax.jvp(f, (x,), (x,))[1]
     x = onp.array([[0.3, 0.5], [1.1, 0.2], [0.7, -0.4]], onp.float32)
     onp.testing.assert_allclose(jax.vmap(jax.grad(slope))(x), [jax.grad(slope)(row) for row in x], rtol=1e-5)
+
+
+def test_many_tangents_of_a_tangent():
+    """Batches of tangents alone: writes into tangents of tangents that are symbolic zeros, and slopes at a Python number."""
+    def writes(v):
+        out = np.zeros(3)
+        for i in range(3):
+            out[i] = v[i] * (out[i - 1] + 1.0) + abs(0.5 - v[i])
+        return np.sum(out * v)
+    x, v = np.asarray([1.0, 2.0, 3.0]), np.asarray([0.5, 1.0, -1.0])
+
+    def bend(along):
+        return jax.jvp(lambda y: jax.jvp(writes, (y,), (v,))[1], (x,), (along,))[1]
+    many = onp.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    onp.testing.assert_allclose(jax.vmap(bend)(many), [bend(one) for one in many], rtol=1e-5)
+
+    def slope(along):
+        return jax.jvp(lambda y: abs(y - 2.0), (0.5,), (along,))[1]
+    onp.testing.assert_allclose(jax.vmap(slope)(many[0]), -many[0])
