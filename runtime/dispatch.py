@@ -129,8 +129,9 @@ def dispatcher(programs: dict, of, guards, general: Callable, names: tuple[str, 
     key = of, len(guards), names
     code = _codes.get(key)
     if code is None:
-        text = _HEAD + "".join([_GUARD.format(i=i) for i in range(len(guards))]) + (
-            _FLATTEN.format(args=", ".join(["*args", *[f"named[{n!r}]" for n in names]]), count=len(names)) if of == ANY else _Reader(of, names).text()) + _TAIL
+        given = ", ".join(["*args", *[f"named[{n!r}]" for n in names]])
+        body = _FLATTEN.format(args=given, count=len(names)) if of == ANY else _Reader(of, names).text()
+        text = _HEAD + "".join([_GUARD.format(i=i) for i in range(len(guards))]) + body + _TAIL
         code = _codes[key] = compile(text, "<dispatch>", "exec")
     space = {"programs": programs, "general": general, "flatten": LEAVES.flatten, "XlaError": XlaError, "explain": explain,
              "buffer_of": attrgetter("_v"), "aval_of": attrgetter("aval"), "sharding_of": attrgetter("_sharding"),

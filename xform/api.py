@@ -57,7 +57,8 @@ def vmap(fun, in_axes=0, out_axes=0, axis_name=None, axis_size=None, spmd_axis_n
     """Return ``fun`` mapped over array axes, with the loop pushed into its operations.
 
     in_axes: the axis of each positional argument to map (an int, None for not mapped, or a pytree of these).
-    out_axes: where the mapped axis goes in each result. sum_match: accepted; for partial sums, which there are none of here. Raises ValueError when mapped axes differ in length.
+    out_axes: where the mapped axis goes in each result. Raises ValueError when mapped axes differ in length.
+    sum_match: taken as jax takes it; it is about partial sums, which there are none of here.
     """
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)

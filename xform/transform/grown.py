@@ -25,6 +25,7 @@ from xform.syntax import assign, assigned, at, blocks, branch, call, clone, cons
 
 MESSAGE = "a list to which only some of the examples append cannot be "
 HINT = "Append in every case (a number that changes nothing), or loop over the list: for, sum, len and an index follow each example."
+GROWING = ("rt.append", "rt.spread", "rt.in_all_lanes", "rt.instantiate_shell", "rt.builtins.instantiate_shell")    # what makes a version
 FOLLOWED = frozenset({"rt", "math"})     # where functions live that are given the pairs of lanes and items
 
 
@@ -155,7 +156,7 @@ def _kept(statements, variable, links, chosen):
 
 def joined(run, sides, made, variable, statement):
     """Let the second side of a branch append to what the first has made of a list: either's lanes stand beside its items."""
-    roots = [_roots(block, side[variable], ("rt.append", "rt.spread", "rt.in_all_lanes", "rt.instantiate_shell", "rt.builtins.instantiate_shell")) for side, block in zip(sides, made)]
+    roots = [_roots(block, side[variable], GROWING) for side, block in zip(sides, made)]
     if None in roots or len(_bases(roots)) != 1:
         refuse(statement, run.unit, f"a branch that only some of the examples take makes another list of {variable!r}", HINT)
     first = sides[0][variable]
