@@ -128,6 +128,9 @@ def _call(node, unit):
             return _rule_call(path, args, keywords, node)
         if isinstance(target, types.FunctionType):
             return _unit_call(target, node, args, keywords, path)
+        if path == "rt.partial":    # made by desugar.functions.as_value
+            return Opaque(node, "a function that holds values of its own and is kept in a list or given back", "Keep the values, and call one "
+                          "function with them: for k in ks: y = f(y, k). A comprehension of lambdas in place of the loop works, too.", operands)
         return Opaque(node, path, operands=operands)
     if isinstance(node.func, gast.Name):
         target = unit.env.get(path)

@@ -132,6 +132,16 @@ async def coroutine(x):
 
 
 # function, the text under the caret, the reason, the hint
+def closures_in_a_list(x):
+    steps = []
+    for k in range(3):
+        steps.append(lambda v, k=k: v * x + k)
+    y = 1.0
+    for step in steps:
+        y = step(y)
+    return y
+
+
 REFUSED = [
     (generator, "yield x", "a generator (yield) cannot be transformed", "Append to a list and return it."),
     (context, "with open", "this with is not supported in a transformed function", "Move the with around the transformed call."),
@@ -153,6 +163,8 @@ REFUSED = [
     (iterator, "next(iter([x, x]))", "next() of an iterator is not supported in a transformed function", "Loop over the sequence"),
     (data_called, "table(x)", "which is a value made at run time", ""),
     (coroutine, "async def", "", ""),
+    (closures_in_a_list, "steps.append(lambda", "cannot differentiate a function that holds values of its own and is kept in a list",
+     "Keep the values, and call one function with them"),
 ]
 
 
