@@ -68,8 +68,9 @@ def test_inside_transformed_functions(which):
     alike(xform.jit(mine)(X), jax.jit(other)(X))
     alike(xform.vmap(mine)(X), jax.vmap(other)(X))
     alike(xform.grad(lambda x: mine(x).sum())(X), jax.grad(lambda x: other(x).sum())(X))
-    alike(xform.jit(xform.vmap(xform.grad(mine)))(X), jax.vmap(jax.grad(other))(X))
-    alike(xform.hessian(lambda x: mine(x).sum())(X), jax.hessian(lambda x: other(x).sum())(X))
+    if which in (2, 4):     # of longer series the code of second derivatives is long
+        alike(xform.jit(xform.vmap(xform.grad(mine)))(X), jax.vmap(jax.grad(other))(X))
+        alike(xform.hessian(lambda x: mine(x).sum())(X), jax.hessian(lambda x: other(x).sum())(X))
     alike(xform.jvp(mine, (X,), (X,)), jax.jvp(other, (X,), (X,)))
 
 

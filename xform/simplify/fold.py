@@ -70,9 +70,9 @@ def _block(statements, facts):
 
 def _pull_in(statement, made, facts):
     """Substitute preceding temporaries into the statement, the nearest first."""
-    index = len(made) - 1
+    index, wanted = len(made) - 1, _wanted(statement, facts)
     barrier_writes = set()
-    while index >= 0:
+    while index >= 0 and wanted:
         before = made[index]
         if not isinstance(before, gast.Assign) or not isinstance(before.targets[0], gast.Name):
             if isinstance(before, gast.Assign):
@@ -81,15 +81,20 @@ def _pull_in(statement, made, facts):
                 continue
             break
         target = before.targets[0].id
-        if facts.single(target) and target in _own_reads(statement) and barrier_writes.isdisjoint(reads(before.value)) \
-                and _place(statement, target) and not _in_place(before) and _fits(statement, before):
+        if target in wanted and barrier_writes.isdisjoint(reads(before.value)) and not _in_place(before) and _fits(statement, before):
             _substitute(statement, target, before.value)
             del made[index]
-            index = len(made) - 1
+            index, wanted = len(made) - 1, _wanted(statement, facts)
             barrier_writes = set()
             continue
+        wanted.discard(target)
         barrier_writes.add(target)
         index -= 1
+
+
+def _wanted(statement, facts):
+    """The temporaries that a statement alone reads."""
+    return {n for n in _own_reads(statement) if facts.single(n)}
 
 
 def _in_place(statement):
@@ -114,11 +119,6 @@ def _own_parts(statement):
 def _own_reads(statement):
     return [n for part in _own_parts(statement) if getattr(statement, part) is not None
             for n in reads(getattr(statement, part))]
-
-
-def _place(statement, target):
-    """Whether the use may hold an expression (a bare returned or copied name may; a store target may not)."""
-    return True
 
 
 def _fits(statement, before):
