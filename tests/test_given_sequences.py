@@ -109,3 +109,20 @@ def test_gradients(name):
     ones = tree_map(lambda x: 1.0, args)
     assert float(xform.jvp(f, args, ones)[1]) == pytest.approx(sum(wanted), rel=1e-6)
     assert tree_leaves(grad(total, argnums=every)(*args)) == pytest.approx(slopes(total, args), rel=1e-5, abs=1e-6)
+
+
+def test_functions_that_one_def_makes():
+    """Whether a wrapper's lists are joined depends on the function that it wraps."""
+    def wrapped(function):
+        def two(xs, ys):
+            return function(xs, ys)
+        return two
+
+    def added(xs, ys):
+        return sum(xs) * sum(ys)
+
+    def joined(xs, ys):
+        return sum([z * z for z in xs + ys * 2])
+    for _ in range(2):
+        assert xform.grad(wrapped(added), argnums=(0, 1))([1.0, 2.0], [3.0]) == ([3.0, 3.0], [3.0])
+        assert xform.grad(wrapped(joined), argnums=(0, 1))([1.0, 2.0], [3.0]) == ([2.0, 4.0], [12.0])

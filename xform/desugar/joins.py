@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 
 import gast
 
@@ -70,21 +71,30 @@ def binary(lowering, node, left, right):
 
 # -- parameters that are joined or repeated -------------------------------------------------------------------------------------
 
-_joined: dict = {}
+# function -> (the parameters, {name: what it stood for}): functions that one def makes differ in what their names stand for
+_joined = weakref.WeakKeyDictionary()
+_open: set = set()      # nested functions that are being looked at
 
 
 def joined(function) -> frozenset:
     """The parameters of a function that it, or a function that it calls, adds to something or multiplies by something."""
     if not isinstance(function, types.FunctionType) or is_runtime(function):
         return frozenset()
-    if function.__code__ not in _joined:
-        _joined[function.__code__] = frozenset()    # while this is worked out, a recursive mention adds nothing
-        try:
-            tree = parse.parse(function).tree
-        except SourceError:
-            return frozenset()
-        _joined[function.__code__] = joined_in(tree, functools.partial(_called, function))
-    return _joined[function.__code__]
+    known = _joined.get(function)
+    if known is not None and all([_called(function, name) is value for name, value in known[1].items()]):
+        return known[0]
+    names, found = {}, frozenset()
+
+    def called(name):
+        names[name] = _called(function, name)
+        return names[name]
+    _joined[function] = found, names        # while this is worked out, a recursive mention adds nothing
+    try:
+        found = joined_in(parse.parse(function).tree, called)
+    except SourceError:     # what has no source joins nothing that is known of
+        pass
+    _joined[function] = found, names
+    return found
 
 
 def joined_in(tree, called) -> frozenset:
@@ -131,25 +141,40 @@ def _called(function, name):
         return function.__globals__.get(name)
 
 
+def _plain(fun):
+    """(the function that a method, a partial application or a transformed function is of, how many arguments it has already)."""
+    skip = 0
+    while True:
+        if isinstance(fun, types.MethodType):
+            fun, skip = fun.__func__, skip + 1
+        elif isinstance(fun, functools.partial):
+            fun, skip = fun.func, skip + len(fun.args)
+        elif hasattr(type(fun), "_xform_known") and hasattr(fun, "fun"):
+            fun = fun.fun
+        else:
+            return fun, skip
+
+
 def _passed(node, callee, called):
     """The arguments of a call that its function joins or repeats."""
-    while hasattr(type(callee), "_xform_known") and hasattr(callee, "fun"):
-        callee = callee.fun
+    callee, skip = _plain(callee)
     if isinstance(callee, gast.FunctionDef):
         names, wanted = [a.id for a in callee.args.args], _nested(callee, called)
     elif isinstance(callee, types.FunctionType) and not is_runtime(callee):
-        names, wanted = list(parse.signature(callee).parameters), joined(callee)
+        names, wanted = list(parse.signature(callee).parameters)[skip:], joined(callee)
     else:
         return []
     return [a for p, a in [*zip(names, node.args), *[(k.arg, k.value) for k in node.keywords]] if p in wanted]
 
 
 def _nested(tree, called):
-    key = tree
-    if key not in _joined:
-        _joined[key] = frozenset()
-        _joined[key] = joined_in(tree, called)
-    return _joined.pop(key)
+    if tree in _open:
+        return frozenset()
+    _open.add(tree)
+    try:
+        return joined_in(tree, called)
+    finally:
+        _open.discard(tree)
 
 
 def taken(lowering, function, names, atoms):
@@ -186,16 +211,7 @@ def kinds_with(fun, kinds, args, kwargs):
             break
     else:
         return kinds
-    skip = 0
-    while not isinstance(fun, types.FunctionType):
-        if isinstance(fun, types.MethodType):
-            fun, skip = fun.__func__, skip + 1
-        elif isinstance(fun, functools.partial):
-            fun, skip = fun.func, skip + len(fun.args)
-        elif hasattr(type(fun), "_xform_known") and hasattr(fun, "fun"):
-            fun = fun.fun
-        else:
-            return kinds
+    fun, skip = _plain(fun)
     wanted = joined(fun)
     if not wanted:
         return kinds
