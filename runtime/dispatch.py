@@ -120,6 +120,11 @@ def program_key(of, args, avals: list):
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
+def keep(direct: dict, of, args, buffers: list, found: tuple) -> None:
+    """Have calls that look like this one run (home, execute, handlers, unflatten); ``direct`` holds the programs by structure."""
+    direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = found
+
+
 def dispatcher(programs: dict, of, guards, general: Callable, names: tuple[str, ...] = ()) -> Callable:
     """Return the function that runs calls with arguments of a structure and hands all others to ``general``.
 

@@ -13,7 +13,7 @@ from runtime import cache, xla
 from runtime.array import Array
 from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
-from runtime.dispatch import STATIC, program_key, structure
+from runtime.dispatch import STATIC, keep, structure
 from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
 from runtime.failures import compiled
 from runtime.hlo import Value, tracing
@@ -360,7 +360,7 @@ class _Function:
             handlers = [handler.wrap(Array) for handler in program.handlers]
             unflatten = None if program.out_tree == _LEAF else program.out_tree.unflatten
             found = program.place.sharding, program.direct, handlers, unflatten
-        self.direct.setdefault(of, {})[program_key(of, args, [b.aval for b in buffers])] = found
+        keep(self.direct, of, args, buffers, found)
 
 
 def _static(key) -> str:

@@ -13,7 +13,7 @@ from runtime.array import Array, LeakError
 from runtime.config import config
 from runtime.device import devices as all_devices
 from runtime.device import local_device_count, process_count
-from runtime.dispatch import program_key, structure
+from runtime.dispatch import keep, structure
 from runtime.hlo import Block, Value, tracing
 from runtime.jit import FastPath, compiled_functions, fast_cache
 from runtime.layout import Replicas, layout, mine
@@ -289,8 +289,7 @@ class _Mapped:
                 program = self.quick[key] = self.compiled(args, kwargs)[0]
                 of = None if kwargs else structure(args, ())
                 if of is not None:
-                    known = self.direct.setdefault(of, {})
-                    known[program_key(of, args, [b.aval for b in buffers])] = None, self.function, None, None
+                    keep(self.direct, of, args, buffers, (None, self.function, None, None))
             return program.run(buffers), program.fast_path(buffers), False
         program, arrays = self.compiled(args, kwargs)
         return program.run([a._v for a in arrays]), None, False
