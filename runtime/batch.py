@@ -95,7 +95,10 @@ def check_sizes(name, values, axes):
 @op(jvp="rt.spread(x_dot, size, known, lead)", vjp={"x": "rt.unspread(d_out, known, lead)"},
     batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, lead + 1))
 def spread(x, size, known=False, lead=0):
-    """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one."""
+    """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one.
+
+    A size None is that of a batch of nothing but zeros and empty lists (``batch_size``): nothing needs the axis then.
+    """
     if known is True or size is None or x is None or x is ZERO or x is UNDEFINED:
         return x
     if isinstance(x, Like):     # it describes a value with the batch axis then

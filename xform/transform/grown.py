@@ -206,10 +206,8 @@ def _unpaired(run, statements, versions):
     versions |= {s.targets[0].id for s in assignments if isinstance(s.value, gast.Call) and _way(s.value) == "rt.batched(rt.getitem)"}
     run.shrunk |= versions
     for statement in assignments:
-        value = statement.value
-        if isinstance(value, gast.Call) and _is_getitem(value) and getattr(value.args[0], "id", None) in versions \
-                and unparse(value.args[1]) == "-1":
-            statement.value = item_of(value, statement)
+        if _taken(statement.value, versions):
+            statement.value = item_of(statement.value, statement)
 
 
 def item_of(pair, node):
@@ -277,4 +275,4 @@ def _all(statements):
     return [inner for s in statements for inner in (s, *(x for block in blocks(s) for x in _all(block)))]
 
 
-__all__ = ["appended", "check", "hoisted", "holds_ragged", "is_ragged", "joined", "spread"]
+__all__ = ["appended", "carried", "check", "hoisted", "holds_ragged", "is_ragged", "item_of", "joined", "spread", "taken_apart"]
