@@ -1,6 +1,8 @@
 """Looking into computations: print and call back with values, eagerly and in staged programs."""
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import string
 import sys
@@ -58,6 +60,28 @@ def shown(x):
     return _Shown(x)
 
 
+def in_two_calls(function):
+    """Let the options of a function be given in a call of its own: ``print(ordered=True)("x = {}", x)``; the compiler reads the function."""
+    @functools.wraps(function)
+    def call(*args, ordered=False, partitioned=False, **kwargs):
+        options = dict(ordered=ordered, partitioned=partitioned)
+        if args:
+            return function(*args, **options, **kwargs)
+        unknown = [key for key in kwargs if key != "skip_format_check"]
+        if unknown:
+            raise TypeError(f"debug.{function.__name__}: unexpected arguments {', '.join(unknown)} in a call of options alone; the first "
+                            "argument comes first")
+        return functools.partial(function, **options, **kwargs)
+    del call.__wrapped__
+    signature = inspect.signature(function)
+    first, *rest = signature.parameters.values()
+    call.__signature__ = signature.replace(parameters=[first.replace(default=None), *rest])
+    call.reads_as = function
+    call.options_first = function.options_first = True
+    return call
+
+
+@in_two_calls
 def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
     """Call a Python function that returns nothing with NumPy arrays, at each run of a staged program too.
 
@@ -68,6 +92,7 @@ def callback(callback, *args, ordered=False, partitioned=False, **kwargs):
     watch(callback, args, kwargs, ordered, partitioned)
 
 
+@in_two_calls
 def print(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
     """Print values with a format string such as ``"x = {}"``, at each run of a staged program too.
 
@@ -84,6 +109,7 @@ def inspect_array_sharding(value, *, callback):
     look(callback, value)
 
 
+@in_two_calls
 def log(fmt, *args, ordered=False, partitioned=False, skip_format_check=False, **kwargs):
     """Log values as ``debug.print`` prints them, at level INFO of the logger "runtime.debug"."""
     watch(_Line(fmt, skip_format_check, True), args, kwargs, ordered, partitioned)
@@ -95,8 +121,13 @@ def _Line(fmt, unchecked, logged=False):
     if not isinstance(fmt, str):
         raise TypeError(f"debug.print: the first argument must be a format string, got {type(fmt)}; use debug.print('{{}}', x)")
 
+    blank = all([name is None for _, name, _, _ in string.Formatter().parse(fmt)])
+
     def show(*args, **kwargs):
-        text = (fmt.format if unchecked else lambda *a, **k: _formatter.format(fmt, *a, **k))(*args, **kwargs)
+        if blank and unchecked and not kwargs:      # what the text does not name follows it, as print has it
+            text = " ".join([fmt, *map(str, args)])
+        else:
+            text = (fmt.format if unchecked else lambda *a, **k: _formatter.format(fmt, *a, **k))(*args, **kwargs)
         if logged:
             logging.getLogger(__name__).info(text)
         else:

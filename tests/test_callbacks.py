@@ -67,6 +67,29 @@ def test_formats_are_checked():
     with pytest.raises(TypeError, match="format string"):
         jax.debug.print(X)
     jax.debug.print("x", 1, skip_format_check=True)
+    with pytest.raises(TypeError, match="name"):
+        jax.debug.print(ordered=True, name=3)
+
+
+def _in_two_calls(jax):
+    def function(x):
+        jax.debug.print(ordered=True)("x = {}", x)
+        jax.debug.callback(ordered=True)(lambda v: SEEN.append(float(v)), x)
+        jax.debug.print("no place:", x, skip_format_check=True)
+        return x * x
+    return function
+
+
+def test_options_in_a_call_of_their_own(capsys):
+    texts = []
+    for module in (jax, oracle):
+        SEEN.clear()
+        function = _in_two_calls(module)
+        found = [function(module.numpy.asarray(2.0)), module.jit(function)(3.0), module.grad(function)(4.0), module.jit(module.grad(function))(5.0)]
+        module.effects_barrier()
+        assert [float(x) for x in found] == [4.0, 9.0, 8.0, 10.0] and SEEN == [2.0, 3.0, 4.0, 5.0]
+        texts.append(sorted(capsys.readouterr().out.splitlines()))
+    assert texts[0] == texts[1]
 
 
 def test_log(caplog):

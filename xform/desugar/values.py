@@ -76,6 +76,8 @@ def _known_call(lowering, node):
     if isinstance(callee, Object) and callee.value is runtime.batched:
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))
+    if isinstance(callee, Object) and hasattr(callee.value, "options_first") and not node.args:     # debug.print(ordered=True)("x = {}", x)
+        return Partial(callee, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
     made = rules.made_here(lowering, callee, node)
     if made is not None:
         return made

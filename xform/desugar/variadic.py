@@ -19,6 +19,7 @@ import inspect
 
 import gast
 
+from runtime.op import read_as
 from xform import parse, resolve
 from xform.desugar.functions import _other, binding_counts, lower_source, names_in
 from xform.desugar.rebound import Undecided
@@ -79,7 +80,7 @@ def spread_call(lowering, function, args, keywords, node):
     from xform.desugar.calls import bind
     if any(isinstance(a, gast.Starred) for a in args):
         return None
-    found = spread(function, len(args), tuple(keywords))
+    found = spread(read_as(function), len(args), tuple(keywords))
     if found is None:
         return None
     unit, places = found
