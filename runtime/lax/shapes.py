@@ -334,9 +334,17 @@ def argmin(operand, axis, index_dtype):
 
 
 def convert_element_type(operand, new_dtype):
-    """Return the array converted to another dtype."""
-    from runtime.ops.create import astype
-    return astype(operand, new_dtype)
+    """Return the array converted to another dtype; of a complex one the real part."""
+    from runtime import numpy as np
+    if complex_to_bool(operand, new_dtype):
+        operand = np.real(operand)
+    return np.astype(operand, new_dtype)
+
+
+@about_types
+def complex_to_bool(operand, new_dtype):
+    """Tell whether complex numbers become bools: NumPy then asks for either part, XLA for the real one."""
+    return new_dtype is not None and canonical_dtype(new_dtype) == bool and kind(aval_of(operand).dtype) == "c"
 
 
 @about_types
