@@ -237,8 +237,9 @@ def _rule_call(path, args, keywords, node, rule=None):
         return Opaque(node, path, f"{path} got an unexpected keyword argument {strange[0]!r}.", args)
     bound.update(keywords)
     given = tuple(bound)
+    operands = rule.partials is not None or rule.constant and rule.elementwise      # all that such an op has: None is an option left out
     for param in positional:
-        if param not in bound and param in rule.defaults:
+        if param not in bound and param in rule.defaults and not (operands and rule.defaults[param] is None):
             bound[param] = constant(rule.defaults[param])
     return RuleCall(rule, {p: bound[p] for p in rule.params if p in bound}, path, node, given)
 

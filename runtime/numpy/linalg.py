@@ -1,6 +1,7 @@
 """Linear algebra under NumPy's names: the factorisations' ops, and plain Python over them."""
 import numpy as _numpy
 
+from runtime.ops.constrain import out_sharded as _out_sharded
 from runtime.ops.fact import fact as _fact
 from runtime.ops.kernel import about_types as _about_types
 from runtime.ops.kernel import real_dtype as _real_dtype
@@ -354,6 +355,7 @@ def matrix_transpose(x, /):
     return np.matrix_transpose(x)
 
 
+@_out_sharded
 def tensordot(x1, x2, /, *, axes=2, precision=None, preferred_element_type=None):
     """Return the sum of products over axes."""
     from runtime import numpy as np

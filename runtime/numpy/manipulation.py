@@ -9,7 +9,7 @@ import numpy
 from runtime.array import Array, ConcretizationError
 from runtime.ops.constrain import out_sharded
 from runtime.op import op
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, no_out
 from runtime.ops.axes import axis_index, axis_tuple
 from runtime.ops.create import arange, array, astype, eye, tri
 from runtime.ops.joining import concatenate
@@ -219,6 +219,8 @@ def diagflat(v, k=0):
 
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """Return the sum of a diagonal of each matrix in two axes."""
+    if out is not None:
+        no_out("trace", out)
     from runtime import numpy as np
     return np.sum(diagonal(a, offset, axis1, axis2), -1, dtype)
 
@@ -426,6 +428,8 @@ def resize(a, new_shape):
 
 def choose(a, choices, out=None, mode="raise"):
     """Return, for each position, the element of the choice whose number stands there; mode "clip" or "wrap"."""
+    if out is not None:
+        no_out("choose", out)
     from runtime import numpy as np
     count = len(choices)
     spots = np.clip(a, 0, count - 1) if mode == "clip" else a % count

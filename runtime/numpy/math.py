@@ -6,7 +6,7 @@ import numpy
 from runtime.op import op
 from runtime.ops.axes import axis_index
 from runtime.ops.binary import floating
-from runtime.ops.kernel import about_types, check_real
+from runtime.ops.kernel import about_types, check_real, no_out
 from runtime.ops.elementwise import kernel, make_complex
 from runtime.types import aval_of, kind, python_dtype, result_type
 
@@ -138,18 +138,24 @@ def float_limits(x):
 
 def nansum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
     """Return the sum over axes, NaN counting as zero."""
+    if out is not None:
+        no_out("nansum", out)
     from runtime import numpy as np
     return np.sum(np.where(np.isnan(a), 0, a), axis, dtype, None, keepdims, initial, where)
 
 
 def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
     """Return the product over axes, NaN counting as one."""
+    if out is not None:
+        no_out("nanprod", out)
     from runtime import numpy as np
     return np.prod(np.where(np.isnan(a), 1, a), axis, dtype, None, keepdims, initial, where)
 
 
 def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the largest element over axes that is not NaN; NaN if there is none."""
+    if out is not None:
+        no_out("nanmax", out)
     from runtime import numpy as np
     if counts(a):
         return np.max(a, axis, None, keepdims, initial, where)
@@ -160,6 +166,8 @@ def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
 
 def nanmin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the smallest element over axes that is not NaN; NaN if there is none."""
+    if out is not None:
+        no_out("nanmin", out)
     from runtime import numpy as np
     if counts(a):
         return np.min(a, axis, None, keepdims, initial, where)
@@ -170,30 +178,38 @@ def nanmin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
 
 def nanmean(a, axis=None, dtype=None, out=None, keepdims=False, where=None):
     """Return the mean over axes of the elements that are not NaN."""
+    if out is not None:
+        no_out("nanmean", out)
     from runtime import numpy as np
     good = np.logical_not(np.isnan(a))
     if where is not None:
         good = good & where
-    return np.mean(np.where(np.isnan(a), 0, a), axis, dtype, None, keepdims, good)
+    return np.mean(np.where(np.isnan(a), 0, a), axis, dtype, None, keepdims, where=good)
 
 
-def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None):
     """Return the variance over axes of the elements that are not NaN."""
+    if out is not None:
+        no_out("nanvar", out)
     from runtime import numpy as np
     good = np.logical_not(np.isnan(a))
     if where is not None:
         good = good & where
-    return np.var(np.where(np.isnan(a), 0, a), axis, dtype, None, ddof, keepdims, good, mean, correction)
+    return np.var(np.where(np.isnan(a), 0, a), axis, dtype, None, ddof, keepdims, where=good, mean=mean)
 
 
-def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None):
     """Return the standard deviation over axes of the elements that are not NaN."""
+    if out is not None:
+        no_out("nanstd", out)
     from runtime import numpy as np
-    return np.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean, correction))
+    return np.sqrt(nanvar(a, axis, dtype, None, ddof, keepdims, where, mean))
 
 
 def nanargmax(a, axis=None, out=None, keepdims=None):
     """Return the index of the largest element that is not NaN; -1 where there is none."""
+    if out is not None:
+        no_out("nanargmax", out)
     from runtime import numpy as np
     lost = np.isnan(a)
     found = np.argmax(np.where(lost, -np.inf, a), axis, None, keepdims)
@@ -202,6 +218,8 @@ def nanargmax(a, axis=None, out=None, keepdims=None):
 
 def nanargmin(a, axis=None, out=None, keepdims=None):
     """Return the index of the smallest element that is not NaN; -1 where there is none."""
+    if out is not None:
+        no_out("nanargmin", out)
     from runtime import numpy as np
     lost = np.isnan(a)
     found = np.argmin(np.where(lost, np.inf, a), axis, None, keepdims)
@@ -210,12 +228,16 @@ def nanargmin(a, axis=None, out=None, keepdims=None):
 
 def nancumsum(a, axis=None, dtype=None, out=None):
     """Return the running sums, NaN counting as zero."""
+    if out is not None:
+        no_out("nancumsum", out)
     from runtime import numpy as np
     return np.cumsum(np.where(np.isnan(a), 0, a), axis, dtype)
 
 
 def nancumprod(a, axis=None, dtype=None, out=None):
     """Return the running products, NaN counting as one."""
+    if out is not None:
+        no_out("nancumprod", out)
     from runtime import numpy as np
     return np.cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
 
@@ -261,7 +283,7 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
 
 # ---- further elementwise functions ----
 
-def sinc(x):
+def sinc(x, /):
     """Return sin(pi x) / (pi x), 1 at zero, elementwise."""
     from runtime import numpy as np
     x = floating(x)
@@ -279,6 +301,8 @@ def sinc_near_zero(x):
 
 def modf(x, /, out=None):
     """Return the fractional and the integral part, both with the sign of x."""
+    if out is not None:
+        no_out("modf", out)
     from runtime import numpy as np
     x = floating(x)
     whole = np.trunc(x)

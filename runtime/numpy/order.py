@@ -16,38 +16,40 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
 
     weights: of the elements, in the shape of ``a`` or of its reduced axes; for the method "inverted_cdf" alone.
     """
-    return quantiles("quantile", a, q, axis, method, keepdims, weights, False)
+    return quantiles("quantile", a, q, axis, method, keepdims, weights, False, out, overwrite_input)
 
 
 @out_sharded
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th percentiles over axes, q between 0 and 100; see quantile."""
-    return quantiles("percentile", a, array(q) / 100.0, axis, method, keepdims, weights, False)
+    return quantiles("percentile", a, array(q) / 100.0, axis, method, keepdims, weights, False, out, overwrite_input)
 
 
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """Return the median over axes: the middle element, or the mean of the two in the middle."""
-    return quantiles("median", a, 0.5, axis, "midpoint", keepdims, None, False)
+    return quantiles("median", a, 0.5, axis, "midpoint", keepdims, None, False, out, overwrite_input)
 
 
 def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th quantiles over axes of the elements that are not NaN; see quantile."""
-    return quantiles("nanquantile", a, q, axis, method, keepdims, weights, True)
+    return quantiles("nanquantile", a, q, axis, method, keepdims, weights, True, out, overwrite_input)
 
 
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th percentiles over axes of the elements that are not NaN; see quantile."""
-    return quantiles("nanpercentile", a, array(q) / 100.0, axis, method, keepdims, weights, True)
+    return quantiles("nanpercentile", a, array(q) / 100.0, axis, method, keepdims, weights, True, out, overwrite_input)
 
 
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """Return the median over axes of the elements that are not NaN."""
-    return quantiles("nanmedian", a, 0.5, axis, "midpoint", keepdims, None, True)
+    return quantiles("nanmedian", a, 0.5, axis, "midpoint", keepdims, None, True, out, overwrite_input)
 
 
-def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan):
+def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan, out, overwrite_input):
     """Return what the functions above return: the quantiles in front of the axes that are left."""
     from runtime import numpy as np
+    if out is not None or overwrite_input:
+        in_place(name)
     check_quantile(name, a, axis, method, weights)
     shares = weights
     a = np.astype(a, quantile_dtype(a, q))
@@ -110,6 +112,12 @@ def quantile_by_weight(rows, shares, q):
     rows, shares = np.take_along_axis(rows, order, -1), np.cumsum(np.take_along_axis(shares, order, -1), -1)
     reached = np.expand_dims(shares, -2) >= np.expand_dims(q, -1) * np.expand_dims(shares[..., -1:], -1)
     return np.take_along_axis(rows, np.argmax(reached, -1), -1)
+
+
+@about_types
+def in_place(name):
+    """Raise ValueError: a result is not written anywhere."""
+    raise ValueError(f"{name} does not support out or overwrite_input=True: arrays are values; use the result")
 
 
 @about_types

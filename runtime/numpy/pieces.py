@@ -7,7 +7,7 @@ from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple
 from runtime.ops.create import array
 from runtime.ops.joining import concatenate
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, no_out
 from runtime.ops.shape import ravel
 from runtime.ops.take import take
 from runtime.trees import leaves_of
@@ -126,6 +126,8 @@ def compress(condition, a, axis=None, *, size=None, fill_value=0, out=None):
 
     condition: a vector of booleans, concrete unless ``size`` says how many slices there are to be; ``fill_value`` fills the others.
     """
+    if out is not None:
+        no_out("compress", out)
     from runtime import numpy as np
     if axis is None:
         a = ravel(a)

@@ -1,16 +1,8 @@
 """The methods of universal functions (reduce, accumulate, at, reduceat, outer) as plain Python over any function of arrays."""
 from __future__ import annotations
 
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, no_out
 from runtime.ops.records import stack_records
-
-
-@about_types
-def no_out(name, value, what="out"):
-    """Raise NotImplementedError for an argument that is accepted for the sake of NumPy's signature alone."""
-    if value is not None:
-        raise NotImplementedError(f"{name}: {what}={value!r} is not available: arrays are values; use the result, or np.where")
-    return True
 
 
 @about_types

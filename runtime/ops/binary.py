@@ -8,7 +8,7 @@ import numpy
 from runtime.array import Array
 from runtime.op import op
 from runtime.ops.elementwise import full, imag, kernel, make_complex, real, real_dtype, rint
-from runtime.ops.kernel import elementwise, fused, inexact, named
+from runtime.ops.kernel import elementwise, fused, inexact, named, no_options, no_out
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import aval, kind, promote_avals, result_type
 from runtime.zero import ZERO
@@ -166,7 +166,8 @@ _equal = elementwise("eq", lambda block, values, of: block.compare("EQ", *values
 
 
 def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", result="same", prim=None, strong=False,
-            named_operands=False, nondifferentiable=None):
+            named_operands=False, nondifferentiable=None, universal=False):
+    """Return an op of two operands; a ``universal`` one also has NumPy's options out and where, at their defaults."""
     prim = prim or kernel(name, build, accepts, compute, result, strong)
 
     def function(x, y, /):
@@ -174,7 +175,12 @@ def _binary(name, build, doc, partials=None, accepts="biufc", compute="same", re
 
     def of_names(x1, x2):
         return prim(x1, x2)
-    function = named(of_names if named_operands else function, name, __name__, doc)
+
+    def of_options(x, y, /, *, out=None, where=None):
+        if out is not None or where is not None:
+            no_options(name, out, where)
+        return prim(x, y)
+    function = named(of_names if named_operands else of_options if universal else function, name, __name__, doc)
     operands = ("x1", "x2") if named_operands else ("x", "y")
     rule = {"constant": True, "elementwise": True} if partials is None else {"partials": dict(zip(operands, partials))}
     if nondifferentiable is not None:
@@ -186,15 +192,15 @@ def _comparison(name, direction, doc, accepts="biufc"):
     return _binary(name, lambda block, values, of: block.ordered(direction, *values), doc, accepts=accepts, result="bool")
 
 
-add = _binary("add", None, "Return x + y, elementwise.", ("1", "1"), prim=_add)
-subtract = _binary("subtract", None, "Return x - y, elementwise.", ("1", "-1"), prim=_subtract)
-multiply = _binary("multiply", None, "Return x * y, elementwise.", ("y", "x"), prim=_multiply)
+add = _binary("add", None, "Return x + y, elementwise.", ("1", "1"), prim=_add, universal=True)
+subtract = _binary("subtract", None, "Return x - y, elementwise.", ("1", "-1"), prim=_subtract, universal=True)
+multiply = _binary("multiply", None, "Return x * y, elementwise.", ("y", "x"), prim=_multiply, universal=True)
 divide = _binary("divide", None, "Return x / y, elementwise; integers give floats.", ("1 / y", "-out / y"), prim=_divide)
 true_divide = divide
 maximum = _binary("maximum", None, "Return the larger of x and y, elementwise; NaN wins. Complex numbers are ordered by real, then imaginary part.",
-                  ("rt.larger(x, y)", "rt.larger(y, x)"), prim=_maximum)
+                  ("rt.larger(x, y)", "rt.larger(y, x)"), prim=_maximum, universal=True)
 minimum = _binary("minimum", None, "Return the smaller of x and y, elementwise; NaN wins. Complex numbers are ordered by real, then imaginary part.",
-                  ("rt.larger(y, x)", "rt.larger(x, y)"), prim=_minimum)
+                  ("rt.larger(y, x)", "rt.larger(x, y)"), prim=_minimum, universal=True)
 fmax = _binary("fmax", _by_number("maximum"), "Return the larger of x and y, elementwise; a number wins over NaN.",
                ("rt.larger_number(x1, x2)", "1.0 - rt.larger_number(x1, x2)"), named_operands=True)
 fmin = _binary("fmin", _by_number("minimum"), "Return the smaller of x and y, elementwise; a number wins over NaN.",
@@ -210,9 +216,9 @@ arctan2 = _binary("arctan2", "atan2", "Return the angle of the point (y, x) from
 hypot = _binary("hypot", _hypot, "Return sqrt(x**2 + y**2) without overflow, elementwise.", ("x / out", "y / out"),
                 "biuf", "inexact")
 logaddexp = _binary("logaddexp", _logaddexp(math.e), "Return log(exp(x) + exp(y)), elementwise.",
-                    ("nn.sigmoid(x - y)", "nn.sigmoid(y - x)"), compute="inexact")
+                    ("nn.sigmoid(x - y)", "nn.sigmoid(y - x)"), compute="inexact", universal=True)
 logaddexp2 = _binary("logaddexp2", _logaddexp(2), "Return log2(2**x + 2**y), elementwise.",
-                     ("np.exp2(x - out)", "np.exp2(y - out)"), compute="inexact")
+                     ("np.exp2(x - out)", "np.exp2(y - out)"), compute="inexact", universal=True)
 heaviside = _binary("heaviside", _heaviside, "Return 0 where x < 0, y where x == 0, 1 where x > 0.",
                     ("0.0", "np.where(x == 0, 1.0, 0.0)"), "biuf", "inexact")
 copysign = _binary("copysign", _copysign, "Return |x| with the sign of y, elementwise.",
@@ -226,12 +232,12 @@ less = _binary("less", None, "Return whether x < y, elementwise.", prim=_less)
 less_equal = _comparison("less_equal", "LE", "Return whether x <= y, elementwise.")
 greater = _comparison("greater", "GT", "Return whether x > y, elementwise.")
 greater_equal = _comparison("greater_equal", "GE", "Return whether x >= y, elementwise.")
-logical_and = _binary("logical_and", "and", "Return whether both are true, elementwise.", compute="bool")
-logical_or = _binary("logical_or", "or", "Return whether one is true, elementwise.", compute="bool")
-logical_xor = _binary("logical_xor", "xor", "Return whether exactly one is true, elementwise.", compute="bool")
-bitwise_and = _binary("bitwise_and", "and", "Return the bits set in both (logical and for bools).", accepts="biu")
-bitwise_or = _binary("bitwise_or", "or", "Return the bits set in either (logical or for bools).", accepts="biu")
-bitwise_xor = _binary("bitwise_xor", "xor", "Return the bits set in exactly one (logical xor for bools).", accepts="biu")
+logical_and = _binary("logical_and", "and", "Return whether both are true, elementwise.", compute="bool", universal=True)
+logical_or = _binary("logical_or", "or", "Return whether one is true, elementwise.", compute="bool", universal=True)
+logical_xor = _binary("logical_xor", "xor", "Return whether exactly one is true, elementwise.", compute="bool", universal=True)
+bitwise_and = _binary("bitwise_and", "and", "Return the bits set in both (logical and for bools).", accepts="biu", universal=True)
+bitwise_or = _binary("bitwise_or", "or", "Return the bits set in either (logical or for bools).", accepts="biu", universal=True)
+bitwise_xor = _binary("bitwise_xor", "xor", "Return the bits set in exactly one (logical xor for bools).", accepts="biu", universal=True)
 left_shift = _binary("left_shift", "shift_left", "Shift bits to the left, elementwise.", accepts="biu", compute="number")
 shift_right_logical = _binary("shift_right_logical", "shift_right_logical", "Shift bits right, filling with zeros.",
                               accepts="iu")
@@ -406,7 +412,7 @@ _where = Primitive("select_n", _where_infer, _where_emit)
 
 
 @op(linear=("x", "y"), vjp={"x": "np.where(condition, d_out, 0)", "y": "np.where(condition, 0, d_out)"}, elementwise=True)
-def where(condition, x=None, y=None, *, size=None, fill_value=None):
+def where(condition, x=None, y=None, /, *, size=None, fill_value=None):
     """Return x where the condition holds and y elsewhere; the three broadcast.
 
     With the condition alone: the indices at which it holds (see nonzero). ValueError when only one of x, y is given.
@@ -467,6 +473,8 @@ def _round(x, *, decimals):
 @op(constant=True, elementwise=True)
 def round(a, decimals=0, out=None):
     """Return the array rounded to a number of decimals, halves to even."""
+    if out is not None:
+        no_out("round", out)
     a = as_operand(a, "round")
     if kind(a.dtype) in "iub":
         if decimals < 0:

@@ -5,6 +5,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
+from runtime.ops.kernel import no_out
 from runtime.ops.reduce import INITIAL, LOGICAL, NARROW_FLOATS, example_like, fitted, led
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import kind, python_dtype
@@ -48,6 +49,8 @@ def cumsum_batched(a, axis=None, dtype=None, out=None, over=()):
 @op(linear="a", vjp={"a": "rt.uncumsum(d_out, like=a, axis=axis)"}, batch=cumsum_batched)
 def cumsum(a, axis=None, dtype=None, out=None):
     """Return the sums of all elements up to each one along an axis (of the flattened array by default)."""
+    if out is not None:
+        no_out("cumsum", out)
     return _cumulative("add", a, axis, dtype, False)
 
 

@@ -14,7 +14,7 @@ from runtime.ops.constrain import out_sharded, placed
 from runtime.config import config
 from runtime.op import op
 from runtime.ops.axes import axis_index
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, no_out
 from runtime.ops.reduce import emit_reduce, example_like
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
@@ -422,6 +422,8 @@ def inner(a, b, *, precision=None, preferred_element_type=None):
 
 def outer(a, b, out=None):
     """Return the products of every element of ``a`` with every element of ``b``, as a matrix."""
+    if out is not None:
+        no_out("outer", out)
     from runtime import numpy as np
     return contract(np.ravel(a), np.ravel(b), "i,j->ij")
 

@@ -10,6 +10,7 @@ import numpy
 from runtime.ops.constrain import out_sharded
 from runtime.op import op
 from runtime.ops.dot import LETTERS, contract
+from runtime.ops.kernel import no_out
 from runtime.ops.reduce import emit_reduce, example_like
 from runtime.ops.shape import like_shape
 from runtime.primitive import Primitive, as_operand
@@ -249,6 +250,8 @@ def einsum(subscripts, *operands, out=None, optimize="auto", precision=None, pre
     Operands and lists of numbers in turn (``einsum(a, [0, 1], b, [1, 2], [0, 2])``) say the same without letters.
     ValueError when the subscripts do not fit the operands.
     """
+    if out is not None:
+        no_out("einsum", out)
     if not isinstance(subscripts, str):
         return summed(lettered(operands), (subscripts, *operands[1:-1:2]), optimize, precision, preferred_element_type)
     return summed(subscripts, operands, optimize, precision, preferred_element_type)

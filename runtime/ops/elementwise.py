@@ -6,7 +6,7 @@ import math
 import numpy
 
 from runtime.op import op
-from runtime.ops.kernel import about_types, check_real, elementwise, named, real_dtype
+from runtime.ops.kernel import about_types, check_real, elementwise, named, no_options, no_out, real_dtype
 from runtime.primitive import as_operand, cast
 from runtime.types import aval, aval_of, kind
 from runtime.zero import ZERO
@@ -121,6 +121,16 @@ def _unary(name, build, doc, partial=None, accepts="biufc", compute="inexact", r
 
     if name in _BY_NAME:
         def function(x):
+            return prim(x)
+    elif name == "negative":
+        def function(x, /, *, out=None, where=None):
+            if out is not None or where is not None:
+                no_options(name, out, where)
+            return prim(x)
+    elif name in ("isposinf", "isneginf"):
+        def function(x, /, out=None):
+            if out is not None:
+                no_out(name, out)
             return prim(x)
     else:
         def function(x, /):

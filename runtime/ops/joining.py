@@ -7,7 +7,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
-from runtime.ops.kernel import about_types
+from runtime.ops.kernel import about_types, no_out
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
 from runtime.ops.records import Tail, stack_records, staged_records
 from runtime.sequence import is_lazy
@@ -151,6 +151,8 @@ def stack_batched(arrays, axis=0, out=None, dtype=None, over=()):
 @op(linear="arrays", vjp={"arrays": "rt.unstack_like(d_out, like=arrays, axis=axis)"}, batch=stack_batched)
 def stack(arrays, axis=0, out=None, dtype=None):
     """Return arrays of one shape joined along a new axis."""
+    if out is not None:
+        no_out("stack", out)
     if staged_records(arrays):
         from runtime.ops.permute import moveaxis
         made = moveaxis(stack_records(arrays), 0, axis)

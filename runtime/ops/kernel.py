@@ -186,6 +186,20 @@ def about_types(function: Callable) -> Callable:
     return op(constant=True, unbatched=True)(function)
 
 
+@about_types
+def no_out(name: str, value, what: str = "out") -> bool:
+    """Raise NotImplementedError for an argument that is accepted for the sake of NumPy's signature alone."""
+    if value is not None:
+        raise NotImplementedError(f"{name}: {what}={value!r:.60} is not available: arrays are values; use the result, or np.where")
+    return True
+
+
+@about_types
+def no_options(name: str, out, where) -> bool:
+    """Raise NotImplementedError for NumPy's options of universal functions, unless they are at their defaults."""
+    return no_out(name, out) and no_out(name, where, "where")
+
+
 def named(function: Callable, name: str, module: str, doc: str) -> Callable:
     """Give a function made by a factory the name, home and docstring that its users see."""
     function.__name__ = function.__qualname__ = name

@@ -246,6 +246,8 @@ def is_complex(like):
 def slogdet(a, method=None):
     """Return (sign, log of the absolute value) of the determinant of square matrices; ``method`` changes nothing here."""
     from runtime import numpy as np
+    if method not in (None, "lu", "qr"):
+        raise ValueError(f"slogdet: unknown method {method!r}; 'lu' (None) and 'qr' are known")
     factors, pivots, _ = lu_kernel(as_matrices("slogdet", a, True))
     diagonal = np.diagonal(factors, 0, -2, -1)
     sign = np.prod(np.sign(diagonal), axis=-1) * np.astype(1 - 2 * (_swaps(pivots) % 2), factors.dtype)

@@ -5,6 +5,7 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple, inner_axis
+from runtime.ops.kernel import no_out
 from runtime.ops.reduce import aligned, masked, reduced, reduction_operands, wide_integer
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import kind
@@ -27,6 +28,8 @@ _OTHERS = "rt.other_factors(a, axis=axis, where=where) * (1 if initial is None e
     vjp={"a": f"rt.unsum(d_out, like=a, axis=axis, keepdims=keepdims) * ({_OTHERS})"}, batch=prod_batched)
 def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True):
     """Return the product over axes (all by default); narrow integers keep to at least 32 bits."""
+    if out is not None:
+        no_out("prod", out)
     a = as_operand(a, "prod")
     if where is not None:
         a = masked(a, where, 1)
@@ -78,6 +81,8 @@ def counted(a):
 
 def cumprod(a, axis=None, dtype=None, out=None):
     """Return the products of all elements up to each one along an axis (of the flattened array by default)."""
+    if out is not None:
+        no_out("cumprod", out)
     from runtime import numpy as np
     if dtype is not None:
         a = np.astype(a, dtype)

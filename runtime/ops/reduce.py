@@ -7,8 +7,8 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple, inner_axis, kept_axes, without_axes
-from runtime.ops.elementwise import full
-from runtime.ops.kernel import about_types, fused, inexact
+from runtime.ops.elementwise import full, real
+from runtime.ops.kernel import about_types, fused, inexact, no_out
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import KEY, aval, canonical_dtype, kind, python_dtype
 from runtime.zero import ZERO, Like
@@ -160,6 +160,8 @@ def sum_batched(a, axis=None, dtype=None, out=None, keepdims=False, initial=None
          "initial": "rt.unbroadcast(d_out, like=initial)"}, batch=sum_batched)
 def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None, promote_integers=True):
     """Return the sum over axes (all by default); bools are counted, narrow integers keep to at least 32 bits."""
+    if out is not None:
+        no_out("sum", out)
     if a is ZERO:
         return ZERO
     a = as_operand(a, "sum")
@@ -250,12 +252,14 @@ def mean_batched(a, axis=None, dtype=None, out=None, keepdims=False, where=None,
     """Average within each example."""
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
-    return np.mean(a, inner_axis(axis, a.ndim), dtype, None, keepdims, where)
+    return np.mean(a, inner_axis(axis, a.ndim), dtype, None, keepdims, where=where)
 
 
 @op(linear="a", vjp={"a": "rt.unmean(d_out, like=a, axis=axis, keepdims=keepdims, where=where)"}, batch=mean_batched)
-def mean(a, axis=None, dtype=None, out=None, keepdims=False, where=None):
+def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     """Return the mean over axes (all by default); integers give floats."""
+    if out is not None:
+        no_out("mean", out)
     a = as_operand(a, "mean")
     if where is not None:
         a = cast(a, inexact(a.dtype) if dtype is None else dtype)
@@ -299,7 +303,7 @@ def averaged(a, axis=None, keepdims=False, where=None, lead=0):
     """Return the mean within each example, the first ``lead`` axes being batch axes."""
     if a is ZERO:
         return ZERO
-    return mean(a, led(axis, lead, a), None, None, keepdims, where)
+    return mean(a, led(axis, lead, a), None, None, keepdims, where=where)
 
 
 # ---- extrema ----
@@ -356,6 +360,8 @@ _EXTREMUM_RULE = {
 def max_(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the largest element over axes (all by default); NaN wins; complex numbers are ordered by real, then
     imaginary part. Ties share the derivative equally."""
+    if out is not None:
+        no_out("max", out)
     return _extremum("max", "maximum", a, axis, keepdims, initial, where)
 
 
@@ -363,6 +369,8 @@ def max_(a, axis=None, out=None, keepdims=False, initial=None, where=None):
 def min_(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     """Return the smallest element over axes (all by default); NaN wins; complex numbers are ordered by real, then
     imaginary part. Ties share the derivative equally."""
+    if out is not None:
+        no_out("min", out)
     return _extremum("min", "minimum", a, axis, keepdims, initial, where)
 
 
@@ -434,12 +442,16 @@ def _argextremum(name, a, axis, keepdims, smallest):
 @op(constant=True, batch=argmax_batched)
 def argmax(a, axis=None, out=None, keepdims=None):
     """Return the index of the (first) largest element along an axis, or in the flattened array; NaN counts as largest."""
+    if out is not None:
+        no_out("argmax", out)
     return _argextremum("argmax", a, axis, keepdims, False)
 
 
 @op(constant=True, batch=argmin_batched)
 def argmin(a, axis=None, out=None, keepdims=None):
     """Return the index of the (first) smallest element along an axis, or in the flattened array; NaN counts as smallest."""
+    if out is not None:
+        no_out("argmin", out)
     return _argextremum("argmin", a, axis, keepdims, True)
 
 
@@ -447,27 +459,37 @@ def any_batched(a, axis=None, out=None, keepdims=False, where=None, over=()):
     """Look for a true element within each example."""
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
-    return np.any(a, inner_axis(axis, a.ndim), None, keepdims, where)
+    return np.any(a, inner_axis(axis, a.ndim), None, keepdims, where=where)
 
 
 def all_batched(a, axis=None, out=None, keepdims=False, where=None, over=()):
     """Look whether all elements are true within each example."""
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
-    return np.all(a, inner_axis(axis, a.ndim), None, keepdims, where)
+    return np.all(a, inner_axis(axis, a.ndim), None, keepdims, where=where)
+
+
+def truths(a, name):
+    """Return which elements are not zero; of complex ones the real part decides, as where jax converts them to bool."""
+    a = as_operand(a, name)
+    return cast(real(a) if kind(a.dtype) == "c" else a, bool)
 
 
 @op(constant=True, batch=any_batched, name="any")
-def any_(a, axis=None, out=None, keepdims=False, where=None):
+def any_(a, axis=None, out=None, keepdims=False, *, where=None):
     """Return whether some element over axes (all by default) is true."""
-    a = cast(as_operand(a, "any"), bool)
+    if out is not None:
+        no_out("any", out)
+    a = truths(a, "any")
     return reduced("or", a if where is None else masked(a, where, False), axis, keepdims)
 
 
 @op(constant=True, batch=all_batched, name="all")
-def all_(a, axis=None, out=None, keepdims=False, where=None):
+def all_(a, axis=None, out=None, keepdims=False, *, where=None):
     """Return whether every element over axes (all by default) is true."""
-    a = cast(as_operand(a, "all"), bool)
+    if out is not None:
+        no_out("all", out)
+    a = truths(a, "all")
     return reduced("and", a if where is None else masked(a, where, True), axis, keepdims)
 
 

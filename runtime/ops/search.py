@@ -6,6 +6,7 @@ import numpy
 from runtime.array import Array, ConcretizationError, concrete, to_buffer
 from runtime.op import op
 from runtime.ops.axes import axis_index, inner_axis
+from runtime.ops.kernel import about_types
 from runtime.ops.shape import reshape
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import KEY, aval, aval_of, canonical_dtype, kind
@@ -94,11 +95,20 @@ _ARGSORT = "np.argsort(a, axis, stable=stable, descending=descending)"
 
 @op(jvp={"a": f"np.take_along_axis(a_dot, {_ARGSORT}, axis)"}, vjp={"a": f"rt.unsort(d_out, {_ARGSORT}, axis, like=a)"},
     batch=sort_batched)
-def sort(a, axis=-1, kind=None, order=None, *, stable=True, descending=False):
+def sort(a, axis=-1, *, kind=None, order=None, stable=True, descending=False):
     """Return the array sorted along an axis (flattened if it is None); NaN comes last."""
+    if kind is not None or order is not None:
+        no_order("sort", kind, order)
     a = as_operand(a, "sort")
     a, axis = _flat(a, axis)
     return _sort(a, axis=axis, keys=1, stable=bool(stable), backwards=bool(descending), places=False)[0]
+
+
+@about_types
+def no_order(name, kind, order):
+    """Raise TypeError for the options of NumPy's sort that mean nothing here."""
+    given, instead = ("order", "arrays have no fields") if kind is None else ("kind", "use stable=True or stable=False")
+    raise TypeError(f"{name}: the argument {given} is not supported: {instead}")
 
 
 def unsort(d, order, axis, like):
@@ -120,8 +130,10 @@ def argsort_batched(a, axis=-1, kind=None, order=None, stable=True, descending=F
 
 
 @op(constant=True, batch=argsort_batched)
-def argsort(a, axis=-1, kind=None, order=None, *, stable=True, descending=False, dtype=None):
+def argsort(a, axis=-1, *, kind=None, order=None, stable=True, descending=False, dtype=None):
     """Return the indices that sort the array along an axis (flattened if it is None), as integers of a dtype."""
+    if kind is not None or order is not None:
+        no_order("argsort", kind, order)
     found = _ordered(as_operand(a, "argsort"), axis, bool(stable), descending)[1]
     return found if dtype is None else cast(found, canonical_dtype(dtype))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from runtime.op import op
 from runtime.ops.axes import axis_tuple
-from runtime.ops.kernel import about_types, inexact, real_dtype
+from runtime.ops.kernel import about_types, inexact, no_out, real_dtype
 from runtime.ops.reduce import chosen, count_elements
 from runtime.types import aval_of, kind, result_type
 
@@ -14,12 +14,16 @@ def count_over(shape, axis=None):
     return count_elements(shape, axis_tuple(axis, len(shape)))
 
 
-def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
     """Return the variance over axes (all by default), with ``ddof`` taken from the divisor."""
+    if out is not None:
+        no_out("var", out)
     from runtime import numpy as np
+    if correction is not None and ddof != 0:
+        both_corrections()
     less = ddof if correction is None else correction
     a = np.astype(a, inexact_dtype(a) if dtype is None else dtype)
-    center = np.mean(a, axis, None, None, True, where) if mean is None else mean
+    center = np.mean(a, axis, None, None, True, where=where) if mean is None else mean
     diff = a - center
     squares = np.real(diff * np.conjugate(diff)) if is_complex(a) else diff * diff
     if where is not None:
@@ -29,10 +33,18 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, 
     return np.sum(squares, axis, None, None, keepdims) / (count_over(a.shape, axis) - less)
 
 
-def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None, correction=None):
+def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
     """Return the standard deviation over axes (all by default), with ``ddof`` taken from the divisor."""
+    if out is not None:
+        no_out("std", out)
     from runtime import numpy as np
-    return np.sqrt(np.var(a, axis, dtype, None, ddof, keepdims, where, mean, correction))
+    return np.sqrt(np.var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+@about_types
+def both_corrections():
+    """Raise ValueError: two names for one number."""
+    raise ValueError("var and std: ddof and correction cannot both be given; correction is ddof under another name")
 
 
 @about_types
@@ -55,6 +67,8 @@ def real_part_dtype(a):
 
 def ptp(a, axis=None, out=None, keepdims=False):
     """Return the largest less the smallest element over axes."""
+    if out is not None:
+        no_out("ptp", out)
     from runtime import numpy as np
     return np.max(a, axis, None, keepdims) - np.min(a, axis, None, keepdims)
 

@@ -13,6 +13,7 @@ from runtime.ops import gather as lowering
 from runtime.ops.axes import axis_index, inner_axis
 from runtime.ops.create import zeros
 from runtime.ops.index import update
+from runtime.ops.kernel import no_out
 from runtime.ops.reduce import example_like, led
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.ops.update import index_examples, update_examples
@@ -96,6 +97,8 @@ def take(a, indices, axis=None, out=None, mode=None, unique_indices=False, indic
     Indices outside the array give NaN (the smallest or largest integer) by default; with mode "clip" the nearest element,
     with "wrap" they count on from the other end.
     """
+    if out is not None:
+        no_out("take", out)
     a, indices = as_operand(a, "take"), _index_array(indices, "take")
     if axis is None:
         a, axis = reshape(a, (a.size,)), 0

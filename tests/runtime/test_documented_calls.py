@@ -1,4 +1,6 @@
 """Calls that the documentation of the array library shows: options, shapes and dtypes that are easily forgotten."""
+import inspect
+
 import jax
 import jax.numpy
 import numpy as np
@@ -113,3 +115,39 @@ def test_it_refuses_what_jax_refuses(call, kind):
     for module in (jnp, jax.numpy):
         with pytest.raises(kind):
             call(module)
+
+
+def _refusal(np, name):
+    """What a function says to a place to write its result to, given the first arguments of these that suit it."""
+    a, i = np.asarray(M), np.asarray(I)
+    for args in ((a,), (a, 0.5), (a, a), (i, i), (a, 1), (i, [i, i, i, i]), ("ij->i", a), (i > 1, i), (a, i[:1], 0)):
+        try:
+            getattr(np, name)(*args)
+        except (TypeError, ValueError, AttributeError, IndexError):
+            continue
+        try:
+            getattr(np, name)(*args, out=a)
+        except (NotImplementedError, ValueError) as refused:
+            return type(refused)
+        return "accepted"
+    return "no arguments fit"
+
+
+def test_no_result_is_written_anywhere():
+    names = [name for name in dir(jax.numpy) if callable(getattr(jax.numpy, name)) and not isinstance(getattr(jax.numpy, name), type)
+             and "out" in inspect.signature(getattr(jax.numpy, name)).parameters]
+    assert len(names) > 50
+    answers = {name: (_refusal(jnp, name), _refusal(jax.numpy, name)) for name in names if hasattr(jnp, name) and name != "choose"}
+    assert {name: both for name, both in answers.items() if both[0] != both[1] or type(both[0]) is str} == {}
+
+
+@pytest.mark.parametrize("call, error", [
+    (lambda np: np.sort(np.asarray(V), kind="stable"), TypeError), (lambda np: np.argsort(np.asarray(V), order="x"), TypeError),
+    (lambda np: np.add(1, 2, where=True), NotImplementedError), (lambda np: np.negative(1, out=2), NotImplementedError),
+    (lambda np: np.var(np.asarray(V), ddof=1, correction=1), ValueError), (lambda np: np.mean(np.asarray(V), None, None, None, False, True), TypeError),
+    (lambda np: np.linalg.slogdet(np.asarray(M), method="svd"), ValueError), (lambda np: np.where(True, x=1, y=2), TypeError),
+    (lambda np: np.median(np.asarray(V), overwrite_input=True), ValueError)])
+def test_options_that_mean_nothing_are_refused_as_in_jax(call, error):
+    for np in (jnp, jax.numpy):
+        with pytest.raises(error):
+            call(np)

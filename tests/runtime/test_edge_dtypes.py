@@ -35,6 +35,7 @@ np.vander(m) | np.tril(f) | np.triu(f) | np.trace(e) | np.diag(e) | np.diagonal(
 np.ldexp(f, i) | np.ldexp(f, f) | np.ldexp(i, 2.5) | np.ldexp(c, i) | np.gcd(f, f) | np.lcm(i, 2.5) | np.gcd(i, 6) | np.i0(c) | np.median(c) | np.spacing(c)
 np.nonzero(f[0]) | np.cumulative_sum(m) | np.cumulative_sum(f[0]) | np.diff(f[0]) | np.diff(3) | np.unwrap(c) | np.unwrap(i) | np.polysub(j, u)
 np.sinc(i) | np.float_power(i, i) | np.sum(3) | np.max(2.5) | np.mean(2.5) | np.prod(1j) | np.cumsum(3) | np.equal(3, 2) | np.less(i, 2.5) | np.isnan(2.5)
+np.any(3j * np.ones(2)) | np.all(c) | np.any(c, where=np.arange(5) == 2) | np.logical_and(f, f, out=None, where=None) | np.negative(u)
 np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
 """
 WEAK_SINCE_011 = {"np.log2(2.5)"}   # jax says strong until then, and so do we
