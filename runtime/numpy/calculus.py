@@ -6,11 +6,12 @@ import math as _math
 import numpy as _numpy
 
 from runtime.array import ConcretizationError
+from runtime.numpy.math import counts
 from runtime.numpy.signal import convolve
 from runtime.op import op as _op
 from runtime.ops.axes import axis_index, axis_tuple
 from runtime.ops.binary import floating
-from runtime.ops.kernel import about_types, check_real, inexact
+from runtime.ops.kernel import about_types, check_real, inexact, no_out
 from runtime.types import aval_of, result_type
 
 
@@ -19,7 +20,9 @@ from runtime.types import aval_of, result_type
 def diff(a, n=1, axis=-1, prepend=None, append=None):
     """Return the n-th differences of neighbours along an axis."""
     from runtime import numpy as np
-    place = difference_axis(a, axis)
+    if n == 0:
+        return np.asarray(a)
+    place = difference_axis(a, axis, n)
     a = np.asarray(a)
     parts = [a]
     if prepend is not None:
@@ -36,8 +39,10 @@ def diff(a, n=1, axis=-1, prepend=None, append=None):
 
 
 @about_types
-def difference_axis(a, axis):
-    """Return the axis of differences; ValueError for a scalar."""
+def difference_axis(a, axis, n=1):
+    """Return the axis of differences; ValueError for a scalar, and for fewer than none of them."""
+    if n < 0:
+        raise ValueError(f"diff: order must be non-negative but got {n}")
     shape = aval_of(a).shape
     if not shape:
         raise ValueError("diff requires input that is at least one dimensional; use np.atleast_1d(a)")
@@ -48,7 +53,7 @@ def edge_of(value, a, axis):
     """Return what diff puts before or after an array: a number becomes a slice of it."""
     from runtime import numpy as np
     if np.ndim(value) == 0:
-        return np.broadcast_to(np.astype(value, a.dtype), a.shape[:axis] + (1,) + a.shape[axis + 1:])
+        return np.broadcast_to(np.asarray(value), a.shape[:axis] + (1,) + a.shape[axis + 1:])
     return value
 
 
@@ -58,9 +63,9 @@ def ediff1d(ary, to_end=None, to_begin=None):
     flat = np.ravel(ary)
     parts = [flat[1:] - flat[:-1]]
     if to_begin is not None:
-        parts = [np.ravel(to_begin)] + parts
+        parts = [np.astype(np.ravel(to_begin), flat.dtype)] + parts
     if to_end is not None:
-        parts = parts + [np.ravel(to_end)]
+        parts = parts + [np.astype(np.ravel(to_end), flat.dtype)]
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
@@ -70,6 +75,8 @@ def gradient(f, *varargs, axis=None, edge_order=None):
     ValueError for an axis of fewer than two elements.
     """
     from runtime import numpy as np
+    if edge_order is not None:
+        no_out("gradient", edge_order, "edge_order")
     f = floating(np.asarray(f))
     axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (list, tuple)) else [axis_index(i, f.ndim) for i in axis]
     spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
@@ -116,7 +123,8 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 def interp(x, xp, fp, left=None, right=None, period=None):
     """Return the piecewise linear function through the points (xp, fp), xp rising, at x; constant outside by default."""
     from runtime import numpy as np
-    x, xp, fp = floating(np.asarray(x)), floating(np.asarray(xp)), floating(np.asarray(fp))
+    check_points(x, xp, fp)
+    x, xp, fp = np.astype(x, shared_float(x, xp)), np.astype(xp, shared_float(x, xp)), floating(np.asarray(fp))
     if period is not None:
         x, xp = x % period, xp % period
         order = np.argsort(xp)
@@ -125,24 +133,57 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     i = np.clip(np.searchsorted(xp, x, side="right"), 1, xp.shape[0] - 1)
     rise, run, offset = fp[i] - fp[i - 1], xp[i] - xp[i - 1], x - xp[i - 1]
-    flat = np.abs(run) <= 1e-30
+    flat = np.abs(run) <= no_run(xp)
     value = np.where(flat, fp[i - 1], fp[i - 1] + offset / np.where(flat, 1, run) * rise)
-    if period is None:
+    if not extrapolated("left", left) and period is None:
         value = np.where(x < xp[0], fp[0] if left is None else left, value)
+    if not extrapolated("right", right) and period is None:
         value = np.where(x > xp[-1], fp[-1] if right is None else right, value)
     return value
+
+
+@about_types
+def check_points(x, xp, fp):
+    """Raise ValueError for complex places, and unless the points are two vectors of one length."""
+    check_real("interp", x, ValueError)
+    check_real("interp", xp, ValueError)
+    if len(aval_of(xp).shape) != 1 or aval_of(fp).shape != aval_of(xp).shape:
+        raise ValueError(f"interp: xp and fp must be one-dimensional and of one length, got shapes {aval_of(xp).shape} and {aval_of(fp).shape}")
+    return True
+
+
+@about_types
+def shared_float(*operands):
+    """Return the floating dtype to which operands promote together."""
+    return inexact(result_type(*operands))
+
+
+@about_types
+def no_run(xp):
+    """Return the distance of two places from which on a line through them has a slope."""
+    from runtime.numpy.types import finfo
+    dtype = aval_of(xp).dtype
+    return float(_numpy.spacing(_numpy.asarray(finfo(dtype).eps, dtype))) if dtype.name != "bfloat16" else 2.0 ** -14
+
+
+@about_types
+def extrapolated(side, value):
+    """Tell whether interp goes on along its first or last line; ValueError for another word."""
+    if isinstance(value, str) and value != "extrapolate":
+        raise ValueError(f"interp: the only valid string value of {side} is 'extrapolate', but got {value!r}")
+    return isinstance(value, str)
 
 
 def unwrap(p, discont=None, axis=-1, period=2 * _math.pi):
     """Return angles without jumps of more than half a period along an axis."""
     from runtime import numpy as np
     check_real("unwrap", p, ValueError)
-    rows = np.moveaxis(floating(p), axis, -1)
-    half = period / 2
+    rows = np.moveaxis(np.astype(p, result_type(p, period)), axis, -1)
+    half = period // 2 if counts(rows) else period / 2
     jump = rows[..., 1:] - rows[..., :-1]
     turned = (jump + half) % period - half
     turned = np.where((turned == -half) & (jump > 0), half, turned)
-    correction = np.where(np.abs(jump) < (half if discont is None else discont), 0.0, turned - jump)
+    correction = np.where(np.abs(jump) < (period / 2 if discont is None else discont), 0, turned - jump)
     rest = rows[..., 1:] + np.cumsum(correction, -1)
     return np.moveaxis(np.concatenate([rows[..., :1], rest], -1), -1, axis)
 

@@ -6,8 +6,8 @@ import operator
 import numpy
 
 from runtime.ops.constrain import out_sharded
-from runtime.ops.kernel import about_types
-from runtime.types import aval_of
+from runtime.ops.kernel import about_types, inexact
+from runtime.types import aval_of, result_type
 
 
 # ---- counting ----
@@ -43,19 +43,46 @@ def digitize(x, bins, right=False, *, method=None):
 def histogram_bin_edges(a, bins=10, range=None, weights=None):
     """Return the edges of a histogram's bins."""
     from runtime import numpy as np
+    named_bins(bins)
+    dtype = histogram_dtype(a)
     if np.ndim(bins) == 1:
-        return np.asarray(bins)
+        return np.asarray(bins, dtype)
     low, high = (np.min(a), np.max(a)) if range is None else (range[0], range[1])
+    low, high = np.asarray(low, dtype), np.asarray(high, dtype)
     flat = np.equal(low, high)
-    return np.linspace(np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high), bins + 1)
+    return np.linspace(np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high), bins + 1, dtype=dtype)
+
+
+@about_types
+def histogram_dtype(a, weights=None):
+    """Return the floating dtype of the edges of an array's histogram, and of its counts."""
+    return inexact(aval_of(a).dtype if weights is None else result_type(a, weights))
+
+
+@about_types
+def check_histogram(a, weights):
+    """Raise ValueError unless there is a weight for each element."""
+    if weights is not None and aval_of(weights).shape != aval_of(a).shape:
+        raise ValueError(f"histogram: weights of shape {aval_of(weights).shape} should have the shape {aval_of(a).shape} of the array")
+    return True
+
+
+@about_types
+def named_bins(bins):
+    """Raise NotImplementedError for a rule that chooses bins by what the values are."""
+    if isinstance(bins, str):
+        raise NotImplementedError(f"histogram: bins={bins!r}: the number of bins would depend on the values; give a number, or the edges")
+    return True
 
 
 def histogram(a, bins=10, range=None, weights=None, density=None):
     """Return the counts of values in bins (or weights, or densities) and the bins' edges."""
     from runtime import numpy as np
+    check_histogram(a, weights)
+    a = np.astype(a, histogram_dtype(a, weights))
     edges = histogram_bin_edges(a, bins, range, weights)
     flat = np.ravel(a)
-    each = np.ones(flat.shape, edges.dtype) if weights is None else np.astype(np.ravel(weights), np.result_type(weights, edges))
+    each = np.ones(flat.shape, a.dtype) if weights is None else np.astype(np.ravel(weights), a.dtype)
     spot = np.searchsorted(edges, flat, side="right") - 1
     spot = np.where(flat == edges[-1], edges.shape[0] - 2, spot)
     inside = (flat >= edges[0]) & (flat <= edges[-1])

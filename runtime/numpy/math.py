@@ -161,6 +161,8 @@ def nanmax(a, axis=None, out=None, keepdims=False, initial=None, where=None):
         return np.max(a, axis, None, keepdims, initial, where)
     lost = np.isnan(a)
     found = np.max(np.where(lost, -np.inf, a), axis, None, keepdims, initial, where)
+    if initial is not None:
+        return found
     return np.where(np.all(lost, axis, None, keepdims), np.nan, found)
 
 
@@ -173,6 +175,8 @@ def nanmin(a, axis=None, out=None, keepdims=False, initial=None, where=None):
         return np.min(a, axis, None, keepdims, initial, where)
     lost = np.isnan(a)
     found = np.min(np.where(lost, np.inf, a), axis, None, keepdims, initial, where)
+    if initial is not None:
+        return found
     return np.where(np.all(lost, axis, None, keepdims), np.nan, found)
 
 
@@ -261,13 +265,20 @@ def summed_dtype(x):
     return wide_integer(dtype) if kind(dtype) in "biu" else dtype
 
 
+@about_types
+def one_long(x, axis):
+    """Return the shape of an array with one element along an axis."""
+    shape = aval_of(x).shape
+    return tuple([1 if i == axis % len(shape) else size for i, size in enumerate(shape)])
+
+
 def cumulative_sum(x, /, *, axis=None, dtype=None, include_initial=False):
     """Return the running sums along an axis, on request with a leading zero; ValueError for a scalar, and without axis for matrices."""
     from runtime import numpy as np
     axis = cumulative_axis("sum", x, axis)
     out = np.cumsum(x, axis, summed_dtype(x) if dtype is None else dtype)
     if include_initial:
-        out = np.concatenate([np.zeros_like(np.take(out, np.arange(1), axis)), out], axis)
+        out = np.concatenate([np.zeros(one_long(out, axis), out.dtype), out], axis)
     return out
 
 
@@ -277,7 +288,7 @@ def cumulative_prod(x, /, *, axis=None, dtype=None, include_initial=False):
     axis = cumulative_axis("product", x, axis)
     out = np.cumprod(x, axis, dtype)
     if include_initial:
-        out = np.concatenate([np.ones_like(np.take(out, np.arange(1), axis)), out], axis)
+        out = np.concatenate([np.ones(one_long(out, axis), out.dtype), out], axis)
     return out
 
 

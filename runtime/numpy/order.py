@@ -1,10 +1,13 @@
 """Order statistics and correlations: plain Python over ops."""
 from __future__ import annotations
 
+import numpy
+
 from runtime.ops.axes import axis_tuple
 from runtime.ops.constrain import out_sharded
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types, inexact
+from runtime.ops.reduce import count_elements
 from runtime.types import aval_of, kind, result_type
 
 
@@ -22,7 +25,7 @@ def quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", 
 @out_sharded
 def percentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th percentiles over axes, q between 0 and 100; see quantile."""
-    return quantiles("percentile", a, array(q) / 100.0, axis, method, keepdims, weights, False, out, overwrite_input)
+    return quantiles("percentile", a, hundredths(q), axis, method, keepdims, weights, False, out, overwrite_input)
 
 
 def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
@@ -37,7 +40,7 @@ def nanquantile(a, q, axis=None, out=None, overwrite_input=False, method="linear
 
 def nanpercentile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False, *, weights=None):
     """Return the q-th percentiles over axes of the elements that are not NaN; see quantile."""
-    return quantiles("nanpercentile", a, array(q) / 100.0, axis, method, keepdims, weights, True, out, overwrite_input)
+    return quantiles("nanpercentile", a, hundredths(q), axis, method, keepdims, weights, True, out, overwrite_input)
 
 
 def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
@@ -45,19 +48,32 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     return quantiles("nanmedian", a, 0.5, axis, "midpoint", keepdims, None, True, out, overwrite_input)
 
 
+def hundredths(q):
+    """Return percents as shares; a number stays one."""
+    return q / 100.0 if is_number(q) else array(q) / 100.0
+
+
+@about_types
+def is_number(q):
+    """Tell whether a value is a Python number, which does not decide the dtype of a result."""
+    return isinstance(q, (int, float)) and not isinstance(q, numpy.generic)
+
+
 def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan, out, overwrite_input):
     """Return what the functions above return: the quantiles in front of the axes that are left."""
     from runtime import numpy as np
     if out is not None or overwrite_input:
         in_place(name)
-    check_quantile(name, a, axis, method, weights)
+    check_quantile(name, a, q, axis, method, weights)
     shares = weights
-    a = np.astype(a, quantile_dtype(a, q))
+    a = np.astype(a, quantile_dtype(a, weights))
     axes = axis_tuple(axis, a.ndim)
     rest = tuple([i for i in range(a.ndim) if i not in axes])
     lengths = tuple([a.shape[i] for i in rest])
-    rows = np.reshape(np.transpose(a, rest + axes), lengths + (-1,))
-    q = np.astype(q, a.dtype)
+    rows = np.reshape(np.transpose(a, rest + axes), lengths + (size_of(a.shape, axes),))
+    if rows.shape[-1] == 0:
+        rows = np.full(lengths + (1,), np.nan, a.dtype)
+    q = np.astype(q, share_dtype(a, q))
     flat = np.reshape(q, (-1,))
     if method == "inverted_cdf":
         if shares is None:
@@ -66,7 +82,7 @@ def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan, out, overwr
             shares = np.reshape(np.transpose(shares, rest + axes), rows.shape)
         else:
             shares = np.broadcast_to(np.ravel(shares), rows.shape)
-        found = quantile_by_weight(rows, np.astype(shares, a.dtype), flat)
+        found = quantile_by_weight(rows, np.astype(shares, q.dtype), flat)
     elif skip_nan:
         count = np.expand_dims(np.sum(np.logical_not(np.isnan(rows)), -1), -1)
         spot = flat * (count - 1)
@@ -74,14 +90,15 @@ def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan, out, overwr
         low = np.floor(spot)
         below = np.take_along_axis(rows, np.astype(np.clip(low, 0, None), np.int32), -1)
         above = np.take_along_axis(rows, np.astype(np.clip(np.ceil(spot), 0, None), np.int32), -1)
-        found = chosen_between(below, above, spot - low, method)
+        found = chosen_between(np.astype(below, q.dtype), np.astype(above, q.dtype), spot - low, method)
     else:
         spot = flat * (rows.shape[-1] - 1)
         sorted_rows = np.sort(rows, -1)
         low = np.clip(np.floor(spot), 0, rows.shape[-1] - 1)
         below = np.take(sorted_rows, np.astype(low, np.int32), -1)
         above = np.take(sorted_rows, np.astype(np.clip(np.ceil(spot), 0, rows.shape[-1] - 1), np.int32), -1)
-        found = chosen_between(below, above, spot - low, method)
+        found = chosen_between(np.astype(below, q.dtype), np.astype(above, q.dtype), spot - low, method)
+    found = np.astype(found, a.dtype)
     if not skip_nan:
         found = np.where(np.expand_dims(np.any(np.isnan(rows), -1), -1), np.nan, found)
     found = np.moveaxis(found, -1, 0)
@@ -121,10 +138,18 @@ def in_place(name):
 
 
 @about_types
-def check_quantile(name, a, axis, method, weights):
+def size_of(shape, axes):
+    """Return how many elements an array of some shape has along axes."""
+    return count_elements(shape, axes)
+
+
+@about_types
+def check_quantile(name, a, q, axis, method, weights):
     """Refuse complex numbers, unknown methods, and weights where they have no meaning or do not fit."""
     if kind(aval_of(a).dtype) == "c":
         raise ValueError(f"{name} does not support complex numbers, which have no order; use abs(a), or the real part")
+    if len(aval_of(q).shape) > 1:
+        raise ValueError(f"{name}: q must be a number or a vector, got shape {aval_of(q).shape}")
     if method not in METHODS:
         raise ValueError(f"{name}: method {method!r} is not supported; use {', '.join(METHODS)}")
     if weights is None:
@@ -138,9 +163,15 @@ def check_quantile(name, a, axis, method, weights):
 
 
 @about_types
-def quantile_dtype(a, q):
-    """Return the floating dtype in which quantiles are computed."""
-    return inexact(result_type(a, q))
+def quantile_dtype(a, weights):
+    """Return the floating dtype of quantiles: that of the array, with weights the one to which both promote."""
+    return inexact(aval_of(a).dtype if weights is None else result_type(a, weights))
+
+
+@about_types
+def share_dtype(a, q):
+    """Return the floating dtype in which the place of a quantile between two elements is computed: no narrower than a float."""
+    return result_type(aval_of(a).dtype, inexact(aval_of(q).dtype))
 
 
 def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, dtype=None):

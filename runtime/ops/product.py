@@ -6,7 +6,7 @@ import numpy
 from runtime.op import op
 from runtime.ops.axes import axis_index, axis_tuple, inner_axis
 from runtime.ops.kernel import no_out
-from runtime.ops.reduce import aligned, masked, reduced, reduction_operands, wide_integer
+from runtime.ops.reduce import aligned, masked, reduced, reduction_operands, started, wide_integer
 from runtime.primitive import Primitive, as_operand, cast
 from runtime.types import kind
 
@@ -15,10 +15,10 @@ def prod_batched(a, axis=None, dtype=None, out=None, keepdims=False, initial=Non
     """Multiply within each example."""
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
+    if "initial" not in over:
+        return np.prod(a, inner_axis(axis, a.ndim), dtype, None, keepdims, initial, where, promote_integers)
     product = np.prod(a, inner_axis(axis, a.ndim), dtype, None, keepdims, None, where, promote_integers)
-    if initial is None:
-        return product
-    return product * (aligned(initial, product.ndim - 1) if "initial" in over else initial)
+    return product * np.astype(aligned(initial, product.ndim - 1), product.dtype)
 
 
 _OTHERS = "rt.other_factors(a, axis=axis, where=where) * (1 if initial is None else initial)"
@@ -35,10 +35,10 @@ def prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where
         a = masked(a, where, 1)
     if dtype is not None:
         a = cast(a, dtype)
-    elif kind(a.dtype) in "biu" and promote_integers:
+    elif kind(a.dtype) in "biu" and (promote_integers or kind(a.dtype) == "b"):
         a = cast(a, wide_integer(a.dtype))
     product = reduced("multiply", a, axis, keepdims)
-    return product if initial is None else product * initial
+    return product if initial is None else product * started("prod", initial, product)
 
 
 def other_factors(a, axis=None, where=None):

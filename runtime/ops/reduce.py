@@ -78,10 +78,14 @@ def _mean_infer(x, *, axes, keepdims, dtype):
     return aval(_reduce_infer(x, how="add", axes=axes, keepdims=keepdims).shape, dtype)
 
 
+def wide_float(dtype):
+    """Return the dtype in which means are computed: float32 for narrower floats, whose sums overflow."""
+    return numpy.dtype("float32") if dtype.name in NARROW_FLOATS else dtype
+
+
 def _mean_emit(block, operands, out_avals, *, axes, keepdims, dtype):
     x = operands[0]
-    wide = numpy.dtype("float32") if dtype.name in NARROW_FLOATS else dtype
-    total = emit_reduce(block, "add", block.convert(x, x.aval.with_dtype(wide)), axes, keepdims)
+    total = emit_reduce(block, "add", block.convert(x, x.aval.with_dtype(wide_float(dtype))), axes, keepdims)
     count = count_elements(x.aval.shape, axes)
     mean = block.op("divide", [total, full(block, count, total.aval)], total.aval)
     return block.convert(mean, mean.aval.with_dtype(dtype))
@@ -148,10 +152,10 @@ def sum_batched(a, axis=None, dtype=None, out=None, keepdims=False, initial=None
         return ZERO
     from runtime import numpy as np
     a, where = reduction_operands(a, where, over)
+    if "initial" not in over:
+        return np.sum(a, inner_axis(axis, a.ndim), dtype, None, keepdims, initial, where, promote_integers)
     total = np.sum(a, inner_axis(axis, a.ndim), dtype, None, keepdims, None, where, promote_integers)
-    if initial is None:
-        return total
-    return total + (aligned(initial, total.ndim - 1) if "initial" in over else initial)
+    return total + np.astype(aligned(initial, total.ndim - 1), total.dtype)
 
 
 @op(jvp={"a": "np.sum(a_dot, axis=axis, dtype=dtype, keepdims=keepdims, where=where)",
@@ -169,10 +173,18 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=
         a = masked(a, where, 0)
     if dtype is not None:
         a = cast(a, dtype)
-    elif kind(a.dtype) in "biu" and promote_integers:
+    elif kind(a.dtype) in "biu" and (promote_integers or kind(a.dtype) == "b"):
         a = cast(a, wide_integer(a.dtype), a.weak_type)
     total = reduced("add", a, axis, keepdims)
-    return total if initial is None else total + initial
+    return total if initial is None else total + started("sum", initial, total)
+
+
+def started(name, initial, like):
+    """Return the value that a reduction starts from, in the dtype of its result; ValueError for other than a scalar."""
+    initial = as_operand(initial, name)
+    if initial.ndim:
+        raise ValueError(f"{name}: the initial value must be a scalar, got an array of shape {initial.shape}")
+    return cast(initial, like.dtype)
 
 
 def wide_integer(dtype):
@@ -261,10 +273,10 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     if out is not None:
         no_out("mean", out)
     a = as_operand(a, "mean")
-    if where is not None:
-        a = cast(a, inexact(a.dtype) if dtype is None else dtype)
-        return sum(a, axis, None, None, keepdims, None, where) / chosen(where, a, axis, keepdims)
     dtype = inexact(a.dtype) if dtype is None else canonical_dtype(dtype)
+    if where is not None:
+        a = cast(a, wide_float(dtype))
+        return cast(sum(a, axis, None, None, keepdims, None, where) / chosen(where, a, axis, keepdims), dtype)
     return _mean(a, axes=axis_tuple(axis, a.ndim), keepdims=bool(keepdims), dtype=dtype)
 
 
@@ -315,7 +327,7 @@ def max_batched(a, axis=None, out=None, keepdims=False, initial=None, where=None
     if "initial" not in over:
         return np.max(a, inner_axis(axis, a.ndim), None, keepdims, initial, where)
     found = np.max(a, inner_axis(axis, a.ndim), None, keepdims, neutral("max", a), where)
-    return np.maximum(found, aligned(initial, found.ndim - 1))
+    return np.maximum(found, np.astype(aligned(initial, found.ndim - 1), found.dtype))
 
 
 def min_batched(a, axis=None, out=None, keepdims=False, initial=None, where=None, over=()):
@@ -325,7 +337,7 @@ def min_batched(a, axis=None, out=None, keepdims=False, initial=None, where=None
     if "initial" not in over:
         return np.min(a, inner_axis(axis, a.ndim), None, keepdims, initial, where)
     found = np.min(a, inner_axis(axis, a.ndim), None, keepdims, neutral("min", a), where)
-    return np.minimum(found, aligned(initial, found.ndim - 1))
+    return np.minimum(found, np.astype(aligned(initial, found.ndim - 1), found.dtype))
 
 
 def _extremum(name, how, a, axis, keepdims, initial, where):
@@ -341,7 +353,7 @@ def _extremum(name, how, a, axis, keepdims, initial, where):
     if initial is None:
         return found
     from runtime.ops.binary import maximum, minimum
-    return (maximum if how == "maximum" else minimum)(found, initial)
+    return (maximum if how == "maximum" else minimum)(found, started(name, initial, found))
 
 
 @about_types

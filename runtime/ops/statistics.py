@@ -1,11 +1,13 @@
 """Statistics over axes: plain Python over reductions."""
 from __future__ import annotations
 
+import math
+
 from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.kernel import about_types, inexact, no_out, real_dtype
-from runtime.ops.reduce import chosen, count_elements
-from runtime.types import aval_of, kind, result_type
+from runtime.ops.reduce import chosen, count_elements, wide_float
+from runtime.types import aval_of, canonical_dtype, dtype_name, kind, result_type
 
 
 @op(constant=True, unbatched=True)
@@ -22,15 +24,19 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     if correction is not None and ddof != 0:
         both_corrections()
     less = ddof if correction is None else correction
-    a = np.astype(a, inexact_dtype(a) if dtype is None else dtype)
+    wanted = variance_dtype(a, dtype)
+    a = np.astype(a, computed_dtype(wanted))
     center = np.mean(a, axis, None, None, True, where=where) if mean is None else mean
     diff = a - center
     squares = np.real(diff * np.conjugate(diff)) if is_complex(a) else diff * diff
     if where is not None:
-        return np.sum(squares, axis, None, None, keepdims, None, where) / (chosen(where, a, axis, keepdims) - less)
-    if less == 0:
-        return np.mean(squares, axis, None, None, keepdims)
-    return np.sum(squares, axis, None, None, keepdims) / (count_over(a.shape, axis) - less)
+        free = chosen(where, a, axis, keepdims) - less
+        found = np.sum(squares, axis, None, None, keepdims, None, where) / np.where(free > 0, free, np.nan)
+    elif less == 0:
+        found = np.mean(squares, axis, None, None, keepdims)
+    else:
+        found = np.sum(squares, axis, None, None, keepdims) / freedom(count_over(a.shape, axis), less)
+    return np.astype(found, variance_result(wanted, dtype))
 
 
 def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=None, mean=None, correction=None):
@@ -38,6 +44,7 @@ def std(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     if out is not None:
         no_out("std", out)
     from runtime import numpy as np
+    check_floating("std", dtype)
     return np.sqrt(np.var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
@@ -48,9 +55,39 @@ def both_corrections():
 
 
 @about_types
-def inexact_dtype(a):
-    """Return the floating or complex dtype in which statistics of an array are computed."""
-    return inexact(aval_of(a).dtype)
+def variance_dtype(a, dtype):
+    """Return the dtype of deviations; ValueError for a real one where the numbers are complex."""
+    of = aval_of(a).dtype
+    if dtype is not None and kind(of) == "c" and kind(canonical_dtype(dtype)) != "c":
+        raise ValueError(f"var: complex numbers have no variance of the real dtype {dtype_name(canonical_dtype(dtype))}; take the real part, "
+                         "or leave the dtype out")
+    return inexact(of) if dtype is None else canonical_dtype(dtype)
+
+
+@about_types
+def computed_dtype(dtype):
+    """Return the dtype in which statistics of another one are computed."""
+    return wide_float(dtype)
+
+
+@about_types
+def variance_result(computed, dtype):
+    """Return the dtype of a variance: real, unless a complex one is asked for."""
+    return real_dtype(computed) if dtype is None else inexact(computed)
+
+
+@about_types
+def freedom(count, less):
+    """Return how many of a number of elements are free to vary, NaN if none is."""
+    return count - less if count > less else math.nan
+
+
+@about_types
+def check_floating(name, dtype):
+    """Raise ValueError for a dtype in which a statistic is not computed."""
+    if dtype is not None and kind(canonical_dtype(dtype)) not in "fc":
+        raise ValueError(f"{name}: the dtype must be a floating or complex one, got {dtype_name(canonical_dtype(dtype))}")
+    return True
 
 
 @about_types

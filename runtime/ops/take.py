@@ -203,6 +203,8 @@ def take_along_axis(arr, indices, axis=-1, mode=None, fill_value=None, *, wrap_n
     indices = _along_indices(indices, size, mode, wrap_negative_indices)
     spots = broadcast_to(indices, whole[:axis] + (indices.shape[axis],) + whole[axis + 1:])
     arr = broadcast_to(arr, whole[:axis] + (size,) + whole[axis + 1:])
+    if not spots.size:
+        return zeros(spots.shape, arr.dtype)
     found = lowering.along(arr, spots, axis=axis, mode=taken_mode(mode))
     if fill_value is None or taken_mode(mode) != "fill":
         return found

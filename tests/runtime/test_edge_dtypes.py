@@ -12,13 +12,14 @@ OURS = xform.numpy
 def _names(np):
     return {"np": np, "f": np.array([0.3, -0.7, 0.0, 1.5], "float32"), "c": np.array([1 + 2j, -0.5, 3j, 1 - 1j, 1 + 1j], "complex64"),
             "i": np.array([3, -1, 0, 2]), "j": np.array([3, -1, 0, 2], "int8"), "u": np.array([3, 1, 0, 2], "uint8"),
-            "b": np.array([True, False, True, True]), "e": np.zeros((0, 3)), "m": np.array([[1.0, -2, 3], [0.5, 0, -1]])}
+            "b": np.array([True, False, True, True]), "e": np.zeros((0, 3)), "h": np.array([-100, 3, 100] * 20, "float16"),
+            "m": np.array([[1.0, -2, 3], [0.5, 0, -1]])}
 
 
 def _run(np, text):
     try:
         found = eval(text, _names(np))
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         return type(error)
     return [(str(x.dtype), bool(x.weak_type), numpy.asarray(x)) for x in (found if isinstance(found, (tuple, list)) else [found])]
 
@@ -36,6 +37,16 @@ np.ldexp(f, i) | np.ldexp(f, f) | np.ldexp(i, 2.5) | np.ldexp(c, i) | np.gcd(f, 
 np.nonzero(f[0]) | np.cumulative_sum(m) | np.cumulative_sum(f[0]) | np.diff(f[0]) | np.diff(3) | np.unwrap(c) | np.unwrap(i) | np.polysub(j, u)
 np.sinc(i) | np.float_power(i, i) | np.sum(3) | np.max(2.5) | np.mean(2.5) | np.prod(1j) | np.cumsum(3) | np.equal(3, 2) | np.less(i, 2.5) | np.isnan(2.5)
 np.any(3j * np.ones(2)) | np.all(c) | np.any(c, where=np.arange(5) == 2) | np.logical_and(f, f, out=None, where=None) | np.negative(u)
+np.sum(b, promote_integers=False) | np.sum(j, initial=2.5) | np.sum(i, dtype="bool", initial=0) | np.prod(u[:0], initial=2.5) | np.sum(f, initial=f)
+np.max(j, initial=2.5) | np.nanmax(f * np.nan, initial=0.0) | np.nanmin(f * np.nan, initial=0.0) | np.nanmax(c[:0], initial=0) | np.nanmean(j, dtype="int8")
+np.var(f, ddof=4) | np.var(f, ddof=5, where=f < 9) | np.std(f[:0], ddof=1) | np.nanvar(f, ddof=9) | np.var(c, dtype="float32") | np.var(i, dtype="complex64")
+np.std(i, dtype="int32") | np.var(h, ddof=1) | np.std(h, where=h != 3) | np.mean(h * h, where=h > 0) | np.median(e.T, axis=0) | np.nanmedian(e.T, axis=0)
+np.cumulative_sum(e, axis=0, include_initial=True) | np.cumulative_prod(e, axis=0, include_initial=True) | np.take_along_axis(e, np.zeros((0, 1), int), 1)
+np.quantile(h, 0.3) | np.percentile(h, 30.0) | np.nanpercentile(h, np.array([30.0, 99.0])) | np.quantile(j, np.array([[0.1]])) | np.quantile(h, np.float32(0.5))
+np.diff(u, n=0, prepend=1) | np.diff(u, n=-1) | np.diff(j, prepend=1.5) | np.ediff1d(j, to_end=f) | np.ediff1d(f, to_begin=i) | np.unwrap(i, period=2)
+np.interp(c, f, f) | np.interp(m, np.sort(f), f, left="extrapolate", right=2) | np.interp(m, np.sort(f), f, right="extrapolate") | np.interp(m, f, f, left="x")
+np.interp(i, h[:4], f) | np.interp(m, f, f[1:]) | np.gradient(f, edge_order=2) | np.histogram(h, 3) | np.histogram(b, 3, (-1.0, 1.0), h[:4], density=True)
+np.histogram_bin_edges(h[:4], np.array([1.0, 2.0])) | np.histogram(f, weights=m) | np.histogram_bin_edges(f, "auto")
 np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
 """
 WEAK_SINCE_011 = {"np.log2(2.5)"}   # jax says strong until then, and so do we
