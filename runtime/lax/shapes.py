@@ -20,7 +20,7 @@ from runtime.ops.take import counting_negatives, dynamic_slice, dynamic_update_s
 from runtime.ops.uniform import check_uniform
 from runtime.primitive import Primitive, as_operand
 from runtime.trees import tree_map_1
-from runtime.types import aval_of, canonical_dtype
+from runtime.types import aval_of, canonical_dtype, kind
 
 
 class Precision(enum.Enum):

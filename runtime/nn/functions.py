@@ -121,7 +121,7 @@ def mish(x):
 def hard_tanh(x):
     """Return x cut to [-1, 1], elementwise."""
     from runtime import numpy as np
-    return np.where(x > 1, 1.0, np.where(x < -1, -1.0, x))
+    return np.where(x > 1, 1, np.where(x < -1, -1, x))
 
 
 def elu(x, alpha=1.0):
@@ -153,7 +153,8 @@ def gelu(x, approximate=True):
     if approximate:
         inner = 0.7978845608028654 * (x + 0.044715 * (x ** 3))
         return x * (0.5 * (1.0 + np.tanh(inner)))
-    return np.astype(0.5 * x * erfc(-x * 0.7071067811865476), float_of(x))
+    x = np.astype(x, float_of(x))
+    return np.astype(0.5 * x * erfc(-x * 0.7071067811865476), x.dtype)
 
 
 @fact

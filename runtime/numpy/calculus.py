@@ -153,9 +153,9 @@ def check_points(x, xp, fp):
 
 
 @about_types
-def shared_float(*operands):
-    """Return the floating dtype to which operands promote together."""
-    return inexact(result_type(*operands))
+def shared_float(a, b):
+    """Return the floating dtype to which two operands promote together."""
+    return inexact(result_type(a, b))
 
 
 @about_types
@@ -178,7 +178,7 @@ def unwrap(p, discont=None, axis=-1, period=2 * _math.pi):
     """Return angles without jumps of more than half a period along an axis."""
     from runtime import numpy as np
     check_real("unwrap", p, ValueError)
-    rows = np.moveaxis(np.astype(p, result_type(p, period)), axis, -1)
+    rows = np.moveaxis(np.astype(p, np.result_type(p, period)), axis, -1)
     half = period // 2 if counts(rows) else period / 2
     jump = rows[..., 1:] - rows[..., :-1]
     turned = (jump + half) % period - half

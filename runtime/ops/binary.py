@@ -8,9 +8,9 @@ import numpy
 from runtime.array import Array
 from runtime.op import op
 from runtime.ops.elementwise import full, imag, kernel, make_complex, real, real_dtype, rint
-from runtime.ops.kernel import elementwise, fused, inexact, named, no_options, no_out
+from runtime.ops.kernel import about_types, elementwise, fused, inexact, named, no_options, no_out
 from runtime.primitive import Primitive, as_operand, cast
-from runtime.types import aval, kind, promote_avals, result_type
+from runtime.types import aval, aval_of, kind, promote_avals, result_type
 from runtime.zero import ZERO
 
 
@@ -70,7 +70,8 @@ def _floor_divide(block, values, of):
         quotient = block.op("divide", values, of)
         crossed = block.compare("NE", block.op("sign", [x], of), block.op("sign", [y], of))
     else:
-        quotient = block.op("divide", [block.op("subtract", [x, rest], of), y], of)
+        whole = block.op("select", [block.compare("EQ", y, zero), x, block.op("subtract", [x, rest], of)], of)   # x / 0 is infinite
+        quotient = block.op("divide", [whole, y], of)
         crossed = block.op("xor", [_negated(block, rest), _negated(block, y)], truth)
     crossed = block.op("and", [inexact_turn, crossed], truth)
     lower = block.op("subtract", [quotient, full(block, 1, of)], of)
@@ -378,9 +379,28 @@ def floating(x):
     return divide(x, True)
 
 
+@about_types
+def shared_floating(x, y):
+    """Return the floating dtype to which two operands promote."""
+    return inexact(result_type(x, y))
+
+
 def float_power(x, y, /):
     """Return x to the power y, elementwise, computed in floating point."""
-    return power(floating(x), floating(y))
+    dtype = shared_floating(x, y)
+    return power(floating_as(x, dtype), floating_as(y, dtype))
+
+
+def floating_as(x, dtype):
+    """Return numbers as floating-point ones of a dtype; those that have it when they are converted alone keep their weak type."""
+    from runtime import numpy as np
+    return floating(x) if floats_of(x, dtype) else np.astype(x, dtype)
+
+
+@about_types
+def floats_of(x, dtype):
+    """Tell whether numbers are of a floating dtype, or become it when they are converted."""
+    return inexact(aval_of(x).dtype) == dtype
 
 
 def pow(x, y, /):
@@ -434,11 +454,20 @@ def clip(arr=None, /, min=None, max=None, *, a=None, a_min=None, a_max=None):
     out = arr if arr is not None else a
     low = min if min is not None else a_min
     high = max if max is not None else a_max
+    check_ordered(out, low, high)
     if low is not None:
         out = maximum(low, out)
     if high is not None:
         out = minimum(high, out)
     return out
+
+
+@about_types
+def check_ordered(x, low, high):
+    """Raise ValueError for complex numbers, which have no order."""
+    if any([x is not None and kind(aval_of(x).dtype) == "c" for x in (x, low, high)]):
+        raise ValueError("clip: complex numbers have no order and cannot be clipped; clip the real and the imaginary part")
+    return True
 
 
 _clamp = elementwise("clamp", lambda block, values, of: block.op("clamp", values, of), "iuf")

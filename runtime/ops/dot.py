@@ -416,7 +416,8 @@ def tensordot(a, b, axes=2, *, precision=None, preferred_element_type=None):
 def inner(a, b, *, precision=None, preferred_element_type=None):
     """Return the sum of products over the last axes of both arrays; with a scalar, the product."""
     if like_shape(a) == () or like_shape(b) == ():
-        return a * b
+        from runtime import numpy as np
+        return np.multiply(a, b)
     return tensordot(a, b, (-1, -1), precision=precision, preferred_element_type=preferred_element_type)
 
 

@@ -1,6 +1,9 @@
 """Sorting, ranking and searching."""
 from __future__ import annotations
 
+import math
+import operator
+
 import numpy
 
 from runtime.array import Array, ConcretizationError, concrete, to_buffer
@@ -189,13 +192,25 @@ def top_places(x, k):
 def partition(a, kth, axis=-1):
     """Return the array with element ``kth`` in its sorted place, smaller ones before it and larger ones after."""
     from runtime import numpy as np
+    place_within("partition", a, kth, axis)
     return np.sort(a, axis)
 
 
 def argpartition(a, kth, axis=-1):
     """Return the indices that partition the array around element ``kth``."""
     from runtime import numpy as np
+    place_within("argpartition", a, kth, axis)
     return np.argsort(a, axis)
+
+
+@about_types
+def place_within(name, a, kth, axis):
+    """Raise ValueError for an element that is not there."""
+    shape = aval_of(a).shape
+    size = shape[axis_index(axis, len(shape))] if axis is not None else math.prod(shape)
+    if not -size <= operator.index(kth) < size:
+        raise ValueError(f"{name}: kth={kth} is out of bounds for an axis of {size} elements")
+    return True
 
 
 def searchsorted_batched(a, v, side="left", sorter=None, method="scan", over=()):

@@ -42,6 +42,12 @@ def buckets(segment_ids, bucket_size):
     return [(start, min(start + size, count)) for start in range(0, count, max(size, 1))] or [(0, 0)]
 
 
+@about_types
+def is_number(data):
+    """Tell whether an array has no rows: it is then the row of every id."""
+    return aval_of(data).shape == ()
+
+
 def _dropping(segment_ids, count):
     """Move negative ids out of range: like all other ids there, they belong to no segment."""
     from runtime import numpy as np
@@ -59,6 +65,8 @@ def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.zeros((count,) + data.shape[1:], data.dtype)
+    if is_number(data):
+        return out.at[ids].add(data)
     parts = [out.at[ids[start:stop]].add(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.sum(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
 
@@ -70,6 +78,8 @@ def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False,
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.ones((count,) + data.shape[1:], data.dtype)
+    if is_number(data):
+        return out.at[ids].multiply(data)
     parts = [out.at[ids[start:stop]].multiply(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.prod(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
 
@@ -81,6 +91,8 @@ def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.full((count,) + data.shape[1:], least_number(data), data.dtype)
+    if is_number(data):
+        return out.at[ids].max(data)
     parts = [out.at[ids[start:stop]].max(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.max(np.stack(parts), axis=0) if len(parts) > 1 else parts[0]
 
@@ -92,5 +104,7 @@ def segment_min(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.full((count,) + data.shape[1:], greatest_number(data), data.dtype)
+    if is_number(data):
+        return out.at[ids].min(data)
     parts = [out.at[ids[start:stop]].min(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.min(np.stack(parts), axis=0) if len(parts) > 1 else parts[0]

@@ -81,7 +81,7 @@ scipy.stats.rankdata(k, "dense") | scipy.stats.rankdata(k, "ordinal", axis=1)
 SMALL = """
 ops.segment_sum(v, ids) # b | ops.segment_sum(g, ids, 4) | ops.segment_prod(v, ids, 4) # d | ops.segment_prod(v, np.array([0, 2, 1, 2, 0]), 4) # f | ops.segment_max(g, ids, 4) | ops.segment_max(v, ids) # b
 ops.segment_min(v, ids, num_segments=3) | ops.segment_sum(v, ids, 3, bucket_size=2) | ops.segment_max(k, ids[:2], 3)
-ops.segment_sum(g, np.array([0, -1, 7, 1, 1]), 3) | ops.segment_min(n, ids[:2], 4)
+ops.segment_sum(v[0], ids, 4) | ops.segment_max(v[0], ids[0], 4) | ops.segment_prod(v[0], ids, 4) | ops.segment_sum(g, np.array([0, -1, 7, 1, 1]), 3) | ops.segment_min(n, ids[:2], 4)
 image.resize(img, (7, 4), "linear") | image.resize(img, (3, 3), "linear", antialias=False) | image.resize(img, (10, 6), "cubic")
 image.resize(img, (3, 9), "lanczos3") | image.resize(img, (8, 8), "lanczos5") | image.resize(img, (7, 3), "nearest") | image.resize(n, (4, 3), "nearest")
 image.resize(img, (4, 8), "cubic-pytorch", antialias=False) | image.resize(img, (4, 3), "area") | image.resize(n, (3, 4), image.ResizeMethod.LINEAR)
@@ -101,7 +101,7 @@ SIGNAL = """
 scipy.signal.convolve(img, ker) | scipy.signal.convolve(img, ker, "same") | scipy.signal.convolve(ker, img, "same") | scipy.signal.convolve(img, ker, "valid")
 scipy.signal.convolve(v, row, method="fft") | scipy.signal.correlate(img, ker, "same") | scipy.signal.correlate(v, row, "valid")
 scipy.signal.convolve2d(img, ker, "same") | scipy.signal.correlate2d(img, ker) | scipy.signal.correlate2d(img, ker, "same")
-scipy.signal.correlate2d(ker, img) | scipy.signal.correlate2d(ker, img, "valid") | scipy.signal.correlate2d(img, ker, "valid")
+scipy.signal.correlate2d(ker, img) | scipy.signal.correlate2d(ker, img, "valid") | scipy.signal.correlate2d(ker * (1 + 2j), img * (2 - 1j), "valid") | scipy.signal.correlate2d(img, ker, "valid")
 scipy.signal.fftconvolve(img, ker, "same") | scipy.signal.fftconvolve(a, h, axes=1) | scipy.signal.fftconvolve(img, ker, "valid")
 scipy.signal.convolve(n, k) | scipy.signal.correlate(lax.complex(v, v * v), lax.complex(row, 2 * row))
 scipy.signal.detrend(signal) | scipy.signal.detrend(signal, type="constant", axis=0) | scipy.signal.detrend(signal, bp=(10, 40))

@@ -18,7 +18,7 @@ def _names(np):
 
 def _run(np, text):
     try:
-        found = eval(text, _names(np))
+        found = eval(text, {"nn": (jax if np is jnp else xform).nn, "lax": (jax if np is jnp else xform).lax, **_names(np)})
     except (TypeError, ValueError, IndexError, NotImplementedError) as error:
         return type(error)
     return [(str(x.dtype), bool(x.weak_type), numpy.asarray(x)) for x in (found if isinstance(found, (tuple, list)) else [found])]
@@ -47,6 +47,9 @@ np.diff(u, n=0, prepend=1) | np.diff(u, n=-1) | np.diff(j, prepend=1.5) | np.edi
 np.interp(c, f, f) | np.interp(m, np.sort(f), f, left="extrapolate", right=2) | np.interp(m, np.sort(f), f, right="extrapolate") | np.interp(m, f, f, left="x")
 np.interp(i, h[:4], f) | np.interp(m, f, f[1:]) | np.gradient(f, edge_order=2) | np.histogram(h, 3) | np.histogram(b, 3, (-1.0, 1.0), h[:4], density=True)
 np.histogram_bin_edges(h[:4], np.array([1.0, 2.0])) | np.histogram(f, weights=m) | np.histogram_bin_edges(f, "auto")
+np.floor_divide(f, 0.0) | np.divmod(f, np.zeros(4, "float32")) | np.floor_divide(-h[:3], h[:3] * 0) | np.float_power(h[:4], i) | np.float_power(i, f)
+np.partition(f, 4) | np.argpartition(f, -5) | nn.gelu(u, approximate=False) | nn.gelu(np.array([3, 0, 200], "uint32"), approximate=False)
+nn.hard_tanh(u) | nn.hard_tanh(i) | lax.rem(i, 0 * i) | lax.rem(u, 0 * u) | lax.convert_element_type(c, bool) | np.inner(1.5, 2.5) | np.clip(c, 0, 1) | np.clip(f, 0, 1j)
 np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
 """
 WEAK_SINCE_011 = {"np.log2(2.5)"}   # jax says strong until then, and so do we
