@@ -9,7 +9,7 @@ from runtime.join import BranchTypes
 from runtime.op import op
 from runtime.ops.kernel import about_types
 from runtime.tree import tree_flatten, tree_map
-from runtime.types import aval_of
+from runtime.types import aval_of, kind
 from runtime.zero import Like
 
 
@@ -176,7 +176,7 @@ def same_types(name, before, after):
     if tree != other:
         raise TypeError(f"{start}the same pytree structure, but they differ: the input has {tree}, the output {other}.")
     for old, new in zip(leaves, others):
-        if _shape(old) != _shape(new) or not _gives_way(old) and _dtype(old) != _dtype(new):
+        if _shape(old) != _shape(new) or _dtype(old) != _dtype(new) and not _gives_way(old, new):
             raise TypeError(f"{start}equal types, but they differ: the input has {_described(old)} where the output has {_described(new)}.")
 
 
@@ -211,8 +211,13 @@ def one_bool(found):
     return found
 
 
-def _gives_way(leaf):
-    return not hasattr(leaf, "dtype") or getattr(leaf, "weak_type", False)
+def _gives_way(old, new):
+    """Tell whether a number becomes what another dtype has in arithmetic: an integer a float, a float no integer, a bool nothing else."""
+    before, after = _dtype(old), _dtype(new)
+    if not isinstance(before, numpy.dtype) or not isinstance(after, numpy.dtype):
+        return not hasattr(old, "dtype")
+    order = {"i": 1, "u": 1, "f": 2, "c": 3}
+    return (not hasattr(old, "dtype") or getattr(old, "weak_type", False)) and 0 < order.get(kind(before), 0) <= order.get(kind(after), 0)
 
 
 def _dtype(leaf):

@@ -70,6 +70,8 @@ LOOPS = {
     "while, another dtype": lambda lax, np: lambda a: lax.while_loop(lambda c: c < 3, lambda c: c + 1.5, np.astype(a.sum(), int) * 0),
     "while, no bool": lambda lax, np: lambda a: lax.while_loop(lambda c: c * 0, lambda c: c, a.sum()),
     "fori, another shape": lambda lax, np: lambda a: lax.fori_loop(0, 3, lambda i, c: np.concatenate([c, c]), a),
+    "scan, a number becomes an integer": lambda lax, np: lambda a: lax.scan(lambda c, x: (np.int32(1), x), 0.5, a)[0],
+    "fori, a bool becomes an integer": lambda lax, np: lambda a: a * lax.fori_loop(0, 3, lambda i, c: i, False),
     "fori, another tree": lambda lax, np: lambda a: lax.fori_loop(0, 3, lambda i, c: (c, c), a)}
 
 
