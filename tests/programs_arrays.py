@@ -486,3 +486,10 @@ def power_iteration(m):
         v = m @ v
         v = v / np.sqrt(np.sum(v * v))
     return v @ m @ v
+
+
+@program(mat(3, 2), vec(3))
+def between_brackets(m, v):
+    rows = np.r_["0,2", m, np.c_[v, v * v]]
+    ends = np.r_[v, 1:3, v[0] * v[1], -1:1:3j]
+    return np.sum(np.sin(rows)) * np.sum(ends ** 2) + np.sum(np.c_[v, onp.arange(3.0)] ** 2)

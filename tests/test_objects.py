@@ -1,6 +1,7 @@
 """Objects made inside transformed functions: methods, properties, operators, inheritance, changes in place."""
 import dataclasses
 import functools
+import operator
 
 import numpy as onp
 import pytest
@@ -227,7 +228,49 @@ def early_return(x):
     return counter.total
 
 
-PROGRAMS = [method, defaults, method_that_makes, properties, operators, class_methods, changed_in_place, passed_along, two_names,
+class Scale:
+    """Operators that are not those of its numbers."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __mul__(self, x):
+        return x * x * self.factor
+
+    __rmul__ = __or__ = __mul__
+
+    def __getitem__(self, x):
+        return x ** 3 * self.factor if not isinstance(x, slice) else x.stop
+
+    def __neg__(self):
+        return Scale(-self.factor)
+
+
+SCALE = Scale(0.7)
+SCALES = [SCALE, Scale(1.3)]
+NAMED = {"a": SCALE, "b": [SCALE]}
+
+
+def outside(x):
+    return SCALE * x + x * SCALE + SCALE[x] + (-SCALE) * x + (SCALE | x) + SCALE[0:2] * x
+
+
+def outside_in_containers(x):
+    for scale, weight in zip(SCALES, (1.0, 2.0)):
+        x = scale * x * weight
+    for i in range(2):
+        x = x * SCALES[i]
+    return x + NAMED["a"][x] + NAMED["b"][0] * x + sum([s * x for s in SCALES]) + functools.reduce(operator.mul, SCALES, x)
+
+
+def outside_as_argument(x):
+    def apply(by, y):
+        y *= by
+        return y
+    return apply(SCALE, x) + (lambda s: s[x])(SCALE) + operator.mul(SCALE, x) + operator.getitem(SCALE, x)
+
+
+PROGRAMS = [outside, outside_in_containers, outside_as_argument, method, defaults, method_that_makes, properties, operators, class_methods, changed_in_place, passed_along, two_names,
             inherited, network, trained, bound_in_a_loop, chosen_by_type, in_a_list, early_return]
 
 
@@ -258,7 +301,29 @@ def two_kinds(x):
     return v.x
 
 
+def picked_at_run_time(x, i=1):
+    return SCALES[i] * x
+
+
+def bound_again(x):
+    y = SCALE
+    y = y * x
+    return y
+
+
+def by_default(x, scale=SCALE):
+    return x * scale
+
+
+def by_default_in_a_call(x):
+    return by_default(x)
+
+
 @pytest.mark.parametrize("program, reason", [
+    (by_default, "'scale' is an object of class Scale by default, and Scale.__getitem__ says what its operators do"),
+    (by_default_in_a_call, "'scale' is an object of class Scale by default"),
+    (picked_at_run_time, "which object of class Scale this is, is found out at run time, and Scale.__getitem__ says"),
+    (bound_again, "which object of class Scale this is, is found out at run time"),
     (returned_object, "the class is no pytree"),
     (missing, "'Box' object has no attribute 'depth' here"),
     (two_kinds, "'v' is bound to objects that differ in class or attributes")])

@@ -552,6 +552,7 @@ class Lowering:
         found = sequences.item(self, node)
         if found is not None:
             return clone(found)
+        objects.refuse_picked(self, self.known(node.value), node)
         value = self.atom(node.value)
         return at(gast.Subscript(value, self.index(node.slice), gast.Load()), node)
 

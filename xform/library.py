@@ -158,6 +158,12 @@ def canonical(value) -> str | None:
     return None
 
 
+def brackets(value):
+    """The library's name of what joins arrays between brackets (``np.r_``, NumPy's too); None for anything else."""
+    import numpy
+    return next((f"np.{own}" for own in ("r_", "c_") if value is getattr(numpy, own) or value is lookup(f"np.{own}")), None)
+
+
 def is_runtime(value) -> bool:
     """Whether an object is defined by the runtime package."""
     module = getattr(value, "__module__", None)

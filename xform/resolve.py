@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import inspect
 import operator
+import sys
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +152,12 @@ def is_user_class(value) -> bool:
             and (value.__setattr__ is object.__setattr__ or dataclasses.is_dataclass(value))
             and (dataclasses.is_dataclass(value) or isinstance(value.__init__, types.FunctionType)
                  or value.__init__ is object.__init__))
+
+
+def says_operators(cls) -> bool:
+    """Whether the operators of objects from outside are methods of a user's class (or of the library's), not those of numbers or arrays."""
+    root = cls.__module__.split(".")[0]
+    return cls.__module__.startswith("runtime.numpy.") or root not in ("runtime", "xform", "jaxlib", "numpy") and root not in sys.stdlib_module_names
 
 
 def is_function(known) -> bool:

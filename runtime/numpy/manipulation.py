@@ -378,21 +378,6 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C", *, dtype=None)
     return spots if dtype is None else astype(spots, dtype)
 
 
-class _Grid:
-    def __init__(self, build):
-        self.build = build
-
-    def __getitem__(self, key):
-        found = self.build[key]
-        if isinstance(found, (tuple, list)):
-            return [array(g) for g in found]
-        return array(found)
-
-
-mgrid, ogrid, r_, c_ = _Grid(numpy.mgrid), _Grid(numpy.ogrid), _Grid(numpy.r_), _Grid(numpy.c_)
-s_, index_exp = numpy.s_, numpy.index_exp
-
-
 # ---- rearrangement by values or lists ----
 
 def append(arr, values, axis=None):
@@ -462,4 +447,4 @@ def copy(a, order=None):
 
 
 __all__ = [name for name, value in list(globals().items()) if callable(value) and not name.startswith("_") and getattr(
-    value, "__module__", None) == __name__] + ["mgrid", "ogrid", "r_", "c_", "s_", "index_exp"]
+    value, "__module__", None) == __name__]

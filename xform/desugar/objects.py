@@ -25,11 +25,13 @@ from xform import resolve
 from xform.desugar.classes import captured_by
 from xform.desugar.questions import is_cached
 from xform.errors import refuse
+from xform.library import brackets, lookup
 from xform.resolve import Display, Instance, Object, Partial, Super
-from xform.syntax import at, clone, name
+from xform.syntax import at, call, clone, const, name
 
 OPERATORS = {gast.Add: "add", gast.Sub: "sub", gast.Mult: "mul", gast.Div: "truediv", gast.Pow: "pow", gast.MatMult: "matmul",
-             gast.FloorDiv: "floordiv", gast.Mod: "mod"}
+             gast.FloorDiv: "floordiv", gast.Mod: "mod", gast.BitAnd: "and", gast.BitOr: "or", gast.BitXor: "xor",
+             gast.LShift: "lshift", gast.RShift: "rshift"}
 COMPARISONS = {gast.Lt: "__lt__", gast.LtE: "__le__", gast.Gt: "__gt__", gast.GtE: "__ge__", gast.Eq: "__eq__", gast.NotEq: "__ne__"}
 SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
 
@@ -199,6 +201,9 @@ def operator_call(lowering, node):
 
 
 def _operator_call(lowering, node):
+    for operand in (getattr(node, field, None) for field in ("left", "right", "operand", "value")):
+        if isinstance(operand, gast.Name):
+            _check_default(lowering, operand)
     if isinstance(node, gast.BinOp):
         own = OPERATORS.get(type(node.op))
         for method, base, other in ((f"__{own}__", node.left, node.right), (f"__r{own}__", node.right, node.left)):
@@ -215,14 +220,74 @@ def _operator_call(lowering, node):
         method = COMPARISONS.get(type(node.ops[0]))
         if method and _has(lowering, node.left, method):
             return _call(node.left, method, node.comparators, node)
-    elif isinstance(node, gast.Subscript) and not isinstance(node.slice, gast.Slice) and _has(lowering, node.value, "__getitem__"):
-        return _call(node.value, "__getitem__", [node.slice], node)
+    elif isinstance(node, gast.Subscript):
+        from xform.desugar.targets import as_expression
+        known = lowering.known(node.value)
+        own = brackets(known.value) if isinstance(known, Object) else None
+        if own is not None:
+            return _call(_named(lowering, own, node), "_joined", [_without_slices(lowering, node.slice, type(lookup(own))._xform_slice)], node)
+        if _has(lowering, node.value, "__getitem__"):
+            return _call(node.value, "__getitem__", [as_expression(node.slice)], node)
     return None
 
 
+def _named(lowering, path, node):
+    held = path.replace(".", "__")
+    lowering.statics[held] = Object(lookup(path))
+    return name(held, node)
+
+
+def _without_slices(lowering, index, meaning):
+    """What stands between brackets that join arrays: a slice there stands for numbers."""
+    if isinstance(index, gast.Tuple):
+        return at(gast.Tuple([_without_slices(lowering, part, meaning) for part in index.elts], gast.Load()), index)
+    if not isinstance(index, gast.Slice):
+        return index
+    lowering.statics["numbers_of__"] = Object(meaning)
+    parts = [const(None, index) if part is None else part for part in (index.lower, index.upper, index.step)]
+    return call("numbers_of__", parts, node=index)
+
+
 def _has(lowering, node, method):
+    """Whether an expression is an object, made here or outside, whose class says in Python what an operator does."""
     known = lowering.known(node)
-    return isinstance(known, Instance) and isinstance(getattr(known.cls, method, None), types.FunctionType)
+    cls = known.cls if isinstance(known, Instance) else type(known.value) if isinstance(known, Object) else None
+    return cls is not None and isinstance(getattr(cls, method, None), types.FunctionType) and (
+        isinstance(known, Instance) or resolve.says_operators(cls))
+
+
+def refuse_picked(lowering, known, node):
+    """Refuse that a run picks an object from outside whose operators are methods: they would be read as those of numbers."""
+    found = _with_operators(known.value) if isinstance(known, Object) else None
+    if found is not None:
+        cls, method = found
+        refuse(node, lowering.unit, f"which object of class {cls.__name__} this is, is found out at run time, and {cls.__name__}.{method} says "
+               "what its operators do", "Pick it by a constant, loop over the objects themselves, or call a method by its name.")
+
+
+def _check_default(lowering, operand):
+    """Refuse an operator of a parameter that is such an object by default: whether a call gives another is not known here."""
+    unit = lowering.unit
+    param = None if unit.signature is None else unit.signature.parameters.get(operand.id)
+    if param is None or lowering.known(operand) is not None or operand.id in unit.takes:
+        return
+    found = _with_operators(param.default.value if isinstance(param.default, Object) else param.default)
+    if found is not None:
+        cls, method = found
+        refuse(operand, unit, f"{operand.id!r} is an object of class {cls.__name__} by default, and {cls.__name__}.{method} says what its "
+               "operators do", "Give it in the call, or read it inside the function.")
+
+
+def _with_operators(value, depth=3):
+    """(class, method) of an object from outside, or in a container of them, whose arithmetic is written in Python; None without."""
+    if isinstance(value, (list, tuple, dict)):
+        found = (_with_operators(v, depth - 1) for v in (value.values() if isinstance(value, dict) else value)) if depth else ()
+        return next((f for f in found if f is not None), None)
+    cls = type(value)
+    if not hasattr(value, "__dict__") or not resolve.says_operators(cls):
+        return None
+    methods = ["__getitem__", *SIGNS.values(), *[f"__{side}{own}__" for own in OPERATORS.values() for side in ("", "r")]]
+    return next(((cls, m) for m in methods if isinstance(getattr(cls, m, None), types.FunctionType)), None)
 
 
 def _call(base, method, args, node):
@@ -292,6 +357,7 @@ def assigned(lowering, target, node):
             assign_object(lowering, target.id, known, node)
             return True
         refuse_other(lowering, target.id, node)
+        refuse_picked(lowering, known, node)
     if isinstance(target, gast.Attribute) and len(node.targets) == 1:
         held = lowering.known(target.value)
         if isinstance(held, Instance):

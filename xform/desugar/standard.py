@@ -28,6 +28,8 @@ from xform.syntax import at, clone, const, name
 _IN_PLACE = {operator.isub: gast.Sub, operator.itruediv: gast.Div, operator.ifloordiv: gast.FloorDiv, operator.imod: gast.Mod,
              operator.ipow: gast.Pow, operator.imatmul: gast.MatMult, operator.iand: gast.BitAnd, operator.ior: gast.BitOr,
              operator.ixor: gast.BitXor, operator.ilshift: gast.LShift, operator.irshift: gast.RShift}
+_PLAIN = {operator.add: gast.Add, operator.sub: gast.Sub, operator.mul: gast.Mult, operator.truediv: gast.Div, operator.pow: gast.Pow,
+          operator.floordiv: gast.FloorDiv, operator.mod: gast.Mod, operator.matmul: gast.MatMult}
 _MAPS = {2: iteration.map_2, 3: iteration.map_3, 4: iteration.map_4}
 _ENDLESS = {itertools.count: iteration.counted, itertools.cycle: iteration.cycled, itertools.repeat: iteration.repeated}
 
@@ -116,7 +118,7 @@ def _method_caller(lowering, node, value):
 
 
 def _binary(lowering, node, value):
-    return at(gast.BinOp(node.args[0], _IN_PLACE[value](), node.args[1]), node) if len(node.args) == 2 else None
+    return at(gast.BinOp(node.args[0], {**_IN_PLACE, **_PLAIN}[value](), node.args[1]), node) if len(node.args) == 2 else None
 
 
 def _compared(kind, swapped=False):
@@ -219,7 +221,8 @@ _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, 
           operator.truth: lambda lowering, node, value: at(gast.Call(name("bool", node), node.args, []), node),
           operator.is_: _compared(gast.Is), operator.is_not: _compared(gast.IsNot), operator.contains: _compared(gast.In, swapped=True),
           operator.concat: lambda lowering, node, value: at(gast.BinOp(node.args[0], gast.Add(), node.args[1]), node),
-          **dict.fromkeys(_IN_PLACE, _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
+          operator.getitem: lambda lowering, node, value: at(gast.Subscript(*node.args, gast.Load()), node),
+          **dict.fromkeys([*_IN_PLACE, *_PLAIN], _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
           itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log}
 if hasattr(operator, "call"):
     _CALLS[operator.call] = lambda lowering, node, value: at(gast.Call(node.args[0], node.args[1:], node.keywords), node)
