@@ -123,7 +123,7 @@ def sylvester_batched(a, b, c, over=()):
     vjp={"a": "-rt.unbroadcast(rt.sylvester(np.matrix_transpose(a), np.matrix_transpose(b), d_out) @ np.matrix_transpose(out), like=a)",
          "b": "-rt.unbroadcast(np.matrix_transpose(out) @ rt.sylvester(np.matrix_transpose(a), np.matrix_transpose(b), d_out), like=b)",
          "c": "rt.unbroadcast(rt.sylvester(np.matrix_transpose(a), np.matrix_transpose(b), d_out), like=c)"},
-    batch=sylvester_batched)
+    batch=sylvester_batched, vanishes="c")
 def sylvester(a, b, c):
     """Return x with a x + x b = c for complex or real matrices: Bartels and Stewart, Communications of the ACM 15 (1972).
 

@@ -12,7 +12,7 @@ _polygamma = elementwise("polygamma", "chlo.polygamma", "biuf", "inexact")
 _zeta = elementwise("zeta", "chlo.zeta", "biuf", "inexact")
 
 
-@op(partials={"x": "rt.polygamma(n + 1, x)"}, refuses={"n": "polygamma has no derivative in its order"})
+@op(partials={"x": "rt.polygamma(lax.stop_gradient(n) + 1, x)"}, refuses={"n": "polygamma has no derivative in its order"})
 def polygamma(n, x):
     """Return the n-th derivative of digamma at x, elementwise; differentiable in x."""
     return _polygamma(n * 1.0, x)

@@ -235,7 +235,7 @@ def nextafter(x1, x2):
     return _nextafter(x1, x2)
 
 
-@op(partials={"x": "rt.polygamma(m + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"}, uniform=True)
+@op(partials={"x": "rt.polygamma(lax.stop_gradient(m) + 1, x)"}, refuses={"m": "polygamma has no derivative in its order"}, uniform=True)
 def polygamma(m, x):
     """Return the m-th derivative of digamma at x, elementwise; differentiable in x."""
     return _polygamma(m, x)

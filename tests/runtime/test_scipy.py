@@ -134,6 +134,19 @@ def test_hypergeometric_functions_in_double_precision():
         numpy.testing.assert_allclose(made, (up - down) / (2 * step), rtol=1e-5, atol=1e-7)
 
 
+def test_second_derivatives_beside_an_order_and_beside_constant_tangents():
+    second = xform.grad(xform.grad(lambda n, x: scipy.special.polygamma(n, x), 1), 1)(1, 1.3)
+    wanted = jax.grad(jax.grad(lambda x: jax.scipy.special.polygamma(1, x)))(1.3)
+    numpy.testing.assert_allclose(second, wanted, rtol=1e-5)
+
+    def bent(f, *args):
+        return xform.jvp(lambda *a: xform.jvp(f, a, args)[1], args, args)[1]
+    made = bent(lambda a, b, c: scipy.linalg.solve_sylvester(a, b, c), A, S, B @ B.T)    # of degree zero: x(t) = x along (a, b, c) t
+    numpy.testing.assert_allclose(made, numpy.zeros_like(A), atol=1e-3)
+    made, wanted = bent(scipy.linalg.sqrtm, S), -numpy.real(scipy.linalg.sqrtm(S)) / 4      # sqrt(t) S**(1/2) at t = 1
+    numpy.testing.assert_allclose(made.real, wanted, atol=1e-3)
+
+
 def test_derivatives_that_are_not_known_are_refused():
     with pytest.raises(xform.TransformError, match="polygamma has no derivative in its order"):
         xform.grad(lambda m: scipy.special.polygamma(m, 2.0))(1.0)
