@@ -315,3 +315,68 @@ def test_rule_that_unpacks_primals_and_tangents_in_one_line():
     onp.testing.assert_allclose(slope, (6 * onp.cos(0.7), onp.sin(0.7)), rtol=1e-5)
     onp.testing.assert_allclose(xform.grad(xform.grad(f))(0.7, 3.0), -6 * onp.sin(0.7), rtol=1e-5)
     onp.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(f), (0, None)))(onp.ones(2, onp.float32), 3.0), [6 * onp.cos(1.0)] * 2, rtol=1e-5)
+
+
+def slope_of_a_local_rule(y):
+    @xform.custom_vjp
+    def f(x):
+        return 2.0 * np.sin(x)
+
+    def fwd(x):
+        return f(x), y
+
+    def bwd(kept, d):
+        return (3.0 * kept * np.cos(y) * d,)
+
+    f.defvjp(fwd, bwd)
+    return xform.grad(f)(1.0)
+
+
+@pytest.mark.parametrize("transformed, wanted", [
+    (xform.jit(slope_of_a_local_rule), lambda y: 3 * y * onp.cos(y)),
+    (xform.vmap(slope_of_a_local_rule), lambda y: 3 * y * onp.cos(y)),
+    (xform.vmap(xform.jit(slope_of_a_local_rule)), lambda y: 3 * y * onp.cos(y)),
+    (xform.vmap(xform.grad(slope_of_a_local_rule)), lambda y: 3 * onp.cos(y) - 3 * y * onp.sin(y))])
+def test_gradients_inside_of_functions_whose_rules_capture(transformed, wanted):
+    y = onp.array([0.5, 2.0], onp.float32)
+    found = transformed(y) if "vmap" in repr(transformed) else onp.array([transformed(v) for v in y])
+    onp.testing.assert_allclose(found, wanted(y), rtol=1e-5)
+
+
+def test_rules_may_take_any_number_of_arguments():
+    @xform.custom_vjp
+    def f(x, y):
+        return x * y
+    f.defvjp(lambda *args: (f(*args), args), lambda *given: (given[1] * 5.0, given[0][0] * given[1]))
+    onp.testing.assert_allclose(xform.grad(lambda x, y: f(x, y) ** 2, (0, 1))(3.0, 2.0), (60.0, 36.0))
+
+    @xform.custom_jvp
+    def g(x):
+        return x * x
+    g.defjvp(lambda *given: (g(*given[0]), 7.0 * given[1][0]))
+    assert xform.grad(g)(2.0) == 7.0
+
+
+def test_functions_without_their_rule_are_refused_wherever_they_are_called():
+    for decorator, words in ((xform.custom_vjp, "No VJP defined for custom_vjp function f using defvjp."),
+                             (xform.custom_jvp, "No JVP defined for custom_jvp function f using defjvp.")):
+        @decorator
+        def f(x):
+            return x * x
+        with pytest.raises(AttributeError, match=words):
+            f(2.0)
+        with pytest.raises(TransformError, match="defvjp|defjvp"):
+            xform.grad(f)(2.0)
+
+
+def test_a_rule_that_calls_its_function_with_a_tangent_is_refused_in_reverse_mode():
+    @xform.custom_jvp
+    def div(x, y):
+        return x / y
+
+    @div.defjvp
+    def rule(primals, tangents):
+        (x, y), (x_dot, _) = primals, tangents
+        return div(x, y), div(x_dot, y)
+    with pytest.raises(TransformError, match="calls div with a tangent: its reverse mode would need itself"):
+        xform.grad(div)(1.0, 2.0)

@@ -80,6 +80,11 @@ class custom_vjp(_Custom):
         super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.fwd = self.bwd = None
 
+    def __call__(self, *args, **kwargs):
+        if self.fwd is None:
+            raise AttributeError(f"No VJP defined for custom_vjp function {self.__name__} using defvjp.")
+        return self.fun(*args, **kwargs)
+
     def defvjp(self, fwd, bwd, symbolic_zeros=False, optimize_remat=False):
         """Set the rule. symbolic_zeros: ``fwd`` gets a CustomVJPPrimal for each differentiable argument."""
         self.fwd, self.bwd, self.symbolic_zeros = fwd, bwd, symbolic_zeros
@@ -97,6 +102,11 @@ class custom_jvp(_Custom):
     def __init__(self, fun, nondiff_argnums=(), nondiff_argnames=()):
         super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.rule = None
+
+    def __call__(self, *args, **kwargs):
+        if self.rule is None:
+            raise AttributeError(f"No JVP defined for custom_jvp function {self.__name__} using defjvp.")
+        return self.fun(*args, **kwargs)
 
     def defjvp(self, jvp, symbolic_zeros=False):
         """Set the rule; returns it, so that this works as a decorator. symbolic_zeros: tangents that are zero are SymbolicZeros."""

@@ -219,9 +219,12 @@ class UnitRules:
         self.data = [names[i] for i in custom.nondiff_argnums if names[i] not in held]     # in the order of the rules
         self.nondiff_argnums = (*range(len(captured)), *(len(captured) + own.index(n) for n in self.data))
         self.closed = len(captured)
+        read = resolve.captured_names(custom.parts["fun"])
+        self.unread = frozenset(i for i, one in enumerate(captured) if one not in read)     # what the rule alone captures
         P = inspect.Parameter
         self.__name__ = _name_of(custom.parts["fun"])
         self.__signature__ = inspect.Signature([P(n, P.POSITIONAL_OR_KEYWORD) for n in [*self.captured, *own]])
+        self.called_with = inspect.Signature([p for p in signature.parameters.values() if p.name in own])
         self._halves, self._rules = {}, {}
 
     def part(self, which):
@@ -247,7 +250,7 @@ class UnitRules:
         params = [*self.captured, *self.own]
         body = [assign("out", call(self.__name__, [name(p) for p in params])), returns(name("out"))]
         made = Unit(self.__name__, function(self.__name__ + "_call", params, body), {self.__name__: self}, {"out"}, core=True)
-        made.signature = self.__signature__
+        made.signature = self.called_with     # what is captured comes before, from who calls it
         return made
 
     def halves(self, active):

@@ -6,6 +6,8 @@ After: ``y, residuals = f_fwd(x)`` in the forward half, ``(d_x,) = f_bwd(residua
 from __future__ import annotations
 
 import copy
+import inspect
+import types
 
 import gast
 
@@ -57,7 +59,7 @@ def _places(custom, count):
 def _check_static(run, custom, args, is_active, statement):
     """Refuse a derivative through what a rule says nothing about: captured variables and arguments in nondiff_argnums."""
     for place in custom.nondiff_argnums:
-        if is_active(args[place]):
+        if is_active(args[place]) and place not in getattr(custom, "unread", ()):
             closed = place < getattr(custom, "closed", 0)
             refuse(statement, run.unit, f"Detected differentiation of a custom_{custom.kind} function with respect to "
                    f"{'a closed-over value' if closed else 'an argument in nondiff_argnums'}: {args[place].id!r} of "
@@ -78,11 +80,19 @@ def _has_rule(custom):
 
 def _halves(custom, active):
     """The forward and backward unit of a custom_vjp function."""
-    from xform.pipeline import unit_of_callable
     if isinstance(custom, (BatchedCustom, UnitRules)):
         return custom.halves(tuple(active))
-    return (checked_pair(with_data(unit_of_callable(custom.fwd)), custom.__name__, "Custom VJP fwd", "the residuals"),
-            with_data(unit_of_callable(custom.bwd)))
+    static = len(custom.nondiff_argnums)
+    return (checked_pair(_rule_of(custom.fwd, len(active) + static), custom.__name__, "Custom VJP fwd", "the residuals"),
+            _rule_of(custom.bwd, static + 2))
+
+
+def _rule_of(function, count):
+    """The unit of a function of a rule that is called with ``count`` arguments, some of which it may take as *args."""
+    from xform.pipeline import spread, unit_of_callable
+    if isinstance(function, types.FunctionType) and function.__code__.co_flags & inspect.CO_VARARGS:
+        return spread(function, count, ())
+    return with_data(unit_of_callable(function))
 
 
 def checked_pair(unit, function, of, second):
@@ -140,9 +150,8 @@ def _rule_unit(custom, active):
     count = len(active)
     key = (custom, id(custom.rule), count)
     if key not in _rules:
-        from xform.pipeline import unit_of_callable
         from xform.syntax import function, returns
-        rule = with_data(unit_of_callable(custom.rule))
+        rule = _rule_of(custom.rule, len(custom.nondiff_argnums) + 2)
         static = [f"static_{i}" for i in range(len(custom.nondiff_argnums))]
         primals = [f"x_{i}" for i in range(count)]
         tangents = [f"x_{i}_dot" for i in range(count)]
@@ -202,6 +211,9 @@ def _backward_of_jvp(run, operation, cotangent, nonzero, made, statement):
     static = len(custom.nondiff_argnums)
     flags = (False,) * (static + len(places)) + tuple(active)
     halves = halves_of(unit, flags)
+    if halves.fwd.tree is None:
+        refuse(statement, run.unit, f"the custom_jvp rule of {custom.__name__} calls {custom.__name__} with a tangent: its reverse mode "
+               "would need itself", f"Write in the rule what {custom.__name__} does, instead of calling it with a tangent.")
     residuals = run.once(("residuals", id(statement)), f"{custom.__name__}_residuals", primal=True)
     zeros = [call("rt.filled", [reference("rt.ZERO")], {"like": clone(args[i])}, statement) for i in places]
     given = [clone(args[i]) for i in custom.nondiff_argnums] + [clone(args[i]) for i in places] + zeros
