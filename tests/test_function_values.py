@@ -159,7 +159,40 @@ def by_range(x):
     return x
 
 
-PROGRAMS = [loop_over_list, returned, enumerated_global, picked_at_run_time, picked_by_key, network_of_closures, pair_of_closures,
+def scaling(k, x):
+    def scaled(y):
+        return y * k * x
+    return scaled
+
+
+def gathered(x):
+    steps = []
+    for i in range(2):
+        for j in (1.0, 2.0):
+            w = x + j
+            steps.append(lambda y, w=w, i=i: y * w + i)
+    steps.insert(0, np.sin)
+    for k in range(2):
+        steps.append(scaling(k + 1, x))
+    y = x
+    for step in steps:
+        y = step(y)
+    return y + len(steps)
+
+
+def gathered_with_the_last_of_names(x):
+    steps = []
+    for k in range(3):
+        w = x * k
+
+        def named(y):
+            return y + w
+        steps.append(lambda y: y * x * k)
+        steps.append(named)
+    return sum([step(x) for step in steps]) + steps[-2](x)
+
+
+PROGRAMS = [gathered, gathered_with_the_last_of_names, loop_over_list, returned, enumerated_global, picked_at_run_time, picked_by_key, network_of_closures, pair_of_closures,
             switched, generated, piecewise, held_by_an_object, left_early, composed, reduced, curried, defaults_of_now,
             names_of_later, by_range]
 

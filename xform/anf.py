@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods,
+from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods, mutations,
                            objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, targets, values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
@@ -155,10 +155,10 @@ class Lowering:
             if isinstance(target, gast.Name) and len(node.targets) == 1 and rebound.assign(self, target.id, node.value, node):
                 return
             if isinstance(target, gast.Name) and (self.counts.get(target.id, 2) == 1 or self.is_result(target.id)):
-                known = self.known(node.value)
-                if known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript) or isinstance(
+                known, empty = self.known(node.value), mutations.gathers(self, target.id, node.value)
+                if empty or known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript) or isinstance(
                         node.value, gast.Call) and classes.is_definition(node.value)):
-                    self.statics[target.id] = known
+                    self.statics[target.id] = empty or known
                     return
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and (
                 rebound.unpack(self, node.targets[0], node) or sequences.assign_items(self, node)):

@@ -133,9 +133,10 @@ async def coroutine(x):
 
 # function, the text under the caret, the reason, the hint
 def closures_in_a_list(x):
-    steps = []
-    for k in range(3):
+    steps, k = [], 0
+    while k < 3:
         steps.append(lambda v, k=k: v * x + k)
+        k += 1
     y = 1.0
     for step in steps:
         y = step(y)

@@ -11,6 +11,8 @@ After: ``y = np.cos(x) * options_scale``.
 """
 from __future__ import annotations
 
+import types
+
 import gast
 
 from xform import resolve
@@ -21,6 +23,72 @@ from xform.syntax import clone
 
 UNKNOWN = object()
 CHANGES = frozenset({"append", "extend", "insert", "pop", "clear", "reverse", "update", "setdefault", "remove", "sort", "popitem"})
+
+
+def gathers(lowering, identifier, value):
+    """The known container that an empty one becomes to which functions are added as the code is read; None for data.
+
+    So it is where each of them is added at the top of the function, or in loops there whose turns are known.
+    """
+    kind = {gast.List: list, gast.Dict: dict}.get(type(value))
+    if kind is None or (value.elts if kind is list else value.keys) or lowering.depth or identifier in [
+            p.id for p in lowering.tree.args.args if isinstance(p, gast.Name)]:
+        return None
+    found = list(_additions(lowering, identifier, getattr(lowering.tree, "body", [])))
+    if not found or not all(settled for _, settled in found) or not any(_is_function(lowering, added) for added, _ in found):
+        return None
+    return Display((), () if kind is dict else None, kind)
+
+
+def _additions(lowering, identifier, statements, settled=True):
+    """(what a statement adds to a container, whether that happens a known number of times) for all that do."""
+    from xform.desugar.sequences import known_turns
+    for statement in statements:
+        added = added_by(statement, identifier)
+        if added is not None:
+            yield added, settled
+        inner = settled and isinstance(statement, gast.For) and not statement.orelse and known_turns(lowering, statement.iter)
+        for field in ("body", "orelse", "finalbody"):
+            if not isinstance(statement, (gast.FunctionDef, gast.ClassDef)):
+                yield from _additions(lowering, identifier, getattr(statement, field, None) or (), inner and field == "body")
+
+
+def added_by(statement, identifier=None):
+    """The expression that ``xs.append(f)``, ``xs.insert(i, f)`` or ``xs[k] = f`` adds to a container; None for other statements."""
+    base = added = None
+    if isinstance(statement, gast.Expr) and isinstance(statement.value, gast.Call) and isinstance(statement.value.func, gast.Attribute):
+        call = statement.value
+        if (call.func.attr, len(call.args)) in (("append", 1), ("insert", 2)):
+            base, added = call.func.value, call.args[-1]
+    elif isinstance(statement, gast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], gast.Subscript):
+        base, added = statement.targets[0].value, statement.value
+    return added if isinstance(base, gast.Name) and identifier in (None, base.id) else None
+
+
+def _is_function(lowering, node):
+    """Whether an expression makes a function that may hold values of the program: told by its look, for it is not lowered yet."""
+    from xform.desugar.sequences import returns_function
+    if isinstance(node, gast.Name):
+        return any(isinstance(n, gast.FunctionDef) and n.name == node.id for n in gast.walk(lowering.tree) if n is not lowering.tree)
+    if isinstance(node, gast.Call) and isinstance(node.func, gast.Name) and (
+            node.func.id not in lowering.counts or node.func.id in lowering.statics):
+        callee = lowering.known(node.func)
+        return isinstance(callee, resolve.Closure) or isinstance(callee, Object) and isinstance(
+            callee.value, types.FunctionType) and returns_function(callee)
+    return isinstance(node, gast.Lambda)
+
+
+def adds_functions(lowering, statements):
+    """Whether statements, or loops among them, add to a container that is known."""
+    for statement in statements:
+        added = added_by(statement)
+        if added is not None:
+            base = statement.value.func.value if isinstance(statement, gast.Expr) else statement.targets[0].value
+            if isinstance(lowering.statics.get(base.id), Display):
+                return True
+        if isinstance(statement, gast.For) and adds_functions(lowering, statement.body):
+            return True
+    return False
 
 
 def change(lowering, base, method, args, keywords, node):

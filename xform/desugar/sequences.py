@@ -27,7 +27,7 @@ import types
 import gast
 
 from xform import parse, resolve
-from xform.desugar import objects
+from xform.desugar import mutations, objects
 from xform.desugar.calls import atom_of
 from xform.desugar.classes import is_definition
 from xform.errors import SourceError, refuse
@@ -322,6 +322,25 @@ def numbers(lowering, node):
     return None if None in bounds else [const(i, node) for i in range(*bounds)]
 
 
+def known_turns(lowering, node):
+    """Whether a loop runs over a literal, or over a range with known bounds."""
+    return isinstance(node, (gast.Tuple, gast.List)) and not any(isinstance(e, gast.Starred) for e in node.elts) or (
+        isinstance(node, gast.Call) and isinstance(node.func, gast.Name) and numbers(lowering, node) is not None)
+
+
+def _of_literal(lowering, node):
+    """What each turn of a loop with known turns takes."""
+    if not isinstance(node, gast.Call):
+        return [_of_element(lowering, element) for element in node.elts]
+    return [Object(i.value) for i in numbers(lowering, node)]
+
+
+def _of_element(lowering, element):
+    if isinstance(element, (gast.Tuple, gast.List)):
+        return tuple([_of_element(lowering, inner) for inner in element.elts])
+    return Object(element.value) if isinstance(element, gast.Constant) else lowering.known(element) or lowering.atom(element)
+
+
 def indexes(lowering, node):
     """The turns of ``for i in range(n)`` where the body takes function i of a sequence."""
     if isinstance(node.target, gast.Name) and _names_attributes(lowering, node):
@@ -364,6 +383,8 @@ def unroll(lowering, node):
         found = None
     if found is None:
         found = indexes(lowering, node)
+    if found is None and mutations.adds_functions(lowering, node.body) and known_turns(lowering, node.iter):
+        found = _of_literal(lowering, node.iter)
     if found is None:
         return False
     if len(found) > LONGEST:
