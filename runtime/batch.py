@@ -230,10 +230,13 @@ def leads_batched(lead, over, name):
     batch=lambda xs, like, lead, own=None, over=(): align_like(
         xs, like, leads_batched(lead, over, "xs"), leads_batched(lead if own is None else own, over, "like")))
 def align_like(xs, like, lead, own=None):
-    """Insert the axes that ``align(like, own)`` inserts, own being ``lead`` unless given; a ZERO stays one."""
+    """Insert the axes that ``align(like, own)`` inserts, own being ``lead`` unless given; a ZERO stays one.
+
+    So does an UNDEFINED: the item of a list in which no lane has one yet.
+    """
     if xs is ZERO:
         return (ZERO,) * len(like)
-    rank = max([len(shape_of(x)) - _count(n) for x, n in zip(like, lead if own is None else own)])
+    rank = max([len(shape_of(x)) - _count(n) for x, n in zip(like, lead if own is None else own) if x is not UNDEFINED], default=0)
     deepest = max([n if isinstance(n, int) else len(n) for n in lead])
     return tuple([_aligned(x, n, rank, deepest) for x, n in zip(xs, lead)])
 
@@ -242,7 +245,7 @@ def _aligned(x, n, rank, deepest):
     """One operand of ``align``; what has no batch gets the number of axes that the others have, for ranks agree then."""
     if n == 0:
         return pad_axes(x, rank + deepest, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
-    return x if x is ZERO else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
+    return x if x is ZERO or x is UNDEFINED else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
 
 
 def _count(n):

@@ -111,7 +111,28 @@ def mean_of_filtered(x):
     return sum(kept) / max(1, len(kept))
 
 
-PROGRAMS = [replaced_in_a_loop, counted, with_a_first_item, of_named_tuples, ended_by_break, by_index, one_in_either_case,
+def descending(x):
+    lowest = []
+    for k in range(4):
+        y = np.sin(5.0 * x * (k + 1))
+        if not lowest or y < lowest[-1]:
+            lowest.append(y)
+    total = 0.0
+    for y in lowest:
+        total = total + y * y * x
+    return total
+
+
+def emptied(x):
+    stack, total = [x, x * 2.0], 0.0
+    while stack:
+        y = stack.pop()
+        total = total + y * y
+    return total
+
+
+PROGRAMS = [descending, emptied, replaced_in_a_loop, counted, with_a_first_item, of_named_tuples, ended_by_break, by_index,
+            one_in_either_case,
             unequal_numbers, perhaps_none, filtered, mean_of_filtered]
 
 
@@ -188,8 +209,18 @@ def returned(x):
     return items
 
 
+def popped(x):
+    items, total = [x, x * 2.0], 0.0
+    while len(items) > 0:
+        y = items.pop()
+        total = total + y
+        if y > 1.5:
+            items.append(y * 0.5)
+    return total
+
+
 @pytest.mark.parametrize("f, reason", [
-    (stacked, "cannot be given to np.array under vmap"), (numbered, "cannot be given to enumerate"), (sliced, "cannot be given to getitem"),
+    (popped, "cannot be given to popped under vmap"), (stacked, "cannot be given to np.array under vmap"), (numbered, "cannot be given to enumerate"), (sliced, "cannot be given to getitem"),
     (returned, "cannot be the result of a mapped function")])
 def test_what_has_no_length_that_all_examples_share_is_refused(f, reason):
     with pytest.raises(TransformError, match="a list to which only some of the examples append " + reason) as caught:

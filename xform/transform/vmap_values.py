@@ -69,6 +69,8 @@ def value(run, node, statement, made):
             return node, True
         return node, False
     if isinstance(operation, UnitCall):
+        if operation.unit.origin == "runtime.containers":    # its functions that are read, not ruled
+            grown.check(run, f"rt.{operation.unit.name}", dict(enumerate(operation.args)), statement)
         return unit_call(run, operation, statement)
     if isinstance(operation, CustomCall):
         return custom_call(run, operation, statement)
@@ -339,6 +341,8 @@ def special(run, operation, node, statement, target, made):
         if isinstance(index, gast.Constant) and isinstance(index.value, int) and -len(flag) <= index.value < len(flag):
             return node, flag[index.value]
         return None
+    if path == "rt.without" and isinstance(flag, tuple) and flag[:1] == (LIST,) and not is_batched(run.flags.of(args["index"])):
+        return None if is_ragged(flag) else (node, flag)
     if path in ("rt.attribute", "rt.field"):
         return (node, True) if flag is True else None
     if path == "rt.build":
