@@ -236,3 +236,14 @@ def test_the_forward_half_keeps_no_more_than_jax():
     given = [jnp.asarray(inputs), jnp.asarray(targets)]
     pull = jax.vjp(lambda p: network(jnp)(p, *given), theirs)[1]
     assert 0 < ours <= kept(jax.tree.leaves(pull), jax.tree.leaves((theirs, given)))
+
+
+def raised(x, n):
+    if n == 0:
+        return 1.0
+    return x * raised(x, n - 1)
+
+
+def test_explain_names_where_calls_in_branches_are_made():
+    text = str(xform.explain(xform.grad(raised)))
+    assert "raised_residuals: residuals of a call, made at test_debugging.py" in text and "made at generated" not in text

@@ -10,7 +10,7 @@ import gast
 from xform import pipeline
 from xform.analyze.activity import activity
 from xform.emit import collect
-from xform.syntax import assigned, blocks, reads, target_names
+from xform.syntax import assigned, blocks, dotted, reads, target_names
 from xform.transform import vjp
 from xform.transformed import Transformed, target_of
 from xform.unit import GUARDED, in_form
@@ -140,7 +140,8 @@ def _recorded(halves):
 def _one(fwd, bwd, expression, readers, turn):
     like = isinstance(expression, gast.Call)
     name = expression.args[0].id if like and isinstance(expression.args[0], gast.Name) else getattr(expression, "id", "value")
-    definition = next((s for s in _statements(fwd.tree.body) if name in assigned([s])), None)
+    found = [s for s in _statements(fwd.tree.body) if name in assigned([s])]
+    definition = next((s for s in found if isinstance(s, gast.Assign) and dotted(s.value) != "rt.UNDEFINED"), found[0] if found else None)
     what = "shape and dtype" if like else "value"
     if definition is not None and isinstance(definition, gast.Assign):
         if isinstance(definition.value, gast.List) and any(_appends(s, name) for s in _statements(fwd.tree.body)):
