@@ -4,6 +4,7 @@ import numpy as _numpy
 from runtime.ops.constrain import out_sharded as _out_sharded
 from runtime.ops.fact import fact as _fact
 from runtime.ops.kernel import about_types as _about_types
+from runtime.ops.kernel import inexact as _inexact
 from runtime.ops.kernel import real_dtype as _real_dtype
 from runtime.ops.banded import of_diagonal, times_diagonal, transposed_tridiagonal_system, tridiagonal_system
 from runtime.ops.linalg import (EighResult, EigResult, QRResult, SlogdetResult, SVDResult, cholesky_factor, cofactors, det,
@@ -12,6 +13,7 @@ from runtime.ops.linalg import (EighResult, EigResult, QRResult, SlogdetResult, 
                                 refuse, slogdet, solve_system, solve_triangular, symmetric_eigen, uncholesky, uneigen, unpinv,
                                 unlu, unqr, unslogdet, unsvd, untriangle)
 from runtime.ops.spectrum import moved_eigenvectors, moved_spectrum, spectrum, uneigenvectors, unspectrum, with_fixed_phase
+from runtime.types import aval_of as _aval_of
 from runtime.types import kind as _kind
 
 class LinAlgError(ValueError):
@@ -25,6 +27,8 @@ def _adjoint(a):
 
 def cholesky(a, *, upper=False, symmetrize_input=True):
     """Return the lower (or upper) triangular factor of positive definite matrices; NaN for others."""
+    from runtime import numpy as np
+    a = np.astype(a, float_dtype(a))
     if symmetrize_input:
         a = 0.5 * (a + _adjoint(a))
     factor = cholesky_factor(a)
@@ -167,11 +171,17 @@ def norm_axes(like, ord, axis):
     return tuple([one - ndim if one >= 0 else one for one in axes]), False
 
 
+@_about_types
+def float_dtype(x):
+    """Return the floating or complex dtype in which an array's norms and factors are computed: squares of integers overflow."""
+    return _inexact(_aval_of(x).dtype)
+
+
 def norm(x, ord=None, axis=None, keepdims=False):
     """Return the norm of vectors (one axis) or matrices (two axes); without ``ord`` and ``axis``, of the flattened array."""
     from runtime import numpy as np
     axes, flat = norm_axes(x, ord, axis)
-    x = np.asarray(x)
+    x = np.astype(np.asarray(x), float_dtype(x))
     if flat or ord is None:
         return np.sqrt(np.sum(np.real(x * np.conjugate(x)), axis=axes, keepdims=keepdims))
     if len(axes) == 1:
@@ -182,6 +192,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     """Return the norm of vectors along axes (all by default): (sum |x|^ord)^(1/ord), a maximum or minimum for inf, a count for 0."""
     from runtime import numpy as np
+    x = np.astype(x, float_dtype(x))
     if ord is None or ord == 2:
         return np.sqrt(np.sum(np.real(x * np.conjugate(x)), axis=axis, keepdims=keepdims))
     if ord == _numpy.inf:
@@ -202,6 +213,7 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 
 def _matrix_norm(x, ord, axes, keepdims):
     from runtime import numpy as np
+    x = np.astype(x, float_dtype(x))
     if ord is None or ord == "fro":
         return np.sqrt(np.sum(np.real(x * np.conjugate(x)), axis=axes, keepdims=keepdims))
     x = np.moveaxis(x, axes, (-2, -1))

@@ -158,7 +158,10 @@ def _betainc(a, b, x):
     p, q, y, swap, undefined = _beta_domain(a, b, x)
     part = _beta_front(p, q, y) / fraction(_beta_terms(p, q, y), full_like(y, 1.0))
     out = where(x <= 0, 0.0, where(x >= 1, 1.0, where(swap, 1.0 - part, part)))
-    return where(undefined, numpy.nan, out)
+    out = where(undefined, numpy.nan, out)
+    inside = (x >= 0) & (x <= 1)        # without one parameter the whole distribution lies at one end
+    out = where(inside & (a == 0) & (b > 0), where(x > 0, 1.0, 0.0), out)
+    return where(inside & (b == 0) & (a > 0), where(x >= 1, 1.0, 0.0), out)
 
 
 def _betainc_slope(first):

@@ -48,7 +48,10 @@ np.interp(c, f, f) | np.interp(m, np.sort(f), f, left="extrapolate", right=2) | 
 np.interp(i, h[:4], f) | np.interp(m, f, f[1:]) | np.gradient(f, edge_order=2) | np.histogram(h, 3) | np.histogram(b, 3, (-1.0, 1.0), h[:4], density=True)
 np.histogram_bin_edges(h[:4], np.array([1.0, 2.0])) | np.histogram(f, weights=m) | np.histogram_bin_edges(f, "auto")
 np.floor_divide(f, 0.0) | np.divmod(f, np.zeros(4, "float32")) | np.floor_divide(-h[:3], h[:3] * 0) | np.float_power(h[:4], i) | np.float_power(i, f)
-np.partition(f, 4) | np.argpartition(f, -5) | nn.gelu(u, approximate=False) | nn.gelu(np.array([3, 0, 200], "uint32"), approximate=False)
+np.linalg.norm(i * 50000) | np.linalg.norm(i, 1, 0) | np.linalg.norm(i * 50000, 2, 0, True) | np.linalg.norm(j[:, None] * j, 0, -1) | np.linalg.norm(b, 3)
+np.linalg.norm(i[1:, None] * i * 50000, "fro", (0, 1)) | np.linalg.vector_norm(i * 50) | np.linalg.matrix_norm(j[:, None] * j * 9) | np.linalg.norm(i[2:], -1)
+np.linalg.cholesky(np.array([[100, 0], [0, 100]], "int8")) | np.linalg.cholesky(np.array([[True]])) | np.linalg.norm(j, 1) | np.linalg.norm(c, 1)
+np.partition(f, 4) | np.argpartition(f, -5) | lax.betainc(0 * f, f * f, np.abs(f) / 2) | lax.betainc(f * f, 0 * f, np.array([1.0, 0.5, 1.0, 1.0])) | nn.gelu(u, approximate=False) | nn.gelu(np.array([3, 0, 200], "uint32"), approximate=False)
 nn.hard_tanh(u) | nn.hard_tanh(i) | lax.rem(i, 0 * i) | lax.rem(u, 0 * u) | lax.convert_element_type(c, bool) | np.inner(1.5, 2.5) | np.clip(c, 0, 1) | np.clip(f, 0, 1j)
 np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
 """
