@@ -44,7 +44,7 @@ def _fill_infer(x, *, shape, dtype, weak_type):
 
 
 def _fill_emit(block, operands, out_avals, *, shape, dtype, weak_type):
-    value = block.convert(operands[0], operands[0].aval.with_dtype(dtype))
+    value = block.convert(operands[0], operands[0].aval.with_dtype(dtype, weak_type))
     return block.broadcast(value, shape)
 
 

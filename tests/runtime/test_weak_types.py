@@ -41,3 +41,12 @@ def test_cosine_transforms_compute_in_single_precision(name):
     mine, other = getattr(xform.scipy.fft, name)(np.asarray(x)), getattr(jax.scipy.fft, name)(x)
     assert mine.dtype == other.dtype == "float32"
     numpy.testing.assert_allclose(mine, other, rtol=1e-5)
+
+
+def test_a_staged_number_that_fills_an_array_leaves_the_dtype_to_others():
+    def filled(s):
+        return np.full((2,), s)
+    for number in (1.5, 3):
+        mine, other = xform.jit(filled)(number), jax.jit(lambda s: jnp.full((2,), s))(number)
+        assert (mine.dtype, mine.weak_type) == (other.dtype, other.weak_type)
+        assert xform.jit(lambda s: filled(s) * np.ones(2, "bfloat16"))(1.5).dtype == jnp.bfloat16
