@@ -7,6 +7,7 @@ import math
 import numpy
 
 from runtime.array import Array, ConcretizationError
+from runtime.hlo import Value
 from runtime.op import op
 from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types
@@ -113,6 +114,8 @@ def won(d, index):
     from runtime import numpy as np
     if isinstance(d, (list, tuple, dict)):
         found = d[index]
+    elif is_open_mask(index):       # values were the same for all that it chose, so that their sum is wanted
+        found = np.where(np.reshape(index, index.shape + (1,) * (d.ndim - index.ndim)), d, 0)
     else:
         found = picked(d, index)
         if may_repeat(index):
@@ -132,6 +135,12 @@ def at_set(x, index, values, indices_are_sorted=False, unique_indices=False, mod
 def is_mask(index):
     """Tell whether an index is a single array of bools."""
     return _is_array(index) and kind(index.dtype) == "b"
+
+
+@op(constant=True, unbatched=True, batch=lambda index, over=(): is_mask(index))
+def is_open_mask(index):
+    """Tell whether an index is an array of bools whose values only the compiled program knows, or the examples of a batch."""
+    return is_mask(index) and type(index) is Array and type(index._v) is Value
 
 
 def set_masked(x, mask, values, over):

@@ -1,5 +1,6 @@
 """lax.gather and the scatters with dimension numbers agree with jax's: values, modes, derivatives and batches."""
 import jax
+import jax.numpy as jnp
 import numpy
 import pytest
 
@@ -116,3 +117,35 @@ def test_refusals():
             call()
     with pytest.raises(ValueError, match="mode"):
         lax.gather(x, i, good, (1, 4), mode="wrap")
+
+
+def numbers_where(np, put, v, m):
+    out = put(np.zeros(4), v > 0.5, 2.0)
+    return np.sum(put(out, v < 0.2, v[0] * v[1]) * v) * m[0, 0]
+
+
+def rows_where(np, put, v, m):
+    rows = put(m * 1.0, v > 0.2, v[:2] * 3.0)
+    return np.sum(put(rows, m > 1.0, rows * v[2]) ** 2)
+
+
+@pytest.mark.parametrize("program, orders", [
+    (numbers_where, (lambda lib, f: lib.jit(lib.grad(f, (0, 1))), lambda lib, f: lib.jit(lib.hessian(f)),
+                     lambda lib, f: lambda v, m: lib.jit(lib.vmap(lib.grad(f, (0, 1)), (0, None)))(numpy.stack([v, 1.5 * v]), m))),
+    (rows_where, (lambda lib, f: lib.jit(lib.grad(f, (0, 1))),))])
+def test_derivatives_of_writes_where_a_staged_mask_says(program, orders):
+    def ours(v, m):
+        def put(x, mask, value):
+            x[mask] = value
+            return x
+        return program(xform.numpy, put, v, m)
+
+    def theirs(v, m):
+        def put(x, mask, value):
+            return jnp.where(jnp.reshape(mask, mask.shape + (1,) * (x.ndim - mask.ndim)), value, x)
+        return program(jnp, put, v, m)
+    v = numpy.array([0.3, 0.9, 0.1, 0.7], "float32")
+    m = numpy.linspace(0.2, 1.7, 8, dtype="float32").reshape(4, 2)
+    for order in orders:
+        for one, other in zip(jax.tree.leaves(order(jax, theirs)(v, m)), xform.tree_util.tree_leaves(order(xform, ours)(v, m))):
+            numpy.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
