@@ -125,7 +125,7 @@ scipy.linalg.schur(a)[0] # d | scipy.linalg.schur(a, "complex")[1] # d | scipy.l
 scipy.linalg.rsf2csf(*scipy.linalg.schur(tri))[0] # v | scipy.linalg.sqrtm(h) # f | scipy.linalg.sqrtm(tri + 2 * h) # f
 scipy.linalg.solve_sylvester(h, tri, a) # f | scipy.linalg.solve_sylvester(h, h[:2, :2], z) # f | scipy.linalg.polar(tri)[0] # f | scipy.linalg.polar(z)[1] # f
 scipy.linalg.polar(z.T, "left")[1] # f | scipy.linalg.polar(tri, "left", method="svd") | scipy.linalg.expm_frechet(0.3 * a, tri)[1]
-scipy.linalg.expm_frechet(0.3 * a, h, compute_expm=False) | scipy.linalg.funm(h, np.exp) # v | scipy.linalg.lu_solve(scipy.linalg.lu_factor(tri), row) # d
+scipy.linalg.expm_frechet(0.3 * a, h, compute_expm=False) | scipy.linalg.funm(0.3 * h, np.exp) # v | scipy.linalg.lu_solve(scipy.linalg.lu_factor(tri), row) # d
 scipy.linalg.lu_solve(scipy.linalg.lu_factor(tri), z, trans=1) # d | scipy.linalg.lu_solve((h, np.array([1, 3, 2, 3])), row)
 scipy.linalg.lu_solve((h, np.array([1, 3, 2, 3])), z, trans=2) | scipy.linalg.qr_multiply(z, row) | scipy.linalg.qr_multiply(a, z, "left")[0] # f
 scipy.linalg.qr_multiply(a, row, pivoting=True) | scipy.linalg.qr_multiply(z, h, conjugate=True)[0] # f | scipy.linalg.qr(a, pivoting=True) | scipy.linalg.qr(a, pivoting=True)[0] # f | scipy.linalg.qr(a)[0] # f

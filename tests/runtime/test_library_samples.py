@@ -84,7 +84,7 @@ def _floating(values, places, function):
     return of
 
 
-@pytest.mark.parametrize("number", _some(4, lambda marks: not set(marks) & set("vdf")))
+@pytest.mark.parametrize("number", _some(8, lambda marks: not set(marks) & set("vdf")))
 def test_derivatives(modules, number):
     ours, theirs = _pair(modules, number)
     values, places = _inputs(number)

@@ -41,7 +41,7 @@ def test_they_agree_with_jax(f, a, b, sizes):
                 np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
 
 
-@pytest.mark.parametrize("f, a, b, sizes", CASES)
+@pytest.mark.parametrize("f, a, b, sizes", [pytest.param(*case, marks=[pytest.mark.exhaustive] if k % 3 else []) for k, case in enumerate(CASES)])
 def test_they_agree_with_jax_for_every_example(f, a, b, sizes):
     rows, others = np.stack([a, a[::-1], a * 0 + 1]), np.stack([b, b, b[::-1]])
     expected = jax.tree_util.tree_leaves(jax.vmap(lambda a, b: f(jax.numpy, a, b, sizes[-1]))(rows, others))
