@@ -20,15 +20,15 @@ from runtime.containers import (append, checked_index, checked_key, clear, clear
                                 is_dict, only_fields, place_of, popped, popped_at, popped_or, reindex, remove, repeated, reverse,
                                 set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, update, without,
                                 without_fields, without_key, zero_to_number)
-from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, pack, pairs, parts, reiter,
-                           repair, restore, seal, unseal, uniter, unpairs)
+from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, listed_lead, pack, pack_lead, pairs, parts, parts_lead,
+                           reiter, reiter_lead, repair, repair_lead, restore, seal, unseal, uniter, uniter_lead, unpairs, unpairs_lead)
 from runtime.prefixes import fitting
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 
 from runtime import builtins, iteration, operators
 from runtime.ops import *
-from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, parts_batched, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
+from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)
 from runtime.tiles import exchange_batch, scatter_batch
 from runtime.nested import found_size, merge_axes, unmerge_axes
 from runtime.lanes import guard, guarded, in_all_lanes, lane_count, lane_item, lanes_of, put_lanes, take_lanes

@@ -210,14 +210,18 @@ def pad_axes(x, rank, lead):
 def align(xs, lead):
     """Give operands ranks that broadcast example by example.
 
-    lead: for each operand the number of its batch axes; or for one that lacks some of the axes that the others have a tuple with
-    a 1 for each axis that it has, outermost first (``(1, 0)``: the outer of two).
+    lead: for each operand the number of its batch axes, the innermost ones; or for one that lacks some of the axes inside its own a
+    tuple with a 1 for each axis that it has, outermost first (``(1, 0)``: the outer of two).
     """
     return align_like(xs, xs, lead)
 
 
 def _deeper(lead, batched):
-    return tuple([(n + 1 if isinstance(n, int) else (1, *n)) if batched else n for n in lead])
+    if not batched:
+        return lead
+    levels = [(1,) * n if isinstance(n, int) else n for n in lead]
+    depth = max([len(n) for n in levels])
+    return tuple([depth + 1 if sum(n) == depth else (1, *(0,) * (depth - len(n)), *n) for n in levels])
 
 
 @op(constant=True, unbatched=True)
@@ -242,10 +246,14 @@ def align_like(xs, like, lead, own=None):
 
 
 def _aligned(x, n, rank, deepest):
-    """One operand of ``align``; what has no batch gets the number of axes that the others have, for ranks agree then."""
+    """One operand of ``align``; it gets the number of axes that the others have, for what is added to ZERO has no others."""
     if n == 0:
         return pad_axes(x, rank + deepest, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
-    return x if x is ZERO or x is UNDEFINED else pad_axes(x if isinstance(n, int) else _opened(x, n), rank, n if isinstance(n, int) else len(n))
+    if x is ZERO or x is UNDEFINED:
+        return x
+    count = n if isinstance(n, int) else len(n)
+    made = pad_axes(x if isinstance(n, int) else _opened(x, n), rank, count)
+    return made if count == deepest or not shape_of(x) else pad_axes(made, rank + deepest, 0)
 
 
 def _count(n):
@@ -338,15 +346,6 @@ def like_parts(x, over_):
     if isinstance(over_, dict):     # the lanes themselves: an item's place in each follows from them
         return Turn(x[0], like_parts(x[1], kinds[1]))
     return _rebuild(x, [like_parts(item, kind) for item, kind in zip(_items(x), kinds)])
-
-
-def parts_batched(x, count):
-    """Unpack a batched value into ``count`` batched items: containers as they are, arrays along axis 1."""
-    if isinstance(x, CONTAINERS):
-        return tuple(x)
-    if x is UNDEFINED or x is ZERO:
-        return (x,) * count
-    return tuple([x[:, i] for i in range(count)])
 
 
 def turns_of(span, step):

@@ -11,7 +11,7 @@ from runtime.join import any_symbolic
 from runtime.op import op
 from runtime.sequence import Endless, Same, Zipped, is_lazy, stays
 from runtime.sequence import reverse as last_first
-from runtime.turns import listed, pack_batched, restore, unpairs, unpairs_batched
+from runtime.turns import listed, pack_lead, restore, unpairs, unpairs_lead
 from runtime.zero import ZERO
 
 
@@ -222,7 +222,7 @@ def _dots(d, x):
 
 
 def unzip_batched(d, like, over=()):
-    return tuple([unpairs_batched(d, k, one, over) for k, one in builtins.enumerate(like)])
+    return tuple([unpairs_lead(d, k, one, 1) for k, one in builtins.enumerate(like)])
 
 
 @op(linear="d", vjp={"d": "rt.builtins.zip_dot(d, d_out)"}, batch=unzip_batched)
@@ -266,7 +266,8 @@ def enumerate_dot(xs, dots):
     return [(ZERO, d) for d in shell_of(dots, xs)]
 
 
-@op(linear="xs", vjp={"xs": "rt.builtins.unreversed(d_out, xs, lead)"}, batch=lambda xs, lead=0, over=(): reversed(xs, lead + 1))
+@op(linear="xs", vjp={"xs": "rt.builtins.unreversed(d_out, xs, lead)"}, batch=lambda xs, lead=0, over=(): reversed(xs, lead + 1),
+    merges=False)
 def reversed(xs, lead=0):
     """Return the items of a sequence, last first; those of an array lie along the axis behind ``lead`` others."""
     if lead and is_array(xs):
@@ -278,7 +279,7 @@ def reversed(xs, lead=0):
 def unreversed_batched(d, like, lead=0, over=()):
     if is_array(d) or not is_array(like):
         return unreversed(d, like, lead + 1)
-    return pack_batched(reversed(d), like, over)
+    return pack_lead(reversed(d), like, lead + 1)
 
 
 @op(linear="d", vjp={"d": "rt.builtins.reversed(d_out, lead)"}, batch=unreversed_batched)

@@ -13,7 +13,7 @@ from runtime.join import (BranchTypes, UNDEFINED, JoinError, Keep, align, any_sy
                           UndefinedError,
                           join_leaves, materialise)
 from runtime.primitive import lift, lift_array
-from runtime.sequence import (UNROLL_LIMIT, Chain, Endless, Guarded, Replayable, Same, Stacked, Zipped, as_sequence, known_length, reversed,
+from runtime.sequence import (UNROLL_LIMIT, Chain, Endless, Guarded, Replayable, Same, Stacked, Zipped, as_sequence, divided, known_length, reversed,
                               stack_plan)
 from runtime.spans import INDEX, SymbolicRange, index_value, write_row
 from runtime.types import Aval, aval, aval_of
@@ -304,6 +304,7 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
     if collect and tracing.block is not None:
         body, stop = frozen(body), frozen(stop)
     loop = _For(body, stop, len(init), collect)
+    xs = divided(xs) if isinstance(xs, Zipped) else xs
     if isinstance(xs, Chain):
         return loop.chain(xs.parts, init)
     if isinstance(xs, Guarded):

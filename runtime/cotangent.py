@@ -14,7 +14,7 @@ from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.node import Node, children_of, with_children
 from runtime.op import op
-from runtime.sequence import is_lazy, mapped
+from runtime.sequence import Turn, is_lazy, mapped
 from runtime.types import aval_of
 from runtime.zero import ZERO, Like
 
@@ -191,6 +191,9 @@ def filled(d, like, sizes=()):
             d = np.broadcast_to(d, sizes + d.shape[len(sizes):])
         return _weakened(d) if type(like) is Array and like._v.aval.weak_type else d
     from runtime import numpy as np
+    if isinstance(like, Turn):
+        lanes, item = (ZERO, ZERO) if d is ZERO else d
+        return Turn(lanes, filled(item, like.item, sizes))      # which lanes it is of has no inner batch axes
     if isinstance(like, CONTAINERS):
         inner = _items(like)
         given = [ZERO] * len(inner) if d is ZERO else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]

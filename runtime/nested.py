@@ -38,10 +38,11 @@ def merge_axes(x, has, sizes, lead=0):
 
     def merged(leaf):
         own = has if shape_of(leaf)[lead:] else (False, False)      # a number among batched items
-        front, rest = shape_of(leaf)[:lead], shape_of(leaf)[lead + sum(own):]
-        if not all(own):
-            own = tuple([size if there else 1 for size, there in zip(sizes, own)])
-            leaf = np.broadcast_to(np.reshape(leaf, front + own + rest), front + tuple(sizes) + rest)
+        shape = shape_of(leaf)
+        front, given, rest = shape[:lead], iter(shape[lead:lead + sum(own)]), shape[lead + sum(own):]
+        given = tuple([next(given, 1) if there else 1 for there in own])     # 1, too, where nothing in it varies along the axis
+        if given != tuple(sizes):
+            leaf = np.broadcast_to(np.reshape(leaf, front + given + rest), front + tuple(sizes) + rest)
         return np.reshape(leaf, front + (sizes[0] * sizes[1],) + rest)
     return _each(x, merged)
 

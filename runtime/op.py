@@ -37,7 +37,8 @@ class Rule:
     batch: plain Python function ``(*args, over)`` over ops; ``over`` names the parameters that carry a batch at
         axis 0; the result carries it at axis 0.
     uniform: elementwise, and the operands must have as many axes (or none): those without a batch are given them.
-    merges: under a second batch the two batch axes become one, instead of the batching rule being batched itself.
+    merges: under a second batch the two batch axes become one, instead of the batching rule being batched itself: True always, False
+        never (rules that count batch axes, and containers, whose parts may lack one), None where both have the same operands.
     """
     name: str
     function: Callable
@@ -56,7 +57,7 @@ class Rule:
     absorbs: bool = False
     unbatched: bool = False
     batch: Callable | None = None
-    merges: bool = False
+    merges: bool | None = None
     uniform: bool = False
 
     def differentiable(self) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ RULES: dict[Callable, Rule] = {}
 
 
 def op(*, partials=None, linear=None, bilinear=None, jvp=None, vjp=None, constant=False,
-       nondifferentiable=None, refuses=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=False,
+       nondifferentiable=None, refuses=None, elementwise=False, absorbs=False, unbatched=False, batch=None, merges=None,
        name=None, vanishes=None, uniform=False):
     """Register the decorated function as an op.
 

@@ -28,11 +28,11 @@ UNROLL_LIMIT = 8    # sequences of no more items are run over one by one
 
 
 class Rows:
-    """Any pytree of arrays with one leading axis in common, seen as the sequence of its rows."""
+    """Any pytree of arrays with one leading axis in common, seen as the sequence of its rows; of nothing but zeros, so many."""
 
-    def __init__(self, tree):
+    def __init__(self, tree, length: int | None = None):
         self.tree = tree
-        self.length = next(leaf for leaf in flatten(tree)[0] if leaf is not ZERO).shape[0]
+        self.length = next(leaf for leaf in flatten(tree)[0] if leaf is not ZERO).shape[0] if length is None else length
 
     def __len__(self):
         return self.length
@@ -44,21 +44,21 @@ class Rows:
 
     def __iter__(self):
         leaves, tree = flatten(self.tree)
-        columns = [itertools.repeat(ZERO) if leaf is ZERO else leaf for leaf in leaves]
+        columns = [itertools.repeat(ZERO, self.length) if leaf is ZERO else leaf for leaf in leaves]
         return (tree.unflatten(list(parts)) for parts in builtins.zip(*columns))
 
     def __getitem__(self, i):
         if isinstance(i, slice) and i.step is None and len(builtins.range(self.length)[i]):
             leaves, tree = flatten(self.tree)
-            return Rows(tree.unflatten([leaf if leaf is ZERO else leaf[i] for leaf in leaves]))
+            return Rows(tree.unflatten([leaf if leaf is ZERO else leaf[i] for leaf in leaves]), len(builtins.range(self.length)[i]))
         return reverse(self) if _is_reversal(i) else list(self)[i]
 
     def __reversed__(self):
         leaves, tree = flatten(self.tree)
-        return Rows(tree.unflatten([leaf if leaf is ZERO else flip_rows(leaf) for leaf in leaves]))
+        return Rows(tree.unflatten([leaf if leaf is ZERO else flip_rows(leaf) for leaf in leaves]), self.length)
 
 
-register_structure(Rows, lambda rows: ((rows.tree,), None), lambda _, children: Rows(*children))
+register_structure(Rows, lambda rows: ((rows.tree,), rows.length), lambda length, children: Rows(*children, length))
 
 
 def _is_reversal(index) -> bool:
@@ -299,8 +299,8 @@ class Same:
 
 
 def stays(sources) -> bool:
-    """Tell whether a loop over sequences side by side is to stay one: some are staged arrays or records, and they are long."""
-    return tracing.block is not None and any(is_lazy(s) or is_symbolic(s) for s in sources) and all(
+    """Tell whether a loop over sequences side by side is to stay one: some are arrays or records, and they are long."""
+    return tracing.block is not None and any(is_lazy(s) or isinstance(s, Array) for s in sources) and all(
         is_lazy(s) or isinstance(s, (Array, list, tuple, builtins.range, np.ndarray, Same)) for s in sources) and not _short(sources)
 
 
@@ -316,12 +316,10 @@ def is_lazy(x) -> bool:
 
 def mapped(function, *sources):
     """Return the sequence of a function of the items of sequences; ``Same`` stands for one value in every turn."""
-    chains = [s for s in sources if isinstance(s, Chain)]
-    if chains:
-        pieces = _pieces(sources, chains[0])
-        if pieces is not None:
-            return Chain([mapped(function, *piece) for piece in pieces])
-        sources = [s if isinstance(s, Same) else list(s) for s in sources]
+    pieces = _pieces(sources)
+    if pieces is not None:
+        return Chain([mapped(function, *piece) for piece in pieces])
+    sources = [list(s) if isinstance(s, Chain) else s for s in sources]
     guarded = next((s for s in sources if isinstance(s, Guarded)), None)
     if guarded is not None:
         items = [s.items if isinstance(s, Guarded) else s for s in sources]
@@ -357,20 +355,64 @@ def _sampled(block: Block, sequence):
     return as_sequence(sequence).item(block, block.constant(0, np.int32))
 
 
-def _pieces(sources, chain):
-    """The parts of sequences that stand beside each part of a chain; None if they are not divided as it is."""
-    made = []
-    for source in sources:
-        if isinstance(source, Same):
-            made.append([source] * len(chain.parts))
-        elif isinstance(source, Chain) and list(map(known_length, source.parts)) == list(map(known_length, chain.parts)):
-            made.append(source.parts)
-        elif isinstance(source, (list, Rows)) and known_length(chain) == len(source):
-            ends = list(itertools.accumulate(map(len, chain.parts)))
-            made.append([source[end - len(part):end] for end, part in builtins.zip(ends, chain.parts)])
-        else:
+def _pieces(sources):
+    """Cut sequences that stand side by side where the parts of chains among them end; None without such, or where they cannot be cut."""
+    chains = [s for s in sources if isinstance(s, Chain)]
+    if chains and all(isinstance(s, (Chain, Same)) for s in sources):
+        lengths = [list(map(known_length, chain.parts)) for chain in chains]
+        if all(one == lengths[0] for one in lengths):
+            return list(builtins.zip(*[[s] * len(lengths[0]) if isinstance(s, Same) else s.parts for s in sources]))
+    ends = {end for s in sources for end in _ends(s) or ()}
+    length = shortest(sources) if ends else None
+    if length is None or any(_ends(s) is None for s in sources):
+        return None
+    ends = sorted({min(end, length) for end in ends} | {length})
+    return [[portion(s, start, end) for s in sources] for start, end in builtins.zip([0, *ends], ends) if start < end]
+
+
+def _ends(sequence):
+    """Where the parts of a sequence end that is, or holds, a chain; None if it cannot be cut there."""
+    if isinstance(sequence, Chain):
+        lengths = [known_length(part) for part in sequence.parts]
+        inner = [_ends(part) for part in sequence.parts]
+        if None in lengths or None in inner:
             return None
-    return list(builtins.zip(*made))
+        starts = [0, *itertools.accumulate(lengths)]
+        return {start + end for start, ends in builtins.zip(starts, inner) for end in ends} | set(starts[1:])
+    if isinstance(sequence, Zipped):
+        inner = [_ends(s) for s in sequence.sources]
+        return None if None in inner else set().union(*inner)
+    return None if isinstance(sequence, Guarded) or not isinstance(sequence, (Same, Endless)) and known_length(sequence) is None else set()
+
+
+def portion(sequence, start: int, stop: int):
+    """Return the items from ``start`` to ``stop`` of a sequence of known length, as one of its kind."""
+    if isinstance(sequence, Same):
+        return sequence
+    if isinstance(sequence, Endless):
+        return builtins.range(sequence.start + start, sequence.start + stop)
+    if isinstance(sequence, Zipped):
+        return sequence.like([portion(s, start, stop) for s in sequence.sources])
+    if isinstance(sequence, Chain):
+        made, begin = [], 0
+        for part in sequence.parts:
+            first, last = max(start - begin, 0), min(stop - begin, len(part))
+            if first < last:
+                made.append(portion(part, first, last))
+            begin += len(part)
+        return made[0] if len(made) == 1 else Chain(made)
+    if isinstance(sequence, Stacked):
+        n = len(sequence)
+        first, last = (n - stop, n - start) if sequence.backwards else (start, stop)
+        return Stacked([leaf[first:last] for leaf in sequence.stacked], sequence.fixed, None, sequence.plan, sequence.tree, stop - start,
+                       sequence.backwards)
+    return sequence[start:stop]
+
+
+def divided(zipped):
+    """Return sequences side by side as a chain where chains are among them."""
+    pieces = _pieces(zipped.sources)
+    return zipped if pieces is None else Chain([zipped.like(piece) for piece in pieces])
 
 
 class Endless:
@@ -429,17 +471,23 @@ def _fill(sure, staged) -> list:
 def _homogeneous(items) -> Rows | None:
     """Return a list of alike pytrees stacked into rows, or None if they are not alike."""
     first, tree = flatten(items[0])
-    if not first or not all(is_arraylike(leaf) for leaf in first):
+    if not first or not all(leaf is ZERO or is_arraylike(leaf) for leaf in first):
         return None
-    types = [aval_of(leaf) for leaf in first]
+    types = [_type(leaf) for leaf in first]
     columns = [first]
     for item in items[1:]:
         leaves, other = flatten(item)
-        if other != tree or any(not is_arraylike(leaf) or aval_of(leaf) is not of for leaf, of in builtins.zip(leaves, types)):
+        if other != tree or any(_type(leaf) is not of for leaf, of in builtins.zip(leaves, types)):
             return None
         columns.append(leaves)
     block = tracing.block
-    return Rows(tree.unflatten([_stack(block, column, of) for column, of in builtins.zip(builtins.zip(*columns), types)]))
+    return Rows(tree.unflatten([ZERO if of is ZERO else _stack(block, column, of)
+                                for column, of in builtins.zip(builtins.zip(*columns), types)]), len(items))
+
+
+def _type(leaf):
+    """The aval of a leaf that arrays can be made of, ZERO for itself, None for anything else."""
+    return ZERO if leaf is ZERO else aval_of(leaf) if is_arraylike(leaf) else None
 
 
 def _stack(block: Block, leaves, of: Aval) -> Array:

@@ -14,7 +14,7 @@ from runtime.mesh import bound
 from runtime.op import op
 from runtime.sequence import Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
-from runtime.united import batched_rows, rows_first, stacked_rows, united
+from runtime.united import batched_rows, stacked_rows, united
 from runtime.xla import PyTreeDef
 from runtime.zero import ZERO, Like, Static
 
@@ -33,13 +33,8 @@ def records_too(special):
     return wrap
 
 
-def parts_batched(d, count, over=()):
-    if d is ZERO or isinstance(d, CONTAINERS):
-        return parts(d, count)
-    return tuple(d[:, i] for i in range(count))
-
-
-@op(jvp="rt.parts(d_dot, count)", vjp={"d": "rt.pack(d_out, like=d)"}, batch=parts_batched)
+@op(jvp="rt.parts(d_dot, count)", vjp={"d": "rt.pack(d_out, like=d)"},
+    batch=lambda d, count, over=(): parts_lead(d, count, 1), merges=False)
 def parts(d, count):
     """Return the tangents of the ``count`` items that a value unpacks into."""
     if d is ZERO or d is UNDEFINED:
@@ -47,29 +42,15 @@ def parts(d, count):
     return d if isinstance(d, tuple) else tuple(d[i] for i in range(count))
 
 
-@records_too(lambda items, like, over=(): restore(items, like) if is_lazy(like) else batched_rows(items, like)
-             if is_lazy(items) and not isinstance(like, CONTAINERS) else NotImplemented)
-def pack_batched(items, like, over=()):
-    if isinstance(like, CONTAINERS) or is_lazy(like):
-        return pack(items, like)
-    if items is ZERO or all([item is ZERO for item in items]):
-        return ZERO
-    from runtime import numpy as np
-    given = [filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items]
-    size = max(one.shape[0] if one.ndim == len(shape_of(like)) else 1 for one in given)
-    given = [one if one.ndim == len(shape_of(like)) else np.broadcast_to(one, (size,) + one.shape) for one in given]
-    return np.stack(given, axis=1)
-
-
 @op(jvp="rt.pack(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.parts(d_out, len(items))"},
-    batch=pack_batched)
+    batch=lambda items, like, over=(): pack_lead(items, like, 1), merges=False)
 def pack(items, like):
     """Put the cotangents of unpacked items together again: a container like ``like``, or a stacked array."""
     return restore(items if items is ZERO or is_lazy(items) else list(items), like)
 
 
 @op(jvp="rt.restore(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.listed(d_out, items)"},
-    batch=pack_batched)
+    batch=lambda items, like, over=(): pack_lead(items, like, 1), merges=False)
 def restore(items, like):
     """Give a list of cotangents the kind of ``like``: tuple, list, dict, or an array stacked along axis 0."""
     if like is ZERO or items is ZERO:
@@ -90,15 +71,8 @@ def restore(items, like):
     return np.stack([filled(item, Like(shape_of(like)[1:], like.dtype)) for item in items])
 
 
-@records_too(lambda d, like, over=(): d if is_lazy(d) else Rows(rows_first(d)) if is_lazy(like) and "d" in over and _is_array(d)
-             else NotImplemented)
-def listed_batched(d, like, over=()):
-    if isinstance(d, CONTAINERS) or "d" not in over:
-        return listed(d, like)
-    return [d[:, i] for i in range(d.shape[1])]
-
-
-@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"}, batch=listed_batched)
+@op(linear="d", vjp={"d": "rt.restore(d_out, like=d)"},
+    batch=lambda d, like, over=(): listed_lead(d, like, 1), merges=False)
 def listed(d, like):
     """A cotangent of a container as a list of its items' cotangents."""
     if is_lazy(d):
@@ -108,12 +82,6 @@ def listed(d, like):
     return _items(d) if isinstance(d, CONTAINERS) else [d[i] for i in range(len(like))]
 
 
-@records_too(lambda items, like, over=(): pack_batched(last_first(items), like, over) if is_lazy(items) and _is_array(like)
-             else NotImplemented)
-def uniter_batched(items, like, over=()):
-    return pack_batched(_padded(items, like), like, over) if _is_array(like) else uniter(items, like)
-
-
 def _padded(items, like):
     made = list(items)[::-1]
     length = shape_of(like)[0] if _is_array(like) else len(like)
@@ -121,7 +89,7 @@ def _padded(items, like):
 
 
 @op(jvp="rt.uniter(rt.instantiate_shell(items_dot, items), like=like)", vjp={"items": "rt.reiter(d_out, items, like=like)"},
-    batch=uniter_batched)
+    batch=lambda items, like, over=(): uniter_lead(items, like, 1), merges=False)
 def uniter(items, like):
     """Return the cotangent of an iterable from its turns' cotangents, collected last turn first.
 
@@ -142,22 +110,20 @@ def uniter(items, like):
     return restore(given, like)
 
 
-def fit(d, like):
-    """Give a cotangent that was put together as a tuple of parts the kind of ``like``."""
+def fit(d, like, lead=0):
+    """Give a cotangent that was put together as a tuple of parts the kind of ``like``, behind ``lead`` batch axes."""
     if isinstance(d, tuple) and not hasattr(d, "_fields") and not isinstance(like, dict) and like is not None:
         if isinstance(like, (list, tuple)):
-            return _rebuild(like, [fit(item, one) for item, one in zip(d, like, strict=True)])
+            return _rebuild(like, [fit(item, one, lead) for item, one in zip(d, like, strict=True)])
         if _is_array(like):
             row = Like(shape_of(like)[1:], like.dtype)
-            return restore([fit(item, row) for item in d], like)
+            given = [fit(item, row, lead) for item in d]
+            return pack_lead(given, like, lead) if lead else restore(given, like)
     return d
 
 
-def reiter_batched(d, items, like=None, over=()):
-    return reiter(listed_batched(d, items, over), items)
-
-
-@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"}, batch=reiter_batched)
+@op(linear="d", vjp={"d": "rt.uniter(d_out, like=d)"},
+    batch=lambda d, items, like=None, over=(): reiter_lead(d, items, like, 1), merges=False)
 def reiter(d, items, like=None):
     """The transpose of ``uniter``: the items' cotangents, last turn first. ``like`` describes what the loop ran over."""
     if is_lazy(items):
@@ -193,14 +159,6 @@ def lane_pairs(xs, dots):
     return [(lanes, (item, parts(dot, 2)[1])) for (lanes, item), dot in pairs(xs, dots)]
 
 
-@records_too(lambda d, which, like, over=(): pack_batched(mapped(lambda item: _part(item, which), d), like, over)
-             if is_lazy(d) and _is_array(like) else NotImplemented)
-def unpairs_batched(d, which, like, over=()):
-    if not _is_array(like):
-        return unpairs(d, which, like)
-    return pack_batched(_unpaired(d, which, like), like, over)
-
-
 def _part(item, which):
     return ZERO if item is ZERO else item[which]
 
@@ -212,7 +170,8 @@ def _unpaired(d, which, like):
     return extend(parts, [ZERO] * (length - len(parts)))
 
 
-@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"}, batch=unpairs_batched)
+@op(jvp="rt.unpairs(d_dot, which, like=like)", vjp={"d": "rt.repair(d_out, which, d)"},
+    batch=lambda d, which, like, over=(): unpairs_lead(d, which, like, 1), merges=False)
 def unpairs(d, which, like):
     """Return the cotangent of one of the sequences that were zipped."""
     if d is ZERO or like is ZERO:
@@ -222,11 +181,8 @@ def unpairs(d, which, like):
     return restore(_unpaired(d, which, like), like)
 
 
-def repair_batched(d, which, like, over=()):
-    return repair(listed_batched(d, like, over), which, like)
-
-
-@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"}, batch=repair_batched)
+@op(linear="d", vjp={"d": "rt.unpairs(d_out, which, like=d)"},
+    batch=lambda d, which, like, over=(): repair_lead(d, which, like, 1), merges=False)
 def repair(d, which, like):
     """The transpose of ``unpairs``."""
     if is_lazy(like):
@@ -235,7 +191,110 @@ def repair(d, which, like):
     return [tuple(x if k == which else ZERO for k in range(width)) for x in listed(d, like)[:len(like)]]
 
 
-@op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"}, batch=lambda residuals, over=(): seal(residuals))
+# Under vmap the rows of an array lie behind batch axes. What packs and unpacks them are linear ops themselves, each the transpose of
+# another, so that what differentiates batched code asks for one of them again, and what a staged loop recorded stays stacked.
+# lead: the number of batch axes of what is packed; own: how many of them the description ``like`` has, too.
+
+
+def _example(like, own=0):
+    """Describe one example of what is packed where it is an array; None for a container."""
+    return Like(shape_of(like)[own:], like.dtype) if _is_array(like) and not is_lazy(like) else None
+
+
+@op(jvp="rt.parts_lead(d_dot, count, lead)", vjp={"d": "rt.pack_lead(d_out, like=d, lead=lead, own=lead)"},
+    batch=lambda d, count, lead, over=(): parts_lead(d, count, lead + 1), merges=False)
+def parts_lead(d, count, lead):
+    """Return the ``count`` items that the values of a batch unpack into."""
+    if d is ZERO or d is UNDEFINED:
+        return (d,) * count
+    return tuple(d) if isinstance(d, CONTAINERS) else tuple(d[(slice(None),) * lead + (i,)] for i in range(count))
+
+
+@op(jvp="rt.pack_lead(rt.instantiate_shell(items_dot, items), like=like, lead=lead, own=own)",
+    vjp={"items": "rt.listed_lead(d_out, items, lead)"},
+    batch=lambda items, like, lead, own=0, over=(): pack_lead(items, like, lead + 1, own), merges=False)
+def pack_lead(items, like, lead, own=0):
+    """Give the items of a batch the kind of ``like``: a container, or an array with the rows stacked behind ``lead`` axes."""
+    example = _example(like, own)
+    if items is ZERO or example is None:
+        return restore(items, like)
+    if is_lazy(items):
+        return batched_rows(items, example, lead)
+    if all(item is ZERO for item in items):
+        return ZERO
+    from runtime import numpy as np
+    row = Like(example.shape[1:], example.dtype)
+    return np.stack(with_front([filled(fit(item, row, lead), row) for item in items], len(row.shape), lead), axis=lead)
+
+
+def with_front(items, rank, lead):
+    """Give all arrays the ``lead`` batch axes that some have in front of ``rank`` others."""
+    front = next((item.shape[:lead] for item in items if item.ndim == rank + lead), (1,) * lead)
+    return [in_front(item, front, rank) for item in items]
+
+
+def in_front(item, front, rank):
+    """Give an item all batch axes; the ones that it may lack are the inner ones: a batch gives every item its own axis."""
+    has = item.ndim - rank
+    if has == len(front):
+        return item
+    from runtime import numpy as np
+    inner = np.reshape(item, item.shape[:has] + (1,) * (len(front) - has) + item.shape[has:])
+    return np.broadcast_to(inner, front + item.shape[has:])
+
+
+@op(linear="d", vjp={"d": "rt.pack_lead(d_out, like=d, lead=lead, own=lead)"},
+    batch=lambda d, like, lead, over=(): listed_lead(d, like, lead + 1), merges=False)
+def listed_lead(d, like, lead):
+    """The transpose of ``pack_lead``: the cotangents of its items, a tuple for a tuple."""
+    if is_lazy(d) or isinstance(d, CONTAINERS):
+        return listed(d, like)
+    if is_lazy(like):
+        from runtime import numpy as np
+        return Rows(np.moveaxis(d, lead, 0))
+    rows = [d[(slice(None),) * lead + (i,)] for i in range(len(like))]
+    return tuple(rows) if type(like) is tuple else rows
+
+
+@op(jvp="rt.uniter_lead(rt.instantiate_shell(items_dot, items), like=like, lead=lead, own=own)",
+    vjp={"items": "rt.reiter_lead(d_out, items, like=like, lead=lead)"},
+    batch=lambda items, like, lead, own=0, over=(): uniter_lead(items, like, lead + 1, own), merges=False)
+def uniter_lead(items, like, lead, own=0):
+    """Return the cotangents of an iterable from its turns' cotangents in a batch, collected last turn first."""
+    example = _example(like, own)
+    if items is ZERO or example is None:
+        return uniter(items, like)
+    return pack_lead(last_first(items) if is_lazy(items) else _padded(items, example), example, lead)
+
+
+@op(linear="d", vjp={"d": "rt.uniter_lead(d_out, like=d, lead=lead, own=lead)"},
+    batch=lambda d, items, like=None, lead=0, over=(): reiter_lead(d, items, like, lead + 1), merges=False)
+def reiter_lead(d, items, like=None, lead=0):
+    """The transpose of ``uniter_lead``: the items' cotangents, last turn first."""
+    if is_lazy(items):
+        return last_first(listed_lead(d, items, lead))
+    return list(listed_lead(d, items, lead))[:len(items)][::-1]
+
+
+@op(jvp="rt.unpairs_lead(d_dot, which, like=like, lead=lead, own=own)", vjp={"d": "rt.repair_lead(d_out, which, d, lead)"},
+    batch=lambda d, which, like, lead, own=0, over=(): unpairs_lead(d, which, like, lead + 1, own), merges=False)
+def unpairs_lead(d, which, like, lead, own=0):
+    """Return the cotangents of one of the sequences that were zipped in a batch."""
+    example = _example(like, own)
+    if d is ZERO or example is None:
+        return unpairs(d, which, like)
+    return pack_lead(mapped(lambda item: _part(item, which), d) if is_lazy(d) else _unpaired(d, which, example), example, lead)
+
+
+@op(linear="d", vjp={"d": "rt.unpairs_lead(d_out, which, like=d, lead=lead, own=lead)"},
+    batch=lambda d, which, like, lead, over=(): repair_lead(d, which, like, lead + 1), merges=False)
+def repair_lead(d, which, like, lead):
+    """The transpose of ``unpairs_lead``."""
+    return repair(listed_lead(d, like, lead), which, like)
+
+
+@op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"},
+    batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
     """Wrap the Python values among residuals, so that they pass through a compiled function as they are.
 
@@ -250,7 +309,8 @@ def seal(residuals):
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 
-@op(jvp="rt.unseal(residuals_dot)", vjp={"residuals": "rt.seal(d_out)"}, batch=lambda residuals, over=(): unseal(residuals))
+@op(jvp="rt.unseal(residuals_dot)", vjp={"residuals": "rt.seal(d_out)"},
+    batch=lambda residuals, over=(): unseal(residuals))
 def unseal(residuals):
     """Undo ``seal``."""
     if isinstance(residuals, Static):

@@ -71,29 +71,21 @@ def _no_cotangents(items) -> bool:
     return not any(isinstance(part, Replayable) for part in parts) and all(sample(part) is ZERO for part in parts)
 
 
-def batched_rows(items, like):
-    """The same for rows that carry a batch axis, or some of them: the batch axis of the result is in front of the rows."""
+def batched_rows(items, like, lead):
+    """The same for items with ``lead`` batch axes, or some of them: those of the result are in front of its rows."""
     from runtime import numpy as np
+    from runtime.turns import fit, in_front
     if _no_cotangents(items):
         return ZERO
-    row, rank = Like(shape_of(like)[1:], like.dtype), len(shape_of(like))
+    row = Like(shape_of(like)[1:], like.dtype)
+    rank = len(row.shape)
 
     def whole(item):
-        return instantiate(item, row)
+        return instantiate(fit(item, row, lead), row)
     found = [shape_of(sample(mapped(whole, part))) for part in (items.parts if isinstance(items, Chain) else [items])]
-    size = max((shape[0] for shape in found if len(shape) == rank), default=1)
-
-    def spread(item):
-        made = whole(item)
-        return made if made.ndim == rank else np.broadcast_to(made, (size,) + made.shape)
-    rows = stacked_rows(mapped(spread, items), Like(shape_of(like)[:1] + (size,) + row.shape, like.dtype))
-    return np.swapaxes(rows, 0, 1)
-
-
-def rows_first(x):
-    """Return an array whose batch axis is in front of its rows with the rows in front."""
-    from runtime import numpy as np
-    return np.swapaxes(x, 0, 1)
+    front = next((shape[:lead] for shape in found if len(shape) == rank + lead), (1,) * lead)
+    rows = stacked_rows(mapped(lambda item: in_front(whole(item), front, rank), items), Like(shape_of(like)[:1] + front + row.shape, like.dtype))
+    return np.moveaxis(rows, 0, lead)
 
 
 def _placed(parts):

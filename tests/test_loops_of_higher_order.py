@@ -47,6 +47,21 @@ def test_second_order_agrees_eager_compiled_and_batched(order, function):
     onp.testing.assert_allclose(jax.jit(jax.vmap(second))(x), one_by_one, rtol=1e-3, atol=1e-5)
 
 
+def shrunk(v):
+    while (v * v).sum() > 1.0:
+        v = v * 0.7 + 0.1 * np.sin(v)
+    return (v ** 3).sum()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_hessians_of_a_loop_that_every_example_leaves_in_its_own_turn(order):
+    second = ORDERS[order](shrunk) if order != "reverse over reverse" else jax.grad(lambda v: jax.grad(shrunk)(v).sum())
+    vs = onp.array([[2.0, 0.5, 1.0], [0.3, 0.1, 0.2]], "float32")
+    one_by_one = onp.stack([second(v) for v in vs])
+    onp.testing.assert_allclose(jax.vmap(second)(vs), one_by_one, rtol=1e-4, atol=1e-6)
+    onp.testing.assert_allclose(jax.jit(jax.vmap(second))(vs), one_by_one, rtol=1e-4, atol=1e-6)
+
+
 def test_a_number_of_turns_that_only_the_program_knows():
     second = jax.hessian(counted)
     for n in (0, 3):
@@ -175,6 +190,39 @@ def listed(w, xs):
     return sum(items) + np.stack(items).max()
 
 
+def backwards(w, xs):
+    h = w
+    for k, (x, y) in enumerate(zip(reversed(xs), xs * xs)):
+        h = np.tanh(h * w + x * y * (k % 3))
+    return h
+
+
+def comprehended(w, xs):
+    return sum([np.tanh(w * x) * y for x, y in zip(xs, map(np.sin, xs))])
+
+
+def over_rows_second(w, xs):
+    """The sum of the squares of the second derivatives by what the loop runs over."""
+    return (jax.hessian(over_rows, 1)(w, xs) ** 2).sum()
+
+
+BY_ROWS = [*[(jax.hessian, function) for function in (over_rows, backwards, scanned, listed, comprehended)],
+           (lambda f, _: jax.jacfwd(jax.jacfwd(f, 1), 1), scanned), (lambda f, _: jax.jacfwd(jax.jacfwd(f, 1), 1), listed),
+           (lambda f, _: jax.jacrev(jax.jacfwd(f, 1), 1), scanned), (lambda f, _: jax.jacrev(jax.jacrev(f, 1), 1), listed),
+           (lambda f, _: lambda w, xs: jax.vmap(jax.hessian(f, 1))(np.stack([w, w * w]), np.stack([xs, xs * 0.5])), listed),
+           (lambda f, _: lambda w, xs: jax.vmap(jax.hessian(f, 1), (0, None))(np.stack([w, w * w]), xs), scanned), (jax.grad, over_rows_second)]
+
+
+@pytest.mark.parametrize("derivative, function", BY_ROWS)
+def test_derivatives_by_the_rows_stay_loops(derivative, function):
+    """Cotangents and tangents of what a loop runs over, and of what it collects, stay stacked under two maps."""
+    made = derivative(function, 1)
+    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (20, 60)]
+    assert abs(sizes[1] - sizes[0]) < 0.02 * sizes[0]
+    xs = onp.linspace(-1, 1, 11).astype("float32")
+    onp.testing.assert_allclose(jax.jit(made)(0.3, xs), made(0.3, xs), rtol=2e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("function", [scanned, listed])
 def test_what_loops_collect(function):
     """Stacked by scan, turned around, added up and stacked: to second order, compiled as eager."""
@@ -183,9 +231,10 @@ def test_what_loops_collect(function):
         made = derivative(function)
         for one, two in zip(jax.tree.leaves(jax.jit(made)(0.7, xs)), jax.tree.leaves(made(0.7, xs))):
             onp.testing.assert_allclose(one, two, rtol=2e-3, atol=1e-4)
-    second = jax.vmap(jax.hessian(function), (0, None))
-    onp.testing.assert_allclose(jax.jit(second)(onp.array([0.7, 0.2], "float32"), xs), [jax.hessian(function)(w, xs) for w in (0.7, 0.2)],
-                                rtol=2e-3, atol=1e-3)
+    for place in (0, 1):
+        second = jax.vmap(jax.hessian(function, place), (0, None))
+        onp.testing.assert_allclose(jax.jit(second)(onp.array([0.7, 0.2], "float32"), xs),
+                                    [jax.hessian(function, place)(w, xs) for w in (0.7, 0.2)], rtol=2e-3, atol=1e-3)
 
 
 def test_hessian_vector_products_of_a_recurrent_network():

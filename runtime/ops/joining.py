@@ -10,7 +10,7 @@ from runtime.op import op
 from runtime.ops.kernel import about_types, no_out
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
 from runtime.ops.records import Tail, stack_records, staged_records
-from runtime.sequence import is_lazy
+from runtime.sequence import Rows, is_lazy
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import like_shape, make_shape, reshape
 from runtime.ops.slices import slice_in_dim
@@ -141,14 +141,8 @@ def concatenate_again(d, like, parts, axis=0, lead=0):
     return np.concatenate(items, lead if axis is None else inner_axis(axis, items[0].ndim, lead))
 
 
-def stack_batched(arrays, axis=0, out=None, dtype=None, over=()):
-    """Stack every example."""
-    from runtime import numpy as np
-    items = batch_items(arrays)
-    return np.stack(items, new_axis(axis, items[0].ndim - 1), None, dtype)
-
-
-@op(linear="arrays", vjp={"arrays": "rt.unstack_like(d_out, like=arrays, axis=axis)"}, batch=stack_batched)
+@op(linear="arrays", vjp={"arrays": "rt.unstack_like(d_out, like=arrays, axis=axis)"},
+    batch=lambda arrays, axis=0, out=None, dtype=None, over=(): stack_lead(arrays, axis, dtype, 1))
 def stack(arrays, axis=0, out=None, dtype=None):
     """Return arrays of one shape joined along a new axis."""
     if out is not None:
@@ -183,36 +177,58 @@ def _stack_emit(block, operands, out_avals, *, axis):
 _stack = Primitive("stack", _stack_infer, _stack_emit)
 
 
-def unstack_like_batched(d, like, axis=0, lead=0, over=()):
-    """Take every example apart."""
-    inner = [example_like(a, over) for a in items_like(like)] if "like" in over else items_like(like)
-    return unstack_like(d, inner, axis, lead + 1)
+@op(linear="arrays", vjp={"arrays": "rt.unstack_like(d_out, like=arrays, axis=axis, lead=lead, own=lead)"},
+    batch=lambda arrays, axis, dtype, lead, over=(): stack_lead(arrays, axis, dtype, lead + 1))
+def stack_lead(arrays, axis, dtype, lead):
+    """Stack every example: the first ``lead`` axes of the arrays are batch axes."""
+    from runtime import numpy as np
+    from runtime.turns import with_front
+    items = arrays if isinstance(arrays, (list, tuple)) or staged_records(arrays) else np.moveaxis(arrays, lead, 0)
+    if not staged_records(items):
+        items = [np.asarray(a) for a in items]
+        rank = max([a.ndim for a in items]) - lead
+        return np.stack(with_front(items, rank, lead), new_axis(axis, rank, lead), None, dtype)
+    made = stack_records(items)
+    made = np.moveaxis(made, 0, new_axis(axis, made.ndim - 1 - lead, lead))
+    return made if dtype is None else cast(made, dtype)
 
 
-@op(linear="d", vjp={"d": "rt.stack_again(d_out, like=d, parts=like, axis=axis, lead=lead)"}, batch=unstack_like_batched)
-def unstack_like(d, like, axis=0, lead=0):
-    """Return the cotangents of the arrays that were stacked; the first ``lead`` axes of ``d`` are batch axes."""
+@op(linear="d", vjp={"d": "rt.stack_again(d_out, like=like, axis=axis, lead=lead, own=own)"},
+    batch=lambda d, like, axis=0, lead=0, own=0, over=(): unstack_like(d, like, axis, lead + 1, own))
+def unstack_like(d, like, axis=0, lead=0, own=0):
+    """Return the cotangents of the arrays that were stacked.
+
+    lead: how many of the first axes of ``d`` are batch axes; own: how many of those of the arrays that ``like`` describes.
+    """
     from runtime.cotangent import unbroadcast
     place = axis_index(axis, d.ndim - lead) + lead
-    if lead == 0 and staged_records(like, d):
+    if is_lazy(like) if lead else staged_records(like, d):
         from runtime.ops.permute import moveaxis
-        return Tail(moveaxis(d, place, 0), d.shape[place])
+        rows = moveaxis(d, place, 0)
+        return Rows(rows) if lead else Tail(rows, d.shape[place])
     shape = without_axes(d.shape, (place,))
     parts = [unbroadcast(make_shape(slice_in_dim(d, i, i + 1, axis=place), shape=shape), part, lead)
-             for i, part in enumerate(items_like(like))]
+             for i, part in enumerate(_examples(like, own))]
     if isinstance(like, (list, tuple)):
         return type(like)(parts)
     return parts if is_lazy(like) else stack(parts, axis=lead)
 
 
-def stack_again(d, like, parts, axis=0, lead=0):
-    """The transpose of ``unstack_like``."""
-    if d is ZERO or like is ZERO:
-        return ZERO
-    from runtime import numpy as np
-    from runtime.turns import listed
+def _examples(like, own):
+    """Describe one example of each array that was stacked."""
+    from runtime.cotangent import like as described
+    return items_like(described(like, own) if own else like)
+
+
+@op(linear="d", vjp={"d": "rt.unstack_like(d_out, like=like, axis=axis, lead=lead, own=own)"},
+    batch=lambda d, like, axis=0, lead=0, own=0, over=(): stack_again(d, like, axis, lead + 1, own))
+def stack_again(d, like, axis=0, lead=0, own=0):
+    """The transpose of ``unstack_like``: stack the cotangents of its results."""
+    from runtime.turns import listed_lead
     from runtime.cotangent import filled
-    items = []
-    for one, part in zip(listed(d, parts), items_like(parts)):
-        items.append(filled(one, Like(like.shape[:lead] + like_shape(part), like.dtype)))
-    return np.stack(items, new_axis(axis, items[0].ndim - lead, lead))
+    if all_zero(d):
+        return ZERO
+    if staged_records(d):
+        return stack_lead(d, axis, None, lead)
+    parts = _examples(like, own)
+    return stack_lead([filled(one, part) for one, part in zip(listed_lead(d, parts, lead), parts)], axis, None, lead)

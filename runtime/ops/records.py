@@ -7,8 +7,8 @@ from runtime.op import op
 from runtime.ops.kernel import any_staged
 from runtime.sequence import Chain, Rows, Same, Stacked, Zipped, is_lazy, known_length, mapped, reverse
 from runtime.tree import register_structure, tree_flatten, tree_unflatten
-from runtime.trees import leaves_of, tree_build, tree_map_1
-from runtime.turns import records_too
+from runtime.trees import tree_map_1
+from runtime.turns import with_front
 from runtime.zero import ZERO
 
 UNROLLED = 8  # records up to which a staged loop is unrolled anyway
@@ -18,33 +18,28 @@ def _records(ys):
     return ys if isinstance(ys, (list, tuple)) else list(ys)
 
 
-def _rows_behind(tree):
-    """Put the first axis of every array, the turns', behind the batch axis, or the batch axis behind it."""
+@op(jvp="rt.stack_records(rt.whole_records(ys_dot, ys), lead)", vjp={"ys": "rt.unstack_records(d_out, ys, lead)"},
+    batch=lambda ys, lead=0, over=(): stack_records(ys, lead + 1), vanishes="ys")
+def stack_records(ys, lead=0):
+    """Return a list of equal pytrees as one pytree whose arrays are stacked along a new axis behind ``lead`` batch axes."""
     from runtime import numpy as np
-    return tree_map_1(lambda leaf: np.swapaxes(leaf, 0, 1), tree)
+    if isinstance(ys, Chain) and not lead:
+        parts = [stack_records(part) for part in ys.parts]
+        columns = zip(*[tree_flatten(part)[0] for part in parts])
+        return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
+    if staged_records(ys):
+        made = _stacked(ys)
+        return tree_map_1(lambda leaf: np.moveaxis(leaf, 0, lead), made) if lead else made
+    return _stack_list(_records(ys), lead)
 
 
-@records_too(lambda ys, over=(): _rows_behind(stack_records(ys)) if is_lazy(ys) else NotImplemented)
-def stack_records_batched(ys, over=()):
-    """Stack the records of every example, the batch axis staying in front."""
-    from runtime import numpy as np
-    records = _records(ys)
-    leaves = [leaves_of(y) for y in records]
-    stacked = [np.stack([each[k] for each in leaves], 1) for k in range(len(leaves[0]))] if leaves else []
-    return tree_build(stacked, records[0]) if records else ()
-
-
-@op(jvp="rt.stack_records(rt.whole_records(ys_dot, ys))", vjp={"ys": "rt.unstack_records(d_out, ys)"},
-    batch=stack_records_batched, vanishes="ys")
-def stack_records(ys):
-    """Return a list of equal pytrees as one pytree whose arrays are stacked along a new first axis."""
+def _stacked(ys):
+    """The records of a staged loop, stacked in front."""
     from runtime import numpy as np
     if isinstance(ys, (Tail, Rows)):
         return ys.tree
     if isinstance(ys, Chain):
-        parts = [stack_records(part) for part in ys.parts]
-        columns = zip(*[tree_flatten(part)[0] for part in parts])
-        return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
+        return stack_records(ys)
     if isinstance(ys, Zipped) and known_length(ys):
         from runtime.control import for_loop
         ys = for_loop(lambda item: item, ys, collect=1)     # worked out in one more loop
@@ -88,13 +83,18 @@ def staged_records(ys, d=None) -> bool:
         d is not None and isinstance(ys, list) and len(ys) > UNROLLED and any_staged([d]))
 
 
-def _stack_list(records):
+def _stack_list(records, lead=0):
     from runtime import numpy as np
     if not records:
         return ()
     flat = [tree_flatten(y)[0] for y in records]
     structure = tree_flatten(records[0])[1]
-    return tree_unflatten(structure, [np.stack([np.asarray(leaf) for leaf in column]) for column in zip(*flat)])
+    return tree_unflatten(structure, [_column([np.asarray(leaf) for leaf in column], lead) for column in zip(*flat)])
+
+
+def _column(leaves, lead):
+    from runtime import numpy as np
+    return np.stack(with_front(leaves, max([leaf.ndim for leaf in leaves]) - lead, lead) if lead else leaves, lead)
 
 
 @op(jvp="rt.whole_records(d_dot, ys)", vjp={"d": "d_out"}, batch=lambda d, ys, over=(): whole_records(d, ys))
@@ -106,16 +106,6 @@ def whole_records(d, ys):
     records = _records(ys)
     given = [ZERO] * len(records) if d is ZERO else _records(d)
     return [filled(one, y) for one, y in zip(given, records)]
-
-
-@records_too(lambda d, ys, over=(): Rows(_rows_behind(d)) if is_lazy(ys) and d is not ZERO and "d" in over else NotImplemented)
-def unstack_records_batched(d, ys, over=()):
-    """Take the records of every example apart."""
-    from runtime import numpy as np
-    records = _records(ys)
-    if d is ZERO:
-        return ZERO
-    return [tree_map_1(lambda leaf: leaf[:, i] if np.ndim(leaf) else leaf, d) for i in range(len(records))]
 
 
 class Tail:
@@ -187,13 +177,18 @@ def _is_zero(leaf):
 register_structure(Tail, lambda t: ((t.tree, t.count), None), lambda _, parts: Tail(*parts))
 
 
-@op(jvp="rt.unstack_records(d_dot, ys)", vjp={"d": "rt.stack_records(d_out)"}, batch=unstack_records_batched)
-def unstack_records(d, ys):
-    """Return the cotangents of records from that of their stack."""
+@op(jvp="rt.unstack_records(d_dot, ys, lead)", vjp={"d": "rt.stack_records(d_out, lead)"},
+    batch=lambda d, ys, lead=0, over=(): unstack_records(d, ys, lead + 1))
+def unstack_records(d, ys, lead=0):
+    """Return the cotangents of records from that of their stack, whose records lie behind ``lead`` batch axes."""
     if d is ZERO:
         return ZERO
+    from runtime import numpy as np
     leaves, structure = tree_flatten(d, _is_zero)
     count = len(ys)
-    if count > UNROLLED and any_staged([leaf for leaf in leaves if leaf is not ZERO]):
-        return Tail(d, count)
-    return [tree_unflatten(structure, [leaf if leaf is ZERO else leaf[i] for leaf in leaves]) for i in range(count)]
+    rows = [np.moveaxis(leaf, lead, 0) if lead and leaf is not ZERO and np.ndim(leaf) > lead else leaf for leaf in leaves]
+    if lead and is_lazy(ys):
+        return Rows(structure.unflatten(rows), count)
+    if not lead and count > UNROLLED and any_staged([leaf for leaf in leaves if leaf is not ZERO]):
+        return Tail(structure.unflatten(rows), count)
+    return [tree_unflatten(structure, [leaf if leaf is ZERO or not np.ndim(leaf) else leaf[i] for leaf in rows]) for i in range(count)]

@@ -17,7 +17,8 @@ PASSING = frozenset({"instantiate_shell", "instantiate", "filled", "joined", "sh
 BUILDING = frozenset({      # their operands have the structure of what they are like, but maybe other ranks: those of batches
     "like", "pack", "restore", "uniter", "unindex", "columns", "uncolumns", "rows_of", "unrows", "leaves_along", "tree_build",
     "united", "stacked_rows", "batched_rows", "entries", "fields_of", "unzip", "unreversed", "unvalues", "reiter", "unpairs", "repair",
-    "listed", "lanes_filled", "lanes_again", "unrepeated", "unattribute"})
+    "listed", "pack_lead", "listed_lead", "uniter_lead", "reiter_lead", "unpairs_lead", "repair_lead", "lanes_filled",
+    "lanes_again", "unrepeated", "unattribute"})
 
 
 class Ranks:

@@ -432,7 +432,7 @@ class _Batch:
         flag = self.flags.of(statement.value)
         targets = target_names(statement.targets[0])
         if flag is True:
-            made.append(assign(targets, call("rt.parts_batched", [clone(statement.value), const(len(targets))],
+            made.append(assign(targets, call("rt.parts_lead", [clone(statement.value), const(len(targets)), const(1)],
                                              node=statement), statement))
             for target in targets:
                 self.flags.add(target, True)

@@ -21,7 +21,8 @@ from xform.transform.nested import nested, rule_of_batching
 from xform.transform.ranges import lane_range
 
 # Operands that are asked for the number of their items and their keys alone: the result holds the others.
-STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt.builtins.items_dot": "d", "rt.builtins.shell_of": "x"}
+STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt.builtins.items_dot": "d", "rt.builtins.shell_of": "x",
+             "rt.reiter": "items", "rt.reiter_lead": "items"}
 
 # Container ops whose result's structure follows from their operands'.
 SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy",
@@ -444,7 +445,8 @@ def unit_call(run, operation, statement):
             batching = None     # the size of one axis is an argument: its own code says what to do with another
         inner = batching and constant(run, operation.args[operation.unit.params.index("over")])
         if inner is not None:
-            if batching.merges or all(is_batched(f) == (p in inner) for p, f in zip(operation.unit.params, flags)):
+            same = all(is_batched(f) == (p in inner) for p, f in zip(operation.unit.params, flags))
+            if same if batching.merges is None else batching.merges:
                 return nested_call(run, operation, batching, flags, inner, statement)
         masked = bool(run.mask) and inner is None and loops_in(operation.unit)
         try:
