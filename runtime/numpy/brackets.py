@@ -86,17 +86,14 @@ def joined(key, axis, ndmin, spot):
 
 
 class _Joined:
-    _xform_slice = numbers_of   # what the compiler makes of a slice before it reads ``_joined``
+    joined, numbers = staticmethod(joined), staticmethod(numbers_of)    # what the compiler reads in place of the brackets and slices
 
     def __init__(self, axis, ndmin, spot):
         self.style = axis, ndmin, spot
 
     def __getitem__(self, key):
         items = key if isinstance(key, tuple) else (key,)
-        return self._joined(tuple([between(item) if isinstance(item, slice) else item for item in items]))
-
-    def _joined(self, key):
-        return joined(key, *self.style)
+        return joined(tuple([between(item) if isinstance(item, slice) else item for item in items]), *self.style)
 
 
 mgrid, ogrid = _Grid(False), _Grid(True)

@@ -225,16 +225,16 @@ def _operator_call(lowering, node):
         known = lowering.known(node.value)
         own = brackets(known.value) if isinstance(known, Object) else None
         if own is not None:
-            return _call(_named(lowering, own, node), "_joined", [_without_slices(lowering, node.slice, type(lookup(own))._xform_slice)], node)
+            return _joined(lowering, lookup(own), node)
         if _has(lowering, node.value, "__getitem__"):
             return _call(node.value, "__getitem__", [as_expression(node.slice)], node)
     return None
 
 
-def _named(lowering, path, node):
-    held = path.replace(".", "__")
-    lowering.statics[held] = Object(lookup(path))
-    return name(held, node)
+def _joined(lowering, own, node):
+    """``r_[x, 1:3]`` as a call of the function that joins what stands between the brackets, in the style of the object."""
+    lowering.statics["joined__"] = Object(own.joined)
+    return call("joined__", [_without_slices(lowering, node.slice, own.numbers), *[const(part, node) for part in own.style]], node=node)
 
 
 def _without_slices(lowering, index, meaning):
