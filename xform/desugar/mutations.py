@@ -31,10 +31,11 @@ def gathers(lowering, identifier, value):
     So it is where each of them is added at the top of the function, or in loops there whose turns are known.
     """
     kind = {gast.List: list, gast.Dict: dict}.get(type(value))
-    if kind is None or (value.elts if kind is list else value.keys) or lowering.depth or identifier in [
+    body = getattr(lowering.tree, "body", None)     # of a lambda an expression
+    if kind is None or (value.elts if kind is list else value.keys) or lowering.depth or not isinstance(body, list) or identifier in [
             p.id for p in lowering.tree.args.args if isinstance(p, gast.Name)]:
         return None
-    found = list(_additions(lowering, identifier, getattr(lowering.tree, "body", [])))
+    found = list(_additions(lowering, identifier, body))
     if not found or not all(settled for _, settled in found) or not any(_is_function(lowering, added) for added, _ in found):
         return None
     return Display((), () if kind is dict else None, kind)
