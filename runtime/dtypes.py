@@ -22,15 +22,15 @@ class prng_key(extended):
     """The category of the element types of random keys."""
 
 
-def issubdtype(arg1, arg2) -> bool:
+def issubdtype(a, b) -> bool:
     """Tell whether a dtype belongs to a category, or is another; bfloat16 counts as floating, keys as ``prng_key``."""
-    if arg2 is extended or arg2 is prng_key:
-        return isinstance(arg1, type) and issubclass(arg1, arg2) or not isinstance(arg1, (type, str)) and numpy.dtype(arg1) == KEY
-    if isinstance(arg1, type) and issubclass(arg1, extended):
-        return arg2 is numpy.generic
-    if not isinstance(arg1, (type, str)) and numpy.dtype(arg1) == KEY:
-        return arg2 is numpy.generic or not isinstance(arg2, type) and numpy.dtype(arg2) == KEY
-    return types.issubdtype(arg1, arg2)
+    if b is extended or b is prng_key:
+        return isinstance(a, type) and issubclass(a, b) or not isinstance(a, (type, str)) and numpy.dtype(a) == KEY
+    if isinstance(a, type) and issubclass(a, extended):
+        return b is numpy.generic
+    if not isinstance(a, (type, str)) and numpy.dtype(a) == KEY:
+        return b is numpy.generic or not isinstance(b, type) and numpy.dtype(b) == KEY
+    return types.issubdtype(a, b)
 
 
 def canonicalize_dtype(dtype, allow_extended_dtype: bool = False) -> numpy.dtype:

@@ -6,7 +6,6 @@ import numpy as _numpy
 
 from runtime.array import Array as ndarray
 from runtime.dlpack import from_dlpack
-from runtime.dtypes import issubdtype
 from runtime.numpy.brackets import *
 from runtime.numpy.calculus import *
 from runtime.numpy.counting import *

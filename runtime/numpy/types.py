@@ -6,11 +6,12 @@ import math
 import ml_dtypes
 import numpy
 
+from runtime import dtypes
 from runtime.array import Array
 from runtime.op import op
 from runtime.ops.axes import axis_tuple
 from runtime.ops.kernel import about_types
-from runtime.types import aval_of, broadcast_shapes, canonical_dtype, issubdtype, kind, promote_types, result_type
+from runtime.types import aval_of, broadcast_shapes, canonical_dtype, kind, promote_types, result_type
 
 
 class ScalarType(type):
@@ -120,6 +121,12 @@ def isrealobj(x):
 
 
 @about_types
+def issubdtype(arg1, arg2):
+    """Tell whether a dtype belongs to a category, or is another; bfloat16 counts as floating, keys as ``dtypes.prng_key``."""
+    return dtypes.issubdtype(arg1, arg2)
+
+
+@about_types
 def isdtype(dtype, kind):
     """Tell whether a dtype belongs to a kind such as "real floating", or to one of several."""
     groups = {"bool": numpy.bool_, "signed integer": numpy.signedinteger, "unsigned integer": numpy.unsignedinteger,
@@ -153,10 +160,10 @@ def iterable(y):
     return True
 
 
-for _function in (broadcast_shapes, issubdtype, promote_types, result_type):
+for _function in (broadcast_shapes, dtypes.issubdtype, promote_types, result_type):
     about_types(_function)
 
-__all__ = [*_SIZED, *_EXTRA, "bool", "bool_", "single", "double", "csingle", "cdouble", "int_", "uint", "float_", "complex_",
+__all__ = [*_SIZED, *_EXTRA, "issubdtype", "bool", "bool_", "single", "double", "csingle", "cdouble", "int_", "uint", "float_", "complex_",
            "dtype", "generic", "number", "integer", "signedinteger", "unsignedinteger", "inexact", "floating",
            "complexfloating", "character", "flexible", "object_", "finfo", "iinfo", "shape", "ndim", "size", "isscalar",
            "iscomplexobj", "isrealobj", "isdtype", "can_cast", "iterable"]
