@@ -242,18 +242,22 @@ def align_like(xs, like, lead, own=None):
         return (ZERO,) * len(like)
     rank = max([len(shape_of(x)) - _count(n) for x, n in zip(like, lead if own is None else own) if x is not UNDEFINED], default=0)
     deepest = max([n if isinstance(n, int) else len(n) for n in lead])
-    return tuple([_aligned(x, n, rank, deepest) for x, n in zip(xs, lead)])
+    alone = any([x is ZERO for x in xs])
+    return tuple([_aligned(x, n, rank, deepest, alone) for x, n in zip(xs, lead)])
 
 
-def _aligned(x, n, rank, deepest):
-    """One operand of ``align``; it gets the number of axes that the others have, for what is added to ZERO has no others."""
+def _aligned(x, n, rank, deepest, alone):
+    """One operand of ``align``; what has no batch gets the number of axes that the others have, for ranks agree then.
+
+    alone: some other is ZERO, whose outer axes it will not be broadcast against: it gets them here, of length one.
+    """
     if n == 0:
         return pad_axes(x, rank + deepest, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
     if x is ZERO or x is UNDEFINED:
         return x
     count = n if isinstance(n, int) else len(n)
     made = pad_axes(x if isinstance(n, int) else _opened(x, n), rank, count)
-    return made if count == deepest or not shape_of(x) else pad_axes(made, rank + deepest, 0)
+    return pad_axes(made, rank + deepest, 0) if alone and count < deepest and shape_of(x) else made
 
 
 def _count(n):

@@ -51,7 +51,7 @@ def left_behind(run) -> int:
 
 @pytest.fixture(scope="module")
 def counts():
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", __file__], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
