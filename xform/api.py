@@ -224,8 +224,7 @@ def vjp(fun, *primals, has_aux=False, reduce_axes=()):
     if has_aux:
         out, aux = out
     given = tuple(values[offset:offset + len(primals)])
-    pullback = pullback_of(backward[1], residuals, out, has_aux, functools.partial(run, backward),
-                           None if without_integers(given, given) is given else given)
+    pullback = pullback_of(backward, residuals, out, has_aux, None if without_integers(given, given) is given else given)
     return (out, pullback, aux) if has_aux else (out, pullback)
 
 

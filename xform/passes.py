@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import functools
 
-from runtime.tree import register_pytree_node_class, tree_flatten, tree_unflatten
+from runtime.tree import register_pytree_node_class
 from xform import pipeline
 from xform.emit import emit
 from xform.inputs import bind_arguments, differentiable
 from xform.load import load
-from xform.pullback import checked
+from xform.pullback import Types, checked
 from xform.transform.boundary import sealed, wrapped
 from xform.transform.vjp import Halves
 from xform.transformed import kinds_of, run, target_of
@@ -30,21 +30,6 @@ class Residuals:
     def tree_unflatten(cls, known, children):
         """The inverse."""
         return cls(*children, *known)
-
-
-class _Result:
-    """The structure and the types of a result; all of one structure and types are equal."""
-    __slots__ = ("tree", "avals")
-
-    def __init__(self, out):
-        leaves, self.tree = tree_flatten(out)
-        self.avals = tuple(getattr(leaf, "aval", ()) for leaf in leaves)
-
-    def __eq__(self, other):
-        return isinstance(other, _Result) and (self.tree, self.avals) == (other.tree, other.avals)
-
-    def __hash__(self):
-        return hash(self.avals)
 
 
 def fwd_and_bwd(fun, argnums, has_aux=False, jitted=True):
@@ -76,13 +61,12 @@ def fwd_and_bwd(fun, argnums, has_aux=False, jitted=True):
         out, kept = run(forward, values)
         if has_aux:
             out, aux = out
-            return out, Residuals(kept, backward, _Result(out)), aux
-        return out, Residuals(kept, backward, _Result(out))
+            return out, Residuals(kept, backward, Types(out)), aux
+        return out, Residuals(kept, backward, Types(out))
 
     def bwd(residuals, cotangent):
         """Return the cotangents of the arguments."""
-        result = residuals.result
-        cotangent = checked(tree_unflatten(result.tree, result.avals), cotangent)
+        cotangent = checked(residuals.result.whole(), cotangent)
         if has_aux:
             from runtime.zero import ZERO
             cotangent = cotangent, ZERO

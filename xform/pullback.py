@@ -4,19 +4,67 @@ from __future__ import annotations
 import functools
 
 import runtime
-from runtime.tree import tree_flatten, tree_unflatten
+from runtime.tree import Partial, register_structure, tree_flatten, tree_unflatten
 from runtime.dtypes import float0
 from xform.inputs import numeric, without_integers
+from xform.transformed import run
 
 
-class Pullback(functools.partial):
-    """The backward half of a function over its residuals; calling it checks the cotangent first."""
+class Pullback(Partial):
+    """The backward half of a function over its residuals, a pytree of these; calling it checks the cotangent first."""
 
     def __call__(self, cotangent):
         """Map a cotangent of the result to the cotangents of the primals."""
-        cotangent = checked(self.result, cotangent)
-        found = self.run([self.args[-1], (cotangent, runtime.ZERO) if self.has_aux else cotangent])
-        return found if self.primals is None else without_integers(found, self.primals)
+        known = self.known
+        cotangent = checked(known.result.whole(), cotangent)
+        found = run(known.entry, [self.args[-1], (cotangent, runtime.ZERO) if known.has_aux else cotangent])
+        return found if known.primals is None else without_integers(found, known.primals.whole())
+
+
+class Types:
+    """The structure and the types of a value; all of one structure and types are equal."""
+    __slots__ = ("tree", "avals")
+
+    def __init__(self, value):
+        leaves, self.tree = tree_flatten(value)
+        self.avals = tuple(getattr(leaf, "aval", ()) for leaf in leaves)
+
+    def whole(self):
+        """A value of the structure, with the types for leaves."""
+        return tree_unflatten(self.tree, self.avals)
+
+    def __eq__(self, other):
+        return isinstance(other, Types) and (self.tree, self.avals) == (other.tree, other.avals)
+
+    def __hash__(self):
+        return hash(self.avals)
+
+
+class _Known:
+    """What a pullback knows beside its residuals; all that run one function on values of the same types are equal."""
+    __slots__ = ("entry", "has_aux", "result", "primals")
+
+    def __init__(self, entry, has_aux, result, primals):
+        self.entry, self.has_aux, self.result, self.primals = entry, has_aux, result, primals
+
+    def _parts(self):
+        return self.entry[1], self.has_aux, self.result, self.primals
+
+    def __eq__(self, other):
+        return isinstance(other, _Known) and self._parts() == other._parts()
+
+    def __hash__(self):
+        return hash(self._parts())
+
+
+def _again(known, children):
+    function, *before, facts = known
+    made = Pullback(function, *before, *children)
+    made.known = facts
+    return made
+
+
+register_structure(Pullback, lambda p: ((p.args[-1],), (p.func, *p.args[:-1], p.known)), _again)
 
 
 class Pushforward(functools.partial):
@@ -40,13 +88,14 @@ def _check_tangents(primals, tangents):
                              f"of type {t.dtype.name}{list(t.shape)} for a primal of type {x.dtype.name}{list(x.shape)}")
 
 
-def pullback_of(backward, residuals, result, has_aux, run, primals=None):
-    """Return the pullback of a call that gave ``result``; ``run`` calls ``backward`` with a list of values.
+def pullback_of(entry, residuals, result, has_aux, primals=None):
+    """Return the pullback of a call that gave ``result``; ``entry`` is the loaded backward half.
 
     primals: the arguments, where integers are among them.
     """
+    backward = entry[1]
     made = Pullback(_without_aux, backward, residuals) if has_aux else Pullback(backward, residuals)
-    made.result, made.has_aux, made.run, made.primals = result, has_aux, run, primals
+    made.known = _Known(entry, has_aux, Types(result), None if primals is None else Types(primals))
     return made
 
 

@@ -6,13 +6,7 @@ import types
 from runtime.array import Array
 from runtime.stage import ShapeDtypeStruct
 from runtime.tree import tree_leaves, tree_map
-from runtime.types import aval_of
 from xform.api import _direct, jit, vjp
-
-
-def typeof(x):
-    """Return the type of an array or number: its shape, dtype and weak_type. TypeError for anything else."""
-    return aval_of(x)
 
 
 def eval_shape(fun, *args, **kwargs):

@@ -28,7 +28,7 @@ from runtime.ops.scatter import (extremal_share, factors, regathered, scattered,
 from runtime.ops.schur import sylvester
 from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
-from runtime.ops.shape import reshape_again, reshape_like
+from runtime.ops.shape import reshape_again, reshape_like, typeof
 from runtime.ops.slices import slice_again, unpad, unslice
 from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
@@ -50,7 +50,7 @@ __all__ = (
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
-    "stack_records", "starts_from_front", "take_along_axis_again", "turned_left", "turned_right", "unarray", "unastype", "unconcatenate",
+    "stack_records", "starts_from_front", "take_along_axis_again", "turned_left", "turned_right", "typeof", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
     "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unpicked", "unreal",
     "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",

@@ -24,13 +24,14 @@ from typing import Any
 import gast
 import numpy
 
+from runtime import tree
 from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import resolve
 from xform.errors import refuse
 from xform.memo import Memo
 from xform.names import Names
-from xform.resolve import Display, Instance, Object
+from xform.resolve import Display, Instance, Object, Partial
 from xform.syntax import assign, at, call, clone, const, function, name, returns
 from xform.unit import Unit
 
@@ -183,6 +184,16 @@ def holds_object(known) -> bool:
         isinstance(v, gast.AST) or holds_object(v) for v in known.items)
 
 
+def is_data(known) -> bool:
+    """Whether a function may return a compile-time value: objects, and what vjp and linearize give, which is a pytree of what it holds."""
+    if isinstance(known, Partial):
+        from xform.desugar.calls import UnitValue
+        return isinstance(known.fn, UnitValue) and all(isinstance(v, gast.AST) for v in known.args)
+    if isinstance(known, Display):
+        return all(isinstance(v, gast.AST) or is_data(v) for v in known.items)
+    return holds_object(known)
+
+
 # -- values of a known kind -------------------------------------------------------------------------------------------------
 
 def opened(lowering, atom, kind, node, outer=False):
@@ -258,7 +269,7 @@ def with_data(unit):
         if unit.writes:
             known = known.items[0]
         last = unit.tree.body[-1]
-        if not isinstance(known, gast.AST) and not holds_object(known):
+        if not isinstance(known, gast.AST) and not is_data(known):
             refuse(last, unit, f"{unit.name} returns a function or an object, not arrays",
                    "Return arrays or containers of them; transform the function that it returns.")
         made = Unit(unit.name, None, {unit.name: unit}, set(), unit.file, unit.origin, notes=list(unit.notes))
@@ -298,6 +309,10 @@ def with_data(unit):
                 if value.keys is not None:
                     return stored(at(gast.Dict([const(k, last) for k in value.keys], items), last))
                 return stored(at((gast.List if value.kind is list else gast.Tuple)(items, gast.Load()), last))
+            if isinstance(value, Partial):
+                key = names.fresh(value.fn.unit().name)
+                made.env[key] = value.fn.unit()
+                return stored(call(refer(tree.Partial), [name(key, last), *map(atom, value.args)], node=last), "pullback")
             return stored(made_of(value, unit, last, atom, stored, refer))
         result = atom(known)
         body.append(returns(result if isinstance(result, gast.Name) else stored(result), last))
