@@ -99,7 +99,10 @@ def stored_by(x) -> tuple:
     flatten, unflatten = _form(x)
     children, aux = flatten(x)
     children = tuple(children)
-    found = _stored.get((type(x), aux, len(children)))
+    try:
+        found = _stored.get((type(x), aux, len(children)))
+    except TypeError:       # static data that has no hash
+        found = None
     return tuple(attributes_of(unflatten(aux, children))) if found is None else found
 
 

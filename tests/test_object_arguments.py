@@ -359,3 +359,24 @@ def test_an_object_may_hold_itself():
     plain = Plain(3.0)
     plain.parent = plain
     assert float(xform.grad(lambda x, plain: plain(x) * plain.parent.rate)(2.0, plain)) == 9.0
+
+
+class Scaled:
+    def __init__(self, x, on):
+        self.x, self.on = x, on
+
+    @xform.jit
+    def of(self, y):
+        return self.x * y if self.on else y
+
+
+xform.tree_util.register_pytree_node(Scaled, lambda s: ((s.x,), {"on": s.on}), lambda known, children: Scaled(*children, **known))
+
+
+def test_static_data_may_be_a_dict():
+    scaled = Scaled(2.0, True)
+    assert scaled.of(3.0) == 6
+    scaled.on = False
+    assert scaled.of(3.0) == 3
+    assert xform.grad(lambda s: s.of(3.0))(Scaled(2.0, True)).x == 3
+    assert xform.vmap(lambda s: s.of(3.0))(Scaled(xform.numpy.arange(3.0), True)).tolist() == [0, 3, 6]
