@@ -9,7 +9,7 @@ import numpy
 from runtime import varying, xla
 from runtime.array import Array
 from runtime.config import config
-from runtime.hlo import Value
+from runtime.hlo import Value, tracing
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.node import Node, children_of, with_children
@@ -112,7 +112,8 @@ def one_like(out):
     Raises TypeError when ``out`` is not a real scalar.
     """
     if type(out) is Array and out.aval.shape == () and out.aval.dtype.kind == "f":
-        return varying.shared(_one(out.aval.dtype), out) if bound.checked else _one(out.aval.dtype)
+        one = _staged(_one(out.aval.dtype)) if type(out._v) is Value and tracing.block is not None else _one(out.aval.dtype)
+        return varying.shared(one, out) if bound.checked else one
     if isinstance(out, CONTAINERS) or out is None:
         raise TypeError(f"Gradient only defined for scalar-output functions. Output was a {type(out).__name__}: {out}. "
                         "Return a scalar; for auxiliary results use has_aux=True.")
@@ -148,6 +149,12 @@ def one_like_complex(out):
 def _ones_like_complex(out):
     from runtime import numpy as np
     return np.broadcast_to(one_like_complex(like(out, 1)), shape_of(out)[:1])
+
+
+def _staged(x):
+    """Return a known array as a value of the program: what follows from it would run, and be compiled, while that is put together."""
+    from runtime.primitive import lift_array
+    return Array(lift_array(tracing.block, x))
 
 
 @functools.lru_cache(maxsize=None)
