@@ -98,3 +98,13 @@ def test_eval_shape_inside_a_trace_leaves_nothing_behind():
         assert spec.shape == (3,)
         return x
     assert "stablehlo.add" not in trace(f, (SPEC,)).module.text()
+
+
+def test_staging_a_gradient_compiles_nothing(monkeypatch):
+    """The cotangent that starts it is a value of the program: what follows from a number would run while the program is put together."""
+    import xform
+    from runtime import execute
+    gradient = xform.jit(xform.value_and_grad(lambda w, x: xform.numpy.mean((w * x) ** 2)))
+    gradient.lower(1.0, np.ones((2, 3), np.float32))
+    monkeypatch.setattr(execute, "compile_text", lambda *given: pytest.fail("a kernel was compiled"))
+    assert "stablehlo" in gradient.lower(1.0, np.ones((17, 23), np.float32)).as_text()
