@@ -23,10 +23,6 @@ def _records(ys):
 def stack_records(ys, lead=0):
     """Return a list of equal pytrees as one pytree whose arrays are stacked along a new axis behind ``lead`` batch axes."""
     from runtime import numpy as np
-    if isinstance(ys, Chain) and not lead:
-        parts = [stack_records(part) for part in ys.parts]
-        columns = zip(*[tree_flatten(part)[0] for part in parts])
-        return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
     if staged_records(ys):
         made = _stacked(ys)
         return tree_map_1(lambda leaf: np.moveaxis(leaf, 0, lead), made) if lead else made
@@ -39,7 +35,9 @@ def _stacked(ys):
     if isinstance(ys, (Tail, Rows)):
         return ys.tree
     if isinstance(ys, Chain):
-        return stack_records(ys)
+        parts = [stack_records(part) for part in ys.parts]
+        columns = zip(*[tree_flatten(part)[0] for part in parts])
+        return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
     if isinstance(ys, Zipped) and known_length(ys):
         from runtime.control import for_loop
         ys = for_loop(lambda item: item, ys, collect=1)     # worked out in one more loop
