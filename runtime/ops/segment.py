@@ -43,7 +43,7 @@ def buckets(segment_ids, bucket_size):
 
 
 @about_types
-def is_number(data):
+def without_rows(data):
     """Tell whether an array has no rows: it is then the row of every id."""
     return aval_of(data).shape == ()
 
@@ -65,7 +65,7 @@ def segment_sum(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.zeros((count,) + data.shape[1:], data.dtype)
-    if is_number(data):
+    if without_rows(data):
         return out.at[ids].add(data)
     parts = [out.at[ids[start:stop]].add(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.sum(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
@@ -78,7 +78,7 @@ def segment_prod(data, segment_ids, num_segments=None, indices_are_sorted=False,
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.ones((count,) + data.shape[1:], data.dtype)
-    if is_number(data):
+    if without_rows(data):
         return out.at[ids].multiply(data)
     parts = [out.at[ids[start:stop]].multiply(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.prod(np.stack(parts), axis=0, dtype=data.dtype) if len(parts) > 1 else parts[0]
@@ -91,7 +91,7 @@ def segment_max(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.full((count,) + data.shape[1:], least_number(data), data.dtype)
-    if is_number(data):
+    if without_rows(data):
         return out.at[ids].max(data)
     parts = [out.at[ids[start:stop]].max(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.max(np.stack(parts), axis=0) if len(parts) > 1 else parts[0]
@@ -104,7 +104,7 @@ def segment_min(data, segment_ids, num_segments=None, indices_are_sorted=False, 
     count = segment_count(segment_ids, num_segments)
     data, ids = np.asarray(data), _dropping(np.asarray(segment_ids), count)
     out = np.full((count,) + data.shape[1:], greatest_number(data), data.dtype)
-    if is_number(data):
+    if without_rows(data):
         return out.at[ids].min(data)
     parts = [out.at[ids[start:stop]].min(data[start:stop]) for start, stop in buckets(segment_ids, bucket_size)]
     return np.min(np.stack(parts), axis=0) if len(parts) > 1 else parts[0]
