@@ -1,6 +1,11 @@
 """Objects as values of generated code: their attributes, and objects made from attributes, with the cotangents of both."""
 from __future__ import annotations
 
+import sys
+
+import numpy
+
+from runtime.array import Array
 from runtime.node import Node, Slot, children_of, data_of, fill, made_with, places_of, taken, with_children
 from runtime.op import op
 from runtime.zero import ZERO
@@ -94,3 +99,31 @@ def unspread_data(d, kind, names, known=False, lead=0):
     from runtime.batch import unspread
     data, parts = data_of(kind, names, d), known if isinstance(known, tuple) else (known,) * len(names)
     return tuple([unspread(v, k, lead) if n in data else v for n, v, k in zip(names, d, parts)])
+
+
+# The operators that code may apply to an object whose class is found when it runs.
+_OPERATORS = ("mul", "add", "sub", "truediv", "pow", "matmul", "floordiv", "mod", "getitem", "neg", "lt", "le", "gt", "ge")
+_OURS = {"numpy", "runtime", "jax", "jaxlib", "ml_dtypes", *sys.stdlib_module_names} - {"__main__"}
+_DATA = (bool, int, float, complex, str, bytes, type(None), slice, range, numpy.ndarray, numpy.generic, Array)
+
+
+@op(jvp="x_dot", vjp={"x": "d_out"}, batch=lambda x, over=(): data(x))
+def data(x):
+    """Return a value that is no object with operators of its own, nor holds one; TypeError for such an object: what its operators
+    do was not known when the code was transformed."""
+    if x is ZERO or isinstance(x, _DATA):
+        return x
+    if isinstance(x, (list, tuple, set, frozenset)):
+        for item in x:
+            data(item)
+    elif isinstance(x, dict):
+        for item in x.values():
+            data(item)
+    for own in _OPERATORS:
+        for method in (f"__{own}__", f"__r{own}__"):
+            home = next((c for c in type(x).__mro__ if method in vars(c)), object)
+            if home.__module__.split(".")[0] not in _OURS:
+                raise TypeError(f"which object of class {type(x).__name__} this is was found out when the code ran, and "
+                                f"{home.__name__}.{method} says what its operators do: that was not differentiated or batched. Make the "
+                                "object in the function, pick it by a constant, or give it as an argument")
+    return x

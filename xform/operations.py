@@ -12,6 +12,7 @@ from runtime.op import Rule, rule_of
 from xform import parse
 from xform.desugar.functions import unit_of
 from xform.desugar.targets import as_expression
+from xform.errors import TransformError
 from xform.library import BINARY, COMPARE, STATIC_ATTRIBUTES, STATIC_BUILTINS, TEXT_METHODS, UNARY, is_runtime, lookup
 from xform.syntax import const, dotted
 from xform.unit import Unit
@@ -54,6 +55,14 @@ class UnitCall:
         if self._unit is None:
             self._unit = self.callee if isinstance(self.callee, Unit) else unit_of(self.callee)
         return self._unit
+
+    @property
+    def readable(self) -> bool:
+        """Whether the callee can be read: if not, and nothing flows through it that is transformed, it is called as it is."""
+        try:
+            return self.unit is not None
+        except TransformError:
+            return False
 
 
 @dataclass

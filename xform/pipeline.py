@@ -33,7 +33,7 @@ def core(unit) -> Unit:
         from xform.anf import Lowering
         from xform.syntax import clone
         made = Unit(unit.name, None, {}, set(), unit.file, unit.origin, unit.boundary, list(unit.notes), dict(unit.reads))
-        made.signature = unit.signature
+        made.signature, made.strange = unit.signature, unit.strange
         lowering = Lowering(clone(unit.tree), made, _UnitScope(unit))
         lowering.temps |= set(unit.temps)
         lowering.run(unit.params)

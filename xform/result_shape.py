@@ -121,7 +121,7 @@ def _of_operation(operation, known):
         shapes = [_of_atom(a, known) for a in operation.args]
         if any(s is BOTTOM for s in shapes):
             return BOTTOM
-        return result_shape(operation.unit, shapes) if any(isinstance(s, tuple) for s in shapes) else None
+        return result_shape(operation.unit, shapes) if any(isinstance(s, tuple) for s in shapes) and operation.readable else None
     if not isinstance(operation, RuleCall):
         return None
     return _of_rule(operation, known)

@@ -42,7 +42,7 @@ def version(unit) -> Unit:
     body = run.block(tree.body, {p: p for p in params_of(tree)})
     tree.body = body
     return Unit(unit.name, tree, unit.env, run.temps, unit.file, unit.origin, unit.boundary, list(unit.notes),
-                dict(unit.reads), True, unit.function, signature=unit.signature)
+                dict(unit.reads), True, unit.function, signature=unit.signature, strange=unit.strange)
 
 
 class _Versions:

@@ -36,6 +36,10 @@ def asked(lowering, node):
     if known is None and which == "isinstance" and len(node.args) == 2:
         kind = lowering.known(node.args[1])
         return Object(False) if isinstance(kind, Object) and getattr(kind.value, "_xform_apart", False) else None
+    if which == "getattr" and isinstance(known, Object) and len(node.args) == 2:
+        from xform.desugar.sequences import constant
+        attr = constant(lowering, node.args[1])
+        return at(gast.Attribute(clone(node.args[0]), attr, gast.Load()), node) if isinstance(attr, str) else None
     return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
 
 

@@ -28,6 +28,7 @@ from xform.simplify.algebra import simplified
 from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, nodes_of, pack, reads, reference,
                           returns, target_names)
 from xform.template import instantiate
+from xform.transform.strangers import checked
 from xform.unit import GUARDED, Unit, in_form
 from xform.version import version
 
@@ -51,7 +52,7 @@ def jvp(unit, flags) -> Unit:
 class _Forward:
     def __init__(self, unit, flags, made):
         from xform.pipeline import core
-        self.unit = version(core(in_form(unit, GUARDED)))
+        self.unit = checked(version(core(in_form(unit, GUARDED))), flags)
         self.flags, self.made = flags, made
         made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
         self.facts = activity(self.unit, flags)

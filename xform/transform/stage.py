@@ -27,6 +27,7 @@ import types
 
 import gast
 
+from xform.analyze.dependence import dependent
 from xform.analyze.effects import pure_in
 from xform.flow import liveness
 from xform.library import is_runtime
@@ -74,7 +75,7 @@ def needs_staging(unit, seen=None) -> bool:
                 return True
             if isinstance(statement, gast.Assign):
                 operation = classify(statement.value, read)
-                if isinstance(operation, UnitCall) and _stageable(operation) and needs_staging(operation.unit, seen):
+                if isinstance(operation, UnitCall) and _stageable(operation, read) and needs_staging(operation.unit, seen):
                     return True
                 if isinstance(operation, CustomCall) and needs_staging(unit_of_callable(operation.custom.fun), seen):
                     return True
@@ -82,9 +83,12 @@ def needs_staging(unit, seen=None) -> bool:
     return walk(read.tree.body)
 
 
-def _stageable(operation):
-    """Library functions branch on shapes and options only, but for the builtins that compare values."""
+def _stageable(operation, unit):
+    """Library functions branch on shapes and options only, but for the builtins that compare values; what cannot be read is called as
+    it is where no argument is staged."""
     callee = operation.callee
+    if not operation.readable and dependent(unit.tree.body, unit.params).isdisjoint(n for a in operation.args for n in reads(a)):
+        return False
     if isinstance(callee, types.FunctionType) and is_runtime(callee):
         return callee.__module__ in _COMPARING
     return not (isinstance(callee, Unit) and callee.boundary is not None and callee.boundary.kind not in _ENTERED)
@@ -142,7 +146,7 @@ class _Stage:
             return
         operation = classify(value, self.unit)
         callee = None
-        if isinstance(operation, UnitCall) and _stageable(operation):
+        if isinstance(operation, UnitCall) and _stageable(operation, self.unit):
             if needs_staging(operation.unit):
                 callee = stage(operation.unit)
         elif isinstance(operation, CustomCall):

@@ -40,6 +40,7 @@ from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, con
                           pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
 from xform.transform.residuals import fill
+from xform.transform.strangers import checked
 from xform.unit import GUARDED, Unit, in_form
 from xform.version import version
 
@@ -81,7 +82,7 @@ def halves_made():
 
 def _build(unit, flags, fwd, bwd):
     from xform.pipeline import core
-    versioned = version(core(in_form(unit, GUARDED)))
+    versioned = checked(version(core(in_form(unit, GUARDED))), flags)
     for made in (fwd, bwd):
         made.env, made.reads = dict(versioned.env), dict(versioned.reads)
     run = Backward(versioned, flags)

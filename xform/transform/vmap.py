@@ -37,6 +37,7 @@ from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
 from xform.transform import grown, vmap_flow
+from xform.transform.strangers import checked
 from xform.transform.vmap_values import value
 from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
@@ -299,7 +300,7 @@ def _undefined_names(statements):
 class _Batch:
     def __init__(self, unit, flags, made, axis_name, ranks, final, masked, form):
         from xform.pipeline import core
-        self.unit = version(core(unit))
+        self.unit = checked(version(core(unit)), [is_batched(f) for f in flags])
         self.made, self.axis_name, self.final, self.param_flags = made, axis_name, final, flags
         self.flags = Flags(self.unit.params, flags)
         self.ranks = Ranks(dict(zip(self.unit.params, ranks)))

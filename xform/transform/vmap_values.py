@@ -70,6 +70,8 @@ def value(run, node, statement, made):
             return node, True
         return node, False
     if isinstance(operation, UnitCall):
+        if not any(map(is_batched, flags)) and not operation.readable:
+            return node, False
         if operation.unit.origin == "runtime.containers":    # its functions that are read, not ruled
             grown.check(run, f"rt.{operation.unit.name}", dict(enumerate(operation.args)), statement)
         return unit_call(run, operation, statement)
