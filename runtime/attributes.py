@@ -8,6 +8,7 @@ import numpy
 from runtime.array import Array
 from runtime.node import Node, Slot, children_of, data_of, fill, made_with, places_of, taken, with_children
 from runtime.op import op
+from runtime.tree import Partial
 from runtime.zero import ZERO
 
 
@@ -99,6 +100,22 @@ def unspread_data(d, kind, names, known=False, lead=0):
     from runtime.batch import unspread
     data, parts = data_of(kind, names, d), known if isinstance(known, tuple) else (known,) * len(names)
     return tuple([unspread(v, k, lead) if n in data else v for n, v, k in zip(names, d, parts)])
+
+
+@op(jvp="rt.bound(function, args_dot, names)", vjp={"args": "rt.unbound(d_out, function, names)"},
+    batch=lambda function, args, names=(), over=(): bound(function, args, names))
+def bound(function, args, names=()):
+    """Return the Partial of a function that holds these arguments, the last of them by name; ZERO for a zero."""
+    if args is ZERO:
+        return ZERO
+    count = len(args) - len(names)
+    return Partial(function, *args[:count], **dict(zip(names, args[count:])))
+
+
+@op(linear="d", vjp={"d": "rt.bound(function, d_out, names)"}, batch=lambda d, function, names=(), over=(): unbound(d, function, names))
+def unbound(d, function, names=()):
+    """Return the (co)tangents of what a Partial holds from its own."""
+    return ZERO if d is ZERO else (*d.args, *[d.keywords[name] for name in names])
 
 
 # The operators that code may apply to an object whose class is found when it runs.

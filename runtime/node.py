@@ -5,6 +5,7 @@ A tangent or cotangent of an object is an object of its class around the childre
 from __future__ import annotations
 
 import abc
+import functools
 
 from runtime.zero import ZERO
 
@@ -12,6 +13,7 @@ _FORMS: dict[type, tuple] = {}      # class -> (flatten, unflatten)
 _places: dict = {}
 _stored: dict = {}
 _data: dict[type, frozenset] = {}
+_given: dict[type, dict] = {}
 
 
 class Node(abc.ABC):
@@ -29,9 +31,14 @@ class Slot:
         return f"<child {self.index}>"
 
 
-def add_class(cls: type, flatten, unflatten) -> None:
-    """Make objects of a class nodes; ``flatten`` and ``unflatten`` as register_pytree_node takes them."""
+def add_class(cls: type, flatten, unflatten, attributes=None) -> None:
+    """Make objects of a class nodes; ``flatten`` and ``unflatten`` as register_pytree_node takes them.
+
+    attributes: the names of those that hold the children, one each, where ``unflatten`` computes something.
+    """
     _FORMS[cls] = flatten, unflatten
+    if attributes is not None:
+        _given[cls] = {name: Slot(i) for i, name in enumerate(attributes)}
     Node.register(cls)
 
 
@@ -58,6 +65,8 @@ def attributes_of(x) -> dict:
     fields = getattr(x, "_fields", None)
     if fields is not None:
         return {name: getattr(x, name) for name in fields}
+    if isinstance(x, functools.partial):
+        return {"args": x.args, "keywords": x.keywords, **vars(x)}
     slots = [name for cls in reversed(type(x).__mro__) for name in _slots(cls)]
     found = {name: getattr(x, name) for name in slots if hasattr(x, name)}
     return {**found, **getattr(x, "__dict__", {})}
@@ -70,6 +79,8 @@ def _slots(cls):
 
 def places_of(x) -> dict:
     """Return, for each attribute that ``tree_unflatten`` fills from children, where these are: a Slot or a container of Slots."""
+    if type(x) in _given:
+        return _given[type(x)]
     flatten, unflatten = _form(x)
     children, aux = flatten(x)
     count = len(list(children))

@@ -294,7 +294,14 @@ def _partial_flatten(p):
     return (p.args, p.keywords), p.func
 
 
+def _partial_again(aux, children):
+    func, count, names = aux
+    args, keywords = children
+    return Partial(func, *((ZERO,) * count if args is ZERO else args), **(dict.fromkeys(names, ZERO) if keywords is ZERO else keywords))
+
+
 register_structure(Partial, _partial_flatten, lambda func, children: Partial(func, *children[0], **children[1]))
+add_class(Partial, lambda p: ((p.args, p.keywords), (p.func, len(p.args), tuple(p.keywords))), _partial_again, ("args", "keywords"))
 register_structure(collections.OrderedDict, lambda d: (list(d.values()), tuple(d)),
                      lambda keys, values: collections.OrderedDict(zip(keys, values)),
                      lambda d: ([(DictKey(k), v) for k, v in d.items()], tuple(d)))

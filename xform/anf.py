@@ -81,12 +81,7 @@ class Lowering:
         last = statements[-1]
         self.result = last.value.id if isinstance(last.value, gast.Name) and last.value.id in temps else None
         for param, kind in self.unit.takes.items():
-            known = kinds.opened(self, name(renames.get(param, param), tree), kind, tree, outer=True)
-            if kind is kinds.SEQUENCE:
-                continue
-            if self.counts.get(renames.get(param, param), 1) > 1:
-                known = rebind.copied(self, known, param, tree)
-            self.statics[renames.get(param, param)] = known
+            rebind.open_parameter(self, renames.get(param, param), param, kind, tree)
         for param, known in self.given.items():
             if isinstance(known, Display) and self.unit.takes:      # *args that hold objects
                 self.statics[param] = Display(tuple([self.statics.get(getattr(i, "id", None), i) for i in known.items]),
@@ -172,6 +167,7 @@ class Lowering:
             self.emit(node.targets[0].id, self.value(node.value), node)
             return
         value = self.atom(node.value)
+        spread.note(self, node)
         for target in node.targets:
             targets.store_to(self, target, value, node)
 
@@ -217,8 +213,7 @@ class Lowering:
     def do_If(self, node):
         test = self.test(node.test)
         if isinstance(test, gast.Constant):
-            self.block(node.body if test.value else node.orelse)
-            return
+            return self.block(node.body if test.value else node.orelse)
         if isinstance(node.test, gast.UnaryOp) and isinstance(node.test.op, gast.Not) and test.id in self.temps \
                 and self.out and isinstance(self.out[-1], gast.Assign) and self.out[-1].targets[0].id == test.id \
                 and isinstance(self.out[-1].value, gast.UnaryOp):

@@ -16,7 +16,7 @@ from xform import resolve
 from xform.errors import TransformError
 from xform.inputs import bind_arguments, differentiable, numeric, without_integers
 from xform.memo import Memo
-from xform.pullback import Pushforward, pullback_of
+from xform.pullback import Pushforward, pullback_of, pushing
 from xform.transformed import Transformed, entries_for, run, source
 
 
@@ -233,12 +233,7 @@ def linearize(fun, *primals, has_aux=False):
     out = target_call(fun, primals)
     if has_aux:
         out, aux = out
-
-    def fun_jvp(*tangents):
-        """Map tangents of the primals to the tangent of the result."""
-        return jvp(fun, primals, tangents, has_aux=has_aux)[1]
-    pushforward = Pushforward(fun_jvp)
-    pushforward.primals = primals
+    pushforward = Pushforward(pushing(fun, len(primals), has_aux), *primals)
     return (out, pushforward, aux) if has_aux else (out, pushforward)
 
 

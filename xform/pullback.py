@@ -1,12 +1,13 @@
 """The functions that vjp and linearize return: partials, so that every transformation can read what they hold."""
 from __future__ import annotations
 
-import functools
-
 import runtime
 from runtime.tree import Partial, register_structure, tree_flatten, tree_unflatten
 from runtime.dtypes import float0
+from runtime.node import add_class
 from xform.inputs import numeric, without_integers
+from xform.memo import Memo
+from xform.pipeline import without_aux
 from xform.transformed import run
 
 
@@ -19,6 +20,12 @@ class Pullback(Partial):
         cotangent = checked(known.result.whole(), cotangent)
         found = run(known.entry, [self.args[-1], (cotangent, runtime.ZERO) if known.has_aux else cotangent])
         return found if known.primals is None else without_integers(found, known.primals.whole())
+
+
+    def _xform_unit(self):
+        """The unit that the compiler calls in its place, of the residuals and the cotangent."""
+        unit = self.known.entry[0]
+        return without_aux(unit) if self.known.has_aux else unit
 
 
 class Types:
@@ -64,16 +71,36 @@ def _again(known, children):
     return made
 
 
+add_class(Pullback, lambda p: ((p.args[-1],), (p.func, *p.args[:-1], p.known)), _again)
 register_structure(Pullback, lambda p: ((p.args[-1],), (p.func, *p.args[:-1], p.known)), _again)
 
 
-class Pushforward(functools.partial):
-    """The derivative of a function at some primals; calling it checks the tangents first."""
+class Pushforward(Partial):
+    """The derivative of a function over its primals; calling it checks the tangents first."""
 
     def __call__(self, *tangents):
         """Map tangents of the primals to the tangent of the result."""
-        _check_tangents(self.primals, tangents)
-        return self.func(*tangents)
+        _check_tangents(self.args, tangents)
+        return self.func(*self.args, *tangents)
+
+
+register_structure(Pushforward, lambda p: (p.args, p.func), lambda func, children: Pushforward(func, *children))
+add_class(Pushforward, lambda p: (p.args, p.func), lambda func, children: Pushforward(func, *children))
+_pushing = Memo()
+
+
+def pushing(fun, count, has_aux):
+    """The tangent of what a function of ``count`` primals gives, as a function of the primals and of their tangents; one for each."""
+    from xform.api import jvp
+    key = fun, count, has_aux
+    if fun.__hash__ is None or key not in _pushing:
+        def fun_jvp(*values):
+            """Map primals and their tangents to the tangent of the result."""
+            return jvp(fun, values[:count], values[count:], has_aux=has_aux)[1]
+        if fun.__hash__ is None:
+            return fun_jvp
+        _pushing[key] = fun_jvp
+    return _pushing[key]
 
 
 def _check_tangents(primals, tangents):

@@ -59,9 +59,12 @@ class Closure:
 
 @dataclass(frozen=True, eq=False)
 class Partial:
+    """A function that holds arguments. tree: whether it is data, a container of what it holds; whole: the local that it was read from."""
     fn: Any
     args: tuple
     keywords: tuple
+    tree: bool = False
+    whole: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +237,7 @@ def renamed(known, mapping):
         return made
     if isinstance(known, Partial):
         return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
-                       tuple((k, one(v)) for k, v in known.keywords))
+                       tuple((k, one(v)) for k, v in known.keywords), known.tree)
     if isinstance(known, Derived):
         return Derived(known.kind, renamed(known.fn, mapping), known.options)
     return known
@@ -266,7 +269,7 @@ def shape_of(known, numbers=None):
     if isinstance(known, Closure):
         return ("closure", id(known.nested), tuple(map(local, known.env)))
     if isinstance(known, Partial):
-        return ("partial", shape_of(known.fn, numbers), tuple(map(one, known.args)), tuple((k, one(v)) for k, v in known.keywords))
+        return ("partial", known.tree, shape_of(known.fn, numbers), tuple(map(one, known.args)), tuple((k, one(v)) for k, v in known.keywords))
     if isinstance(known, Display):
         return ("display", tuple(map(one, known.items)), known.keys, known.kind)
     if isinstance(known, Custom):
@@ -335,6 +338,9 @@ def attribute(known, attr):
                 return bound(vars(cls)[attr], known.instance, known.instance.cls, vars(cls)[attr])
     if isinstance(known, Partial) and isinstance(known.fn, Object) and isinstance(known.fn.value, type):
         known = known.fn        # a class, and what it captures
+    if isinstance(known, Partial) and known.tree and attr in ("func", "args", "keywords"):
+        return known.fn if attr == "func" else Display(known.args) if attr == "args" else Display(
+            tuple([v for _, v in known.keywords]), tuple([k for k, _ in known.keywords]), dict)
     if not isinstance(known, Object):
         return None
     value = known.value

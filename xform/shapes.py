@@ -52,13 +52,13 @@ def _is_linear(fun, primals):
     from xform.transformed import entries_for
     from xform.unit import Unit
     from xform.version import version
-    _, ((forward, *_), (backward, *_)) = entries_for("halves", fun, {"count": len(primals)}, _direct, primals)
+    held, ((forward, *_), (backward, *_)) = entries_for("halves", fun, {"count": len(primals)}, _direct, primals)
     params = forward.params
     body = [assign(["out", "residuals"], call(forward.name, [name(p) for p in params])),
             assign("back", call(backward.name, [name("residuals"), name("d_out")])), returns(name("back"))]
     made = Unit("transposed", function("transposed", [*params, "d_out"], body), {forward.name: forward, backward.name: backward},
                 {"out", "residuals", "back"})
-    return not activity(version(core(made)), (True,) * len(params) + (False,)).out
+    return not activity(version(core(made)), (*[i >= len(held.values) for i in range(len(params))], False)).out
 
 
 def closure_convert(fun, *example_args):

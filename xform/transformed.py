@@ -8,6 +8,7 @@ from runtime.array import Array
 from runtime.batch import check_sizes
 from runtime.dispatch import dispatcher, structure
 from runtime.node import Node
+from runtime.op import rule_of
 from runtime.primitive import place_of
 from runtime.prefixes import check_prefix
 from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
@@ -17,7 +18,7 @@ from xform.emit import collect, emit, importable
 from xform.errors import refuse
 from xform.desugar.functions import of_kinds
 from xform.desugar.joins import kinds_with
-from xform.desugar.kinds import kinds_of
+from xform.desugar.kinds import kinds_of, with_defaults
 from xform.inputs import bind_arguments, differentiable, numeric, plain, without_integers
 from xform.library import is_runtime
 from xform.load import load, user_frame, user_place
@@ -27,6 +28,7 @@ from xform.unit import Unit
 place_of.append(user_place)     # XLA's errors and profiles name the user's lines
 
 BOUNDARIES = ("jit", "pmap", "shard_map")
+TAKING_FUNCTIONS = ("grad", "value_and_grad", "jacfwd", "jacrev", "hessian", "vmap")     # as arguments that are not differentiated or mapped
 
 
 class Target:
@@ -62,6 +64,8 @@ def target_of(fun, given=None, kinds=None) -> Target:
     if given is not None and isinstance(fun, types.FunctionType) and not plain(parse.signature(fun)) \
             and not is_runtime(fun):
         return Target(pipeline.spread(fun, *given, kinds))
+    if given is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun) and rule_of(fun) is None:
+        kinds = with_defaults(fun, kinds, *given)
     if kinds is not None and isinstance(fun, types.FunctionType) and not is_runtime(fun):
         return Target(of_kinds(fun, _taken(fun, kinds)))
     if isinstance(fun, (types.FunctionType, types.BuiltinFunctionType)) or hasattr(type(fun), "_xform_custom"):
@@ -151,7 +155,7 @@ class Transformed:
         return {**self.options, "static_argnames": tuple(dict.fromkeys((*names, *held)))}
 
     def _call(self, *args, **kwargs):
-        kinds = kinds_with(self.fun, kinds_of(args, kwargs), args, kwargs)
+        kinds = kinds_with(self.fun, kinds_of(args, kwargs, self.kind in TAKING_FUNCTIONS), args, kwargs)
         call = self._calls.get((len(args), *kwargs) if kinds is None else (kinds, len(args), *kwargs))
         if call is None or not call.fresh():
             self.__call__ = self._call
@@ -177,8 +181,8 @@ class Transformed:
             if self.options.get("allow_int"):
                 call.finish = functools.partial(_integers_have_none, self.kind, self.options.get("has_aux", False), argnums)
         boundary = self.kind in BOUNDARIES
-        if not inner.values and not inner.keywords and plain(inner.unit.signature) and not any(
-                map(_is_function, (*args, *kwargs.values()))) and (kwargs or boundary or len(args) == len(values)):
+        if not inner.values and not inner.keywords and plain(inner.unit.signature) and (
+                kinds is not None or not any(map(_is_function, (*args, *kwargs.values())))) and (kwargs or boundary or len(args) == len(values)):
             if kwargs:
                 call.names = tuple([(p, v) for p, v in zip(inner.unit.params[len(args):], inner.defaults(len(args)))
                                     if p in kwargs or not boundary])
@@ -224,7 +228,9 @@ class Transformed:
 
     @alone
     def _bound(self, args, kwargs, kinds=None):
-        inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds or kinds_with(self.fun, kinds_of(args, kwargs), args, kwargs))
+        if kinds is None:
+            kinds = kinds_with(self.fun, kinds_of(args, kwargs, self.kind in TAKING_FUNCTIONS), args, kwargs)
+        inner = target_of(self.fun, (len(args), tuple(kwargs)), kinds)
         return inner, bind_arguments(inner, args, kwargs)
 
     def __get__(self, instance, owner=None):

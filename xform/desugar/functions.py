@@ -553,7 +553,15 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
 
 def as_value(lowering, known, node):
     """A function as a run-time value: its name, or a partial over the captured locals."""
-    from xform.desugar.calls import direct
+    from xform.desugar.calls import atom_of, direct
+    if isinstance(known, Partial) and known.whole is not None:
+        return name(known.whole, node)
+    if isinstance(known, Partial) and known.tree:
+        from xform.desugar.kinds import bound
+        held = [atom_of(lowering, v, node) for v in (*known.args, *dict(known.keywords).values())]
+        path = as_value(lowering, known.fn, node)
+        prefix = list(path.args[1:]) if isinstance(path, gast.Call) else []     # what a nested function captures is held, too
+        return bound(known, path.args[0] if prefix else path, prefix + held, lowering.atom_value, node)
     if isinstance(known, (Closure, Partial)) or not isinstance(known, Object):
         unit, prefix, keywords = direct(lowering, known, node)
         if keywords:
@@ -563,7 +571,8 @@ def as_value(lowering, known, node):
         if not prefix:
             return path
         return call("rt.partial", [path, *prefix], node=node)
-    return name(lowering.refer(getattr(known.value, "__name__", "function"), known), node)
+    wanted = getattr(known.value, "__name__", "function").replace("<lambda>", "lambda_")
+    return name(lowering.refer(wanted, known), node)
 
 
 __all__ = ["nested", "unit_of", "specialise", "pack"]

@@ -27,7 +27,7 @@ import numpy
 from runtime import tree
 from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
-from xform import resolve
+from xform import parse, resolve
 from xform.errors import refuse
 from xform.memo import Memo
 from xform.names import Names
@@ -37,6 +37,7 @@ from xform.unit import Unit
 
 PLAIN = {Array, int, float, bool, complex, str, bytes, type(None), numpy.ndarray, types.FunctionType, types.BuiltinFunctionType,
          types.MethodType, type}
+DATA = PLAIN - {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,14 @@ class Fixed:
         return hash(self.key)
 
 
+@dataclass(frozen=True)
+class Applied:
+    """A Partial, or what vjp gives: the function, and the kinds of what it holds by place and by name."""
+    function: Fixed
+    args: tuple
+    keywords: tuple = ()
+
+
 _open: set = set()      # the objects whose kind is being worked out
 
 
@@ -91,6 +100,8 @@ def kind_of(value) -> Any:
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
         fields = tuple([(f, kind_of(v)) for f, v in zip(cls._fields, value)])
         return Kind(cls, fields) if has_methods(cls) or any(k is not None for _, k in fields) else None
+    if isinstance(value, tree.Partial):
+        return applied(value)
     if not resolve.is_user_class(cls):
         return None
     if isinstance(value, Node):
@@ -104,6 +115,34 @@ def kind_of(value) -> Any:
         return Kind(cls, tuple([(a, _static(v, of_node=False)) for a, v in attributes_of(value).items()]))
     finally:
         _open.discard(id(value))
+
+
+def applied(value) -> Applied:
+    """The kind of a Partial; what vjp gives says itself which function it stands for."""
+    stands_for = getattr(value, "_xform_unit", None)
+    if stands_for is not None:
+        return Applied(Fixed(stands_for()), ((len(value.args) - 1, kind_of(value.args[-1])),))
+    return Applied(Fixed(value.func), tuple([(i, kind_of(v)) for i, v in enumerate(value.args)]),
+                   tuple([(k, kind_of(v)) for k, v in value.keywords.items()]))
+
+
+def holds_partial(kind) -> bool:
+    """Whether values of a kind are Partials, or hold some."""
+    if isinstance(kind, Items):
+        return any(map(holds_partial, kind.items))
+    return isinstance(kind, Applied) or isinstance(kind, Kind) and any(holds_partial(k) for _, k in kind.fields)
+
+
+def with_defaults(fun, kinds, count, names):
+    """The kinds of ``count`` arguments and of those with names, with the functions that the call leaves to the parameters' defaults."""
+    if not any(map(_is_function, (*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()))):
+        return kinds
+    left = [p for i, p in enumerate(parse.signature(fun).parameters.values())
+            if i >= count and p.name not in names and p.default is not p.empty and _is_function(p.default)]
+    if not left:
+        return kinds
+    positional, given = kinds or ((None,) * count, tuple([(k, None) for k in names]))
+    return positional, (*given, *[(p.name, Fixed(p.default)) for p in left])
 
 
 def has_methods(cls) -> bool:
@@ -130,21 +169,34 @@ def _static(value, of_node=True):
     return None
 
 
-def kinds_of(args, kwargs):
-    """(kinds of the positional arguments, of the keywords) of a call, hashable; None where all of them are data."""
+def kinds_of(args, kwargs, functions=False):
+    """(kinds of the positional arguments, of the keywords) of a call, hashable; None where all of them are data.
+
+    functions: whether a function among the arguments is one to specialise to.
+    """
+    known = DATA if functions else PLAIN
     for value in args:
-        if type(value) not in PLAIN and _holds_objects(value):
+        if type(value) not in known and (_holds_objects(value) or functions and _is_function(value)):
             break
     else:
         for value in kwargs.values():
-            if type(value) not in PLAIN and _holds_objects(value):
+            if type(value) not in known and (_holds_objects(value) or functions and _is_function(value)):
                 break
         else:
             return None
-    positional, named = tuple(map(kind_of, args)), tuple([(k, kind_of(v)) for k, v in kwargs.items()])
+    of = _kind_or_function if functions else kind_of
+    positional, named = tuple(map(of, args)), tuple([(k, of(v)) for k, v in kwargs.items()])
     if not any(k is not None for k in positional) and not any(k is not None for _, k in named):
         return None
     return positional, named
+
+
+def _is_function(value):
+    return callable(value) and not isinstance(value, (Node, type)) and not hasattr(value, "dtype")
+
+
+def _kind_or_function(value):
+    return Fixed(value) if _is_function(value) else kind_of(value)
 
 
 def _holds_objects(value):
@@ -162,6 +214,10 @@ def kind_of_known(known):
     """The kind of a compile-time value that generated code passes along as a value."""
     if isinstance(known, Instance):
         return Kind(known.cls, tuple([(a, _kind_of_field(v)) for a, v in known.fields.items()]))
+    if isinstance(known, Partial) and known.tree:
+        function = known.fn.value if isinstance(known.fn, Object) else known.fn.unit()
+        return Applied(Fixed(function), tuple([(i, _kind_of_field(v)) for i, v in enumerate(known.args)]),
+                       tuple([(k, _kind_of_field(v)) for k, v in known.keywords]))
     if isinstance(known, Display):
         inner = tuple([_kind_of_field(v) for v in known.items])
         return Items(known.kind, inner, known.keys) if any(k is not None for k in inner) else None
@@ -187,8 +243,8 @@ def holds_object(known) -> bool:
 def is_data(known) -> bool:
     """Whether a function may return a compile-time value: objects, and what vjp and linearize give, which is a pytree of what it holds."""
     if isinstance(known, Partial):
-        from xform.desugar.calls import UnitValue
-        return isinstance(known.fn, UnitValue) and all(isinstance(v, gast.AST) for v in known.args)
+        return known.tree and (isinstance(known.fn, Object) or hasattr(known.fn, "unit") and not known.fn.env) and all(
+            isinstance(v, (gast.AST, Object)) or is_data(v) for v in (*known.args, *dict(known.keywords).values()))
     if isinstance(known, Display):
         return all(isinstance(v, gast.AST) or is_data(v) for v in known.items)
     return holds_object(known)
@@ -212,6 +268,8 @@ def opened(lowering, atom, kind, node, outer=False):
             value = at(gast.Subscript(clone(atom), const(key, node), gast.Load()), node)
             parts.append(_part(lowering, value, inner, "item", node, outer))
         return Display(tuple(parts), kind.keys, kind.cls)
+    if isinstance(kind, Applied):
+        return _opened_partial(lowering, atom, kind, node, outer)
     fields = {}
     for attr, inner in kind.fields:
         value = at(gast.Attribute(clone(atom), attr, gast.Load()), node)
@@ -219,6 +277,18 @@ def opened(lowering, atom, kind, node, outer=False):
     made = Instance(kind.cls, fields)
     made.whole, made.outer = atom.id, outer
     return made
+
+
+def _opened_partial(lowering, atom, kind, node, outer):
+    """A Partial of a run-time value: what it holds is read into locals."""
+    def held(attr, entries):
+        base = lowering.store_temp(at(gast.Attribute(clone(atom), attr, gast.Load()), node), attr, node) if entries else None
+        return [(key, _part(lowering, at(gast.Subscript(clone(base), const(key, node), gast.Load()), node), inner, "held", node, outer))
+                for key, inner in entries]
+    from xform.desugar.calls import UnitValue
+    function = kind.function.value
+    known = UnitValue(function) if isinstance(function, Unit) else resolve.normal(Object(function))
+    return Partial(known, tuple([value for _, value in held("args", kind.args)]), tuple(held("keywords", kind.keywords)), True, atom.id)
 
 
 def _part(lowering, value, kind, wanted, node, outer):
@@ -255,6 +325,18 @@ def made_of(known, unit, node, atom, stored, refer):
     names = stored(at(gast.Tuple([const(a, node) for a in known.fields], gast.Load()), node))
     values = stored(at(gast.Tuple([atom(v) for v in known.fields.values()], gast.Load()), node))
     return call("rt.build", [refer(cls), names, values], node=node)
+
+
+def _title(function):
+    wanted = (getattr(function, "name", None) or getattr(function, "__name__", "function")).replace("<lambda>", "lambda_")
+    return wanted if wanted.isidentifier() else "function"
+
+
+def bound(known, function, atoms, stored, node):
+    """The call that makes a Partial of a function and of what it holds."""
+    held = stored(at(gast.Tuple(list(atoms), gast.Load()), node))
+    names = [stored(at(gast.Tuple([const(k, node) for k, _ in known.keywords], gast.Load()), node))] if known.keywords else []
+    return call("rt.bound", [function, held, *names], node=node)
 
 
 _with_data = Memo()
@@ -310,9 +392,10 @@ def with_data(unit):
                     return stored(at(gast.Dict([const(k, last) for k in value.keys], items), last))
                 return stored(at((gast.List if value.kind is list else gast.Tuple)(items, gast.Load()), last))
             if isinstance(value, Partial):
-                key = names.fresh(value.fn.unit().name)
-                made.env[key] = value.fn.unit()
-                return stored(call(refer(tree.Partial), [name(key, last), *map(atom, value.args)], node=last), "pullback")
+                function = value.fn.value if isinstance(value.fn, Object) else value.fn.unit()
+                key = names.fresh(_title(function))
+                made.env[key] = function
+                return stored(bound(value, name(key, last), map(atom, [*value.args, *dict(value.keywords).values()]), stored, last), "partial")
             return stored(made_of(value, unit, last, atom, stored, refer))
         result = atom(known)
         body.append(returns(result if isinstance(result, gast.Name) else stored(result), last))

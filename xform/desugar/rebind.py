@@ -21,11 +21,22 @@ from __future__ import annotations
 import gast
 
 from xform import resolve
+from xform.desugar import kinds
 from xform.desugar.kinds import holds_object
 from xform.desugar.objects import same
 from xform.errors import refuse
 from xform.resolve import Display, Instance, Object
 from xform.syntax import clone, name
+
+
+def open_parameter(lowering, local, param, kind, tree):
+    """What a function is given for a parameter of some kind, as the objects and functions that it holds."""
+    again = lowering.counts.get(local, 1) > 1
+    if again and kinds.holds_partial(kind):
+        return      # which function it is then, is found out at run time
+    known = kinds.opened(lowering, name(local, tree), kind, tree, outer=True)
+    if kind is not kinds.SEQUENCE:
+        lowering.statics[local] = copied(lowering, known, param, tree) if again else known
 
 
 def assign_object(lowering, identifier, known, node):

@@ -222,7 +222,7 @@ def _may_return(tree, find):
             called = value.func.attr if isinstance(value.func, gast.Attribute) else getattr(value.func, "id", None)
             if any(isinstance(v, gast.Call) and is_definition(v) for v in assigned.get(called, ())) or is_definition(value):
                 return True
-            if called == "partial" or called in {f.__name__ for f in resolve.TRANSFORMATIONS}:
+            if called in ("partial", "Partial") or called in {f.__name__ for f in resolve.TRANSFORMATIONS}:
                 return True
             if isinstance(value.func, gast.Name) and any(a.id == called for a in tree.args.args):
                 return True     # what it is given may be a class

@@ -18,10 +18,11 @@ import builtins
 
 import gast
 
+from runtime.tree import tree_unflatten
 from xform import resolve
 from xform.errors import refuse
 from xform.resolve import Object
-from xform.syntax import assign, at, clone, const, name
+from xform.syntax import assign, at, clone, const, name, params_of
 from xform.unit import Items
 
 _CHANGES = frozenset("append extend insert pop remove clear update setdefault popitem".split())
@@ -31,14 +32,38 @@ _SAME_LENGTH = (builtins.list, builtins.tuple, builtins.reversed, builtins.sorte
 def note(lowering, node):
     """Remember how long a list, or which keys a dict is that a local is bound to once and that nothing changes."""
     target = node.targets[0]
-    if len(node.targets) > 1 or not isinstance(target, gast.Name) or lowering.counts.get(target.id, 2) != 1 \
-            or getattr(lowering.scope, "generated", False) or target.id in changed_containers(lowering):
+    if len(node.targets) > 1 or getattr(lowering.scope, "generated", False):
+        return
+    if isinstance(target, gast.Tuple):
+        return _note_arguments(lowering, target.elts, node)
+    if not isinstance(target, gast.Name) or lowering.counts.get(target.id, 2) != 1 or target.id in changed_containers(lowering):
         return
     extent = keys_of(lowering, node.value) if isinstance(node.value, (gast.Dict, gast.Call)) else None
     extent = length(lowering, node.value) if extent is None else {
         k: v if isinstance(v, gast.Constant) else None for k, v in extent.items()}
     if extent is not None:
         lowering.__dict__.setdefault("extents", {})[target.id] = extent
+
+
+def _note_arguments(lowering, targets, node):
+    """The same of ``args, kwargs = tree_unflatten(structure, leaves)`` with a structure from outside."""
+    call = node.value
+    if len(targets) != 2 or not all(isinstance(t, gast.Name) for t in targets) or not isinstance(call, gast.Call) or len(
+            call.args) != 2 or call.keywords:
+        return
+    callee, structure = lowering.known(call.func), lowering.known(call.args[0])
+    if not isinstance(callee, Object) or callee.value is not tree_unflatten or not isinstance(structure, Object) or not hasattr(
+            structure.value, "node_data"):
+        return
+    for target, part in zip(targets, structure.value.children()):
+        again = lowering.depth == 0 and target.id in params_of(lowering.tree)       # a parameter that is bound anew, for good
+        if lowering.counts.get(target.id, 3) > 1 + again or target.id in changed_containers(lowering):
+            continue
+        kind, keys = part.node_data() or (None, None)
+        if kind is tuple or kind is list:
+            lowering.__dict__.setdefault("extents", {})[target.id] = len(part.children())
+        elif kind is dict and all(isinstance(k, str) for k in keys):
+            lowering.__dict__.setdefault("extents", {})[target.id] = dict.fromkeys(keys)
 
 
 def changed_containers(lowering):

@@ -193,7 +193,7 @@ def pair_of(lowering, kind, node):
     if kind == "linearize":
         made = pipeline.derive("jvp", unit, {"count": len(primals)}, len(prefix))
         out = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled, node=node), "out", node)
-        linear = Partial(UnitValue(pipeline.derive("pushforward", made, {"has_aux": has_aux}, 0)), tuple(prefix + filled), ())
+        linear = Partial(UnitValue(pipeline.derive("pushforward", made, {"has_aux": has_aux}, 0)), tuple(prefix + filled), (), True)
         if not has_aux:
             return Display((out, linear))
         out, aux = _parts(lowering, out, ["out", "aux"], node)
@@ -205,5 +205,5 @@ def pair_of(lowering, kind, node):
     if has_aux:
         out, aux = _parts(lowering, name(names[0], node), ["out", "aux"], node)
         backward = pipeline.without_aux(backward)
-        return Display((out, Partial(UnitValue(backward), (name(names[1], node),), ()), aux))
-    return Display((name(names[0], node), Partial(UnitValue(backward), (name(names[1], node),), ())))
+        return Display((out, Partial(UnitValue(backward), (name(names[1], node),), (), True), aux))
+    return Display((name(names[0], node), Partial(UnitValue(backward), (name(names[1], node),), (), True)))

@@ -20,7 +20,7 @@ import gast
 
 import runtime
 from runtime.op import rule_of
-from runtime.tree import tree_map
+from runtime.tree import Partial as TreePartial, tree_map
 from xform import resolve
 from xform.desugar import classes, mutations, questions, rules, standard
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
@@ -65,14 +65,14 @@ def _known_call(lowering, node):
     held = callee.value if isinstance(callee, Object) else None
     if isinstance(held, functools.partial) and not held.args and transformation(Object(held.func)):
         callee = Partial(Object(held.func), (), tuple((k, Object(v)) for k, v in held.keywords.items()))
-    if isinstance(callee, Object) and callee.value is functools.partial:
+    if isinstance(callee, Object) and callee.value in (functools.partial, TreePartial):
         inner = lowering.known(node.args[0]) if node.args else None
         if inner is None:
             return None
         if (transformation(inner) or rules.is_maker(inner)) and len(node.args) == 1:   # its options, not values of the program
             return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
         return Partial(resolve.normal(inner), tuple(one_argument(lowering, a) for a in node.args[1:]),
-                       tuple((k.arg, one_argument(lowering, k.value)) for k in node.keywords))
+                       tuple((k.arg, one_argument(lowering, k.value)) for k in node.keywords), callee.value is TreePartial)
     if isinstance(callee, Object) and callee.value is runtime.batched:
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))
@@ -160,7 +160,7 @@ def _mapped_tree(lowering, callee, node):
         return None
     from xform.desugar.kinds import holds_object, kind_of_known, opened
     known = lowering.known(node.args[1])
-    if known is None or not holds_object(known):
+    if known is None or not holds_object(known) and not (isinstance(known, Partial) and known.tree):
         return None
     made = lower(lowering, node)
     return opened(lowering, lowering.store_temp(made, "mapped", node), kind_of_known(known), node)
