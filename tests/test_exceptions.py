@@ -339,3 +339,28 @@ def test_what_is_found_out_first_has_no_effects():
         xform.grad(g)(X)
     with pytest.raises(TransformError, match="calls a function that prints"):
         xform.grad(h)(X)
+
+
+def test_what_is_not_read_is_called_once():
+    import collections
+    waiting = collections.deque([2.0, 3.0, 5.0])
+
+    def f(x):
+        try:
+            k = waiting.popleft()
+            if k > 2.5:
+                return x * k
+        except ValueError:
+            return x
+        return k
+
+    def g(x):
+        try:
+            k = waiting.popleft()
+        except ValueError:
+            k = 0.0
+        return x * k
+    for transformed in (xform.grad(f), xform.jit(f), lambda x: xform.jvp(f, (x,), (1.0,))):
+        with pytest.raises(TransformError, match=r"left by a jump, calls method .popleft\(\), which is not read"):
+            transformed(X)
+    assert xform.grad(g)(X) == 2.0 and list(waiting) == [3.0, 5.0]
