@@ -135,8 +135,10 @@ def align(a, b, where: str):
     children_a, level_a = LEAVES.flatten(a, lambda x: x is not a)
     children_b, level_b = LEAVES.flatten(b, lambda x: x is not b)
     if level_a != level_b or level_a.num_nodes == 1:
+        grown = isinstance(a, list) and isinstance(b, list)
         raise JoinError(f"{where} has different structures on different paths: {describe(a)} and {describe(b)}; "
-                        "make both the same containers of the same length")
+                        + ("a compiled program holds no list whose length a staged value decides: keep an array and a count "
+                           "(xs = xs.at[n].set(x); n = n + 1), or leave jit out" if grown else "make both the same containers of the same length"))
     pairs = [align(x, y, where) for x, y in zip(children_a, children_b)]
     return level_a.unflatten([x for x, _ in pairs]), level_b.unflatten([y for _, y in pairs])
 

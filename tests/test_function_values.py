@@ -338,3 +338,13 @@ def test_nested_jitted_functions_of_functions():
     x = 0.75
     onp.testing.assert_allclose(outer(x), x ** 3 + x * onp.sin(2.0), rtol=1e-6)
     onp.testing.assert_allclose(jax.grad(outer)(x), 3 * x ** 2 + onp.sin(2.0), rtol=1e-6)
+
+
+def test_a_function_in_a_list_keeps_its_defaults():
+    def gathered(x):
+        fs, i = [], 0
+        while i < 3:
+            fs.append(lambda z, i=i, *, k=x: z * i + k)
+            i += 1
+        return sum(f(x) for f in fs)
+    assert float(jax.jit(gathered)(2.0)) == gathered(2.0) == 12.0

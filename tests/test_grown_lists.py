@@ -252,3 +252,15 @@ def test_sums_without_terms():
     numpy.testing.assert_allclose(vmap(lower_triangle)(batch), vmap(wanted)(batch))
     for transformed in (vmap(grad(lower_triangle)), grad(lambda a: vmap(lower_triangle)(a).sum()), jit(vmap(grad(lower_triangle)))):
         numpy.testing.assert_allclose(transformed(batch), vmap(grad(wanted))(batch), rtol=1e-7, atol=1e-9)
+
+
+def test_a_list_whose_length_a_staged_value_decides_is_refused():
+    def doubled(x):
+        xs = [x]
+        while xs[-1] < 10.0:
+            xs.append(xs[-1] * 2)
+        return sum(xs)
+    for compiled in (xform.jit(doubled), xform.jit(xform.grad(doubled))):
+        with pytest.raises(TypeError, match="a compiled program holds no list whose length a staged value decides") as caught:
+            compiled(0.7)
+        assert "while xs[-1] < 10.0" in "".join(caught.value.__notes__)

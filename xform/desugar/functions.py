@@ -551,6 +551,15 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     return _specialised[key][0], passed
 
 
+def _defaults(lowering, known, unit, prefix, node):
+    """The default values of a nested function's parameters, by the names that these have in its unit."""
+    if not isinstance(known, Closure) or not getattr(known.nested, "defaults", None):
+        return {}
+    from xform.desugar.calls import atom_of
+    given = zip(unit.params[len(prefix):], known.nested.signature().parameters)
+    return {own: atom_of(lowering, known.default(known.nested.defaults[p]), node) for own, p in given if p in known.nested.defaults}
+
+
 def as_value(lowering, known, node):
     """A function as a run-time value: its name, or a partial over the captured locals."""
     from xform.desugar.calls import atom_of, direct
@@ -568,9 +577,10 @@ def as_value(lowering, known, node):
             refuse(node, lowering.unit, "this function value cannot be stored", "Call it where it is made.")
         path = name(lowering.refer(unit.name, unit), node) if isinstance(unit, Unit) else lowering.atom_value(
             lowering.materialise(unit, node))
-        if not prefix:
+        defaults = _defaults(lowering, known, unit, prefix, node)
+        if not prefix and not defaults:
             return path
-        return call("rt.partial", [path, *prefix], node=node)
+        return call("rt.partial", [path, *prefix], defaults, node)
     wanted = getattr(known.value, "__name__", "function").replace("<lambda>", "lambda_")
     return name(lowering.refer(wanted, known), node)
 
