@@ -144,6 +144,17 @@ def arguments_put_together_from_leaves(lib):
     return lib.vjp(of_leaves, *leaves)[1](1.0), out, lib.jit(back)(1.0), lib.jit(of_leaves)(*leaves)
 
 
+@case
+def a_pullback_put_together_from_leaves(lib):
+    out, back = lib.vjp(lambda w, x: lib.numpy.sin(x @ w), np.ones((2, 3), "float32"), X)
+    leaves, structure = lib.tree_util.tree_flatten(back)
+
+    def pulled(*args):
+        *leaves, cotangent = args
+        return lib.tree_util.tree_unflatten(structure, leaves)(cotangent)
+    return lib.jit(pulled)(*leaves, out), lib.vmap(lambda c: pulled(*leaves, c))(np.ones((2, 3), "float32"))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_like_jax(name):
     found, wanted = (lib.tree_util.tree_leaves(CASES[name](lib)) for lib in (xform, jax))

@@ -20,7 +20,7 @@ import gast
 
 import runtime
 from runtime.op import rule_of
-from runtime.tree import Partial as TreePartial, tree_map
+from runtime.tree import Partial as TreePartial, tree_map, tree_unflatten
 from xform import resolve
 from xform.desugar import classes, mutations, questions, rules, standard
 from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
@@ -109,7 +109,8 @@ def _known_call(lowering, node):
             return objects.make_tuple(lowering, callee.value, node)
         if isinstance(callee, Object) and callee.value is super:
             return objects.super_of(lowering, node)
-        return _folded(lowering, callee, node) or _rearranged(lowering, callee, node) or _mapped_tree(lowering, callee, node) or _returned(lowering, callee, node)
+        return _folded(lowering, callee, node) or _rearranged(lowering, callee, node) or _mapped_tree(lowering, callee, node) or (
+            _put_together(lowering, callee, node)) or _returned(lowering, callee, node)
     return None
 
 
@@ -164,6 +165,18 @@ def _mapped_tree(lowering, callee, node):
         return None
     made = lower(lowering, node)
     return opened(lowering, lowering.store_temp(made, "mapped", node), kind_of_known(known), node)
+
+
+def _put_together(lowering, callee, node):
+    """``tree_unflatten(structure, leaves)`` of a structure from outside that is one of objects or of functions that hold values."""
+    structure = lowering.known(node.args[0]) if isinstance(callee, Object) and callee.value is tree_unflatten and len(node.args) == 2 else None
+    if not isinstance(structure, Object) or not hasattr(structure.value, "num_leaves"):
+        return None
+    from xform.desugar.kinds import kind_of, opened
+    kind = kind_of(tree_unflatten(structure.value, [0] * structure.value.num_leaves))
+    if kind is None:
+        return None
+    return opened(lowering, lowering.store_temp(lower(lowering, node), "put_together", node), kind, node)
 
 
 def _returned(lowering, callee, node):
