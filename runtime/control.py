@@ -37,7 +37,10 @@ def cond(pred, then, orelse):
     The branches take nothing and return pytrees. TypeError (JoinError) naming both types when they cannot be joined.
     """
     if not is_symbolic(pred):
-        return then() if pred else orelse()
+        out = then() if pred else orelse()
+        if tracing.block is not None and type(out) is tuple and BranchTypes in map(type, out):
+            _check_types(out, orelse if pred else then)
+        return out
     block = tracing.block
     test = truth(block, pred, "if")
     yes, no = block.region(), block.region()
@@ -66,11 +69,27 @@ def _traced(region, branch):
         return UNDEFINED, error
 
 
-def _align_results(a, b):
-    if type(a) is tuple and type(b) is tuple and len(a) == len(b):  # say which result it is
+def _check_types(out, branch):
+    """Raise TypeError where ``lax.cond`` would take a branch whose result has other types than the one taken: it is traced and
+    dropped."""
+    try:
+        other, _ = _traced(tracing.block.region(), branch)
+    except ConcretizationError:     # values that only the branch taken has
+        return
+    _agreeing_types(out, other)
+
+
+def _agreeing_types(a, b):
+    """Raise TypeError where the results of two branches are noted to be of types that differ."""
+    if type(a) is tuple and type(b) is tuple:
         for x, y in zip(a, b):
             if type(x) is BranchTypes and type(y) is BranchTypes:
                 x.agreeing(y)
+
+
+def _align_results(a, b):
+    _agreeing_types(a, b)
+    if type(a) is tuple and type(b) is tuple and len(a) == len(b):  # say which result it is
         pairs = [align(x, y, f"result {i} of the branches") for i, (x, y) in enumerate(zip(a, b))]
         return tuple(x for x, _ in pairs), tuple(y for _, y in pairs)
     return align(a, b, "the result of the branches")

@@ -48,7 +48,11 @@ def test_branches_that_are_not_taken_must_agree_too():
              lambda jax, np: jax.lax.cond(True, lambda a: (a, a), lambda a: a, 1.0),
              lambda jax, np: jax.lax.cond(False, lambda a: np.ones(2), lambda a: np.ones(3), 1.0),
              lambda jax, np: jax.lax.switch(1, [lambda a: a, lambda a: np.int32(1)], 1.0),
-             lambda jax, np: jax.lax.switch(5, [lambda a: a, lambda a: {"a": a}], 1.0)]
+             lambda jax, np: jax.lax.switch(5, [lambda a: a, lambda a: {"a": a}], 1.0),
+             lambda jax, np: jax.jit(lambda x: jax.lax.cond(True, lambda a: a, lambda a: (a, a), x))(1.0),
+             lambda jax, np: jax.jit(lambda x, n: jax.lax.cond(n > 2, lambda a: a, lambda a: a[None], x), static_argnums=1)(1.0, 3),
+             lambda jax, np: jax.jit(lambda x: jax.lax.switch(2, [lambda a: a, lambda a: a[None], lambda a: 2 * a], x))(1.0),
+             lambda jax, np: jax.jit(jax.grad(lambda x: jax.lax.cond(False, lambda a: a, lambda a: a.astype("float16"), x)))(1.0)]
     import jax
     import jax.numpy
     for case in cases:
