@@ -145,6 +145,9 @@ def test_what_is_computed_alike_passes():
     assert all(leaf.sharding.is_fully_replicated for leaf in made)
     gathered = xform.shard_map(lambda a: xform.lax.all_gather(a, "x", tiled=True), mesh=MESH, in_specs=P("x"), out_specs=P(), check_vma=False)
     numpy.testing.assert_array_equal(gathered(X), X)
+    alike = xform.shard_map(lambda a: xform.lax.all_gather(a, "x", tiled=True, to="invarying"), mesh=MESH, in_specs=P("x"), out_specs=P())
+    numpy.testing.assert_array_equal(alike(X), X)
+    numpy.testing.assert_array_equal(xform.grad(lambda a: (alike(a) ** 2).sum())(X), 2 * X)
     assert "check_vma=False" in xform.source(gathered)
 
 

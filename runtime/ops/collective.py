@@ -99,12 +99,13 @@ def _reduce_emit(block, operands, out_avals, *, axes, groups, how):
     return varying.mark(made, varying.of(made) - {axis.name for axis in axes})
 
 
-def _gather_infer(x, *, axes, groups, dimension):
+def _gather_infer(x, *, axes, groups, dimension, alike):
     return x.with_shape(x.shape[:dimension] + (x.shape[dimension] * len(groups[0]),) + x.shape[dimension + 1:])
 
 
-def _gather_emit(block, operands, out_avals, *, axes, groups, dimension):
-    return gather_value(block, operands[0], axes, groups, dimension)
+def _gather_emit(block, operands, out_avals, *, axes, groups, dimension, alike):
+    made = gather_value(block, operands[0], axes, groups, dimension)
+    return varying.mark(made, varying.of(made) - {axis.name for axis in axes}) if alike else made
 
 
 def _scatter_infer(x, *, axes, groups, dimension):
@@ -258,14 +259,22 @@ def _under_batch(dimension: int) -> int:
     return dimension + 1 if dimension >= 0 else dimension
 
 
-def _all_gather_batched(x, axis_name, axis_index_groups=None, axis=0, tiled=False, over=()):
-    return all_gather(x, axis_name, axis_index_groups=axis_index_groups, axis=_under_batch(axis), tiled=tiled)
+def _all_gather_batched(x, axis_name, axis_index_groups=None, axis=0, tiled=False, to="varying", over=()):
+    return all_gather(x, axis_name, axis_index_groups=axis_index_groups, axis=_under_batch(axis), tiled=tiled, to=to)
 
 
 @op(linear="x", vjp={"x": "lax.psum_scatter(d_out, axis_name, scatter_dimension=axis, "
                           "axis_index_groups=axis_index_groups, tiled=tiled)"}, batch=_all_gather_batched)
-def all_gather(x, axis_name, *, axis_index_groups=None, axis=0, tiled=False):
-    """Collect every replica's array on all replicas, along a new dimension ``axis`` (``tiled``: along an existing one)."""
+def all_gather(x, axis_name, *, axis_index_groups=None, axis=0, tiled=False, to="varying"):
+    """Collect every replica's array on all replicas, along a new dimension ``axis`` (``tiled``: along an existing one).
+
+    ``to="invarying"``: the result counts as what it is, the same along the axis, where shard_map checks that.
+    """
+    if to not in ("varying", "invarying", "reduced"):
+        raise ValueError(f"Got unexpected `to` value for `jax.lax.all_gather`: {to!r}; it may be 'varying' or 'invarying'")
+    if to == "reduced" or to == "invarying" and axis_index_groups is not None:
+        raise NotImplementedError(f"all_gather: to={to!r} is not supported" + (" with axis_index_groups" if to == "invarying" else
+                                  ": sums that are still to be made are not kept as arrays here; use 'invarying'"))
     axes = lookup(axis_name)
     groups = _normal_groups(axes, axis_index_groups, "all_gather")
 
@@ -274,7 +283,7 @@ def all_gather(x, axis_name, *, axis_index_groups=None, axis=0, tiled=False):
         dimension = _dimension("all_gather", leaf, axis, 0 if tiled else 1)
         if not tiled:
             leaf = reshape(leaf, leaf.shape[:dimension] + (1,) + leaf.shape[dimension:])
-        return _stage(_gather, leaf, axes=axes, groups=groups, dimension=dimension)
+        return _stage(_gather, leaf, axes=axes, groups=groups, dimension=dimension, alike=to == "invarying")
     return tree_map(one, x)
 
 
