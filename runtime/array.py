@@ -411,6 +411,11 @@ class Array:
         from runtime.numpy.packing import viewed
         return self if dtype is None else viewed(self, dtype)
 
+    def byteswap(self) -> Array:
+        """Return the array with the bytes of every element in the other order."""
+        from runtime.numpy.packing import byteswapped
+        return byteswapped(self)
+
 
 _OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",

@@ -4,6 +4,7 @@ from __future__ import annotations
 import builtins
 import operator
 
+from runtime.array import Array
 from runtime.batch import is_array, rows
 from runtime.containers import instantiate_shell, is_dict, update
 from runtime.cotangent import CONTAINERS
@@ -12,7 +13,7 @@ from runtime.op import op
 from runtime.sequence import Endless, Same, Zipped, is_lazy, stays
 from runtime.sequence import reverse as last_first
 from runtime.turns import listed, pack_lead, restore, unpairs, unpairs_lead
-from runtime.zero import ZERO
+from runtime.zero import ZERO, Like
 
 
 def sum(iterable, start=0):
@@ -429,6 +430,26 @@ def tolist(x):
     if x.ndim == 0:
         return item(x)
     return [tolist(row) for row in list(x)]
+
+
+def view(x, dtype=None):
+    """Return what the method of this name gives: the bytes of an array read as another dtype."""
+    from runtime.numpy.packing import viewed
+    if not is_device_array(x):
+        return x.view() if dtype is None else x.view(dtype)
+    return x if dtype is None else viewed(x, dtype)
+
+
+@op(constant=True, unbatched=True)
+def is_device_array(x):
+    """Say whether a value is an array on a device, or stands for one."""
+    return isinstance(x, (Array, Like))
+
+
+def byteswap(x):
+    """Return what the method of this name gives: the bytes of every element in the other order."""
+    from runtime.numpy.packing import byteswapped
+    return byteswapped(x) if is_device_array(x) else x.byteswap()
 
 
 @op(constant=True)

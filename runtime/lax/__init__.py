@@ -23,7 +23,7 @@ from runtime.ops.take import dynamic_slice, dynamic_update_slice
 from runtime.ops.uniform import (abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, bessel_i0e, bessel_i1e, betainc, bitwise_and,
                                  bitwise_not, bitwise_or, bitwise_xor, cbrt, ceil, clz, complex, cos, cosh, digamma, div, eq, erf,
                                  erf_inv, erfc, exp, exp2, expm1, floor, ge, gt, igamma, igamma_grad_a, igammac, imag, is_finite, le,
-                                 lgamma, log, log1p, logistic, lt, max, min, mul, ne, neg, nextafter, polygamma, population_count, pow,
+                                 lgamma, log, log1p, logistic, lt, max, min, ne, neg, nextafter, polygamma, population_count, pow,
                                  random_gamma_grad, real, reciprocal, rem, rsqrt, shift_left, shift_right_arithmetic,
                                  shift_right_logical, sign, sin, sinh, sqrt, square, sub, tan, tanh, zeta)
 from runtime.ops.window import reduce_window

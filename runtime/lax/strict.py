@@ -5,7 +5,7 @@ import operator
 
 import numpy
 
-from runtime.ops import binary
+from runtime.ops import binary, uniform
 from runtime.ops.binary import where
 from runtime.ops.constrain import out_sharded
 from runtime.ops.create import astype
@@ -13,7 +13,7 @@ from runtime.ops.create import full as filled
 from runtime.ops.create import full_like as filled_like
 from runtime.ops.dot import dot as product
 from runtime.ops.dot import dot_general
-from runtime.ops.elementwise import conjugate
+from runtime.ops.elementwise import conjugate, rint, round_away
 from runtime.ops.kernel import about_types
 from runtime.ops.permute import transpose as permuted
 from runtime.ops.shape import expand_dims as widened
@@ -50,11 +50,15 @@ def floats_only(name, x):
 
 def round(x, rounding_method=0):
     """Return the nearest integers, halves away from zero or, with RoundingMethod.TO_NEAREST_EVEN (1), to even."""
-    from runtime import numpy as np
     floats_only("round", x)
-    if rounding_method == 1:
-        return np.rint(x)
-    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+    return rint(x) if rounding_method == 1 else round_away(x)
+
+
+def mul(x, y, *, out_dtype=None):
+    """Return x * y, elementwise; in another dtype, the operands are converted to it before."""
+    if out_dtype is None:
+        return uniform.mul(x, y)
+    return uniform.mul(astype(x, out_dtype), astype(y, out_dtype))
 
 
 @about_types
@@ -162,5 +166,5 @@ def dot(lhs, rhs, *, dimension_numbers=None, precision=None, preferred_element_t
     return dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
 
 
-__all__ = ["clamp", "conj", "dot", "expand_dims", "full", "full_like", "integer_pow", "reshape", "round", "select", "select_n", "squeeze",
+__all__ = ["clamp", "conj", "dot", "expand_dims", "full", "full_like", "integer_pow", "mul", "reshape", "round", "select", "select_n", "squeeze",
            "transpose"]

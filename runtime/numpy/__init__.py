@@ -37,7 +37,7 @@ from runtime.ops.elementwise import (abs, absolute, acos, acosh, arccos, arccosh
                                      negative, positive, rad2deg, radians, real, reciprocal, rint, sign, signbit, sin, sinh,
                                      sqrt, square, tan, tanh, trunc)
 from runtime.ops.joining import concatenate, stack
-from runtime.ops.permute import (flip, fliplr, flipud, matrix_transpose, moveaxis, roll, rollaxis, rot90, swapaxes,
+from runtime.ops.permute import (flip, fliplr, flipud, matrix_transpose, moveaxis, permute_dims, roll, rollaxis, rot90, swapaxes,
                                  transpose)
 from runtime.ops.product import cumprod, prod
 from runtime.ops.reduce import all_ as all
@@ -57,7 +57,7 @@ from runtime.numpy import fft, linalg
 atan2 = arctan2
 pi, e, inf, nan, newaxis, euler_gamma = _numpy.pi, _numpy.e, _numpy.inf, _numpy.nan, None, _numpy.euler_gamma
 ComplexWarning = _numpy.exceptions.ComplexWarning
-amax, amin, concat, permute_dims = max, min, concatenate, transpose
+amax, amin, concat = max, min, concatenate
 
 _equip_all(_sys.modules[__name__])
 

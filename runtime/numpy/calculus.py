@@ -79,15 +79,22 @@ def gradient(f, *varargs, axis=None, edge_order=None):
         no_out("gradient", edge_order, "edge_order")
     f = floating(np.asarray(f))
     axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (list, tuple)) else [axis_index(i, f.ndim) for i in axis]
+    enough_for_gradient(f, axes, varargs)
     spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
-    enough_for_gradient(f, axes)
     found = [gradient_along(f, h, i) for h, i in zip(spacings, axes)]
     return found[0] if len(axes) == 1 else found
 
 
 @about_types
-def enough_for_gradient(f, axes):
-    """Raise ValueError for an axis of fewer than two elements."""
+def enough_for_gradient(f, axes, spacings):
+    """Raise ValueError for an axis of fewer than two elements or other than its coordinates, TypeError for too many spacings or too few."""
+    if len(spacings) not in (0, 1, len(axes)):
+        raise TypeError(f"gradient: Invalid number of spacing arguments {len(spacings)} for {len(axes)} axes; give one for all, or one for each")
+    for h, i in zip(spacings if len(spacings) == len(axes) else spacings * len(axes), axes):
+        of = aval_of(h)
+        if len(of.shape) > 1 or of.shape and of.shape[0] != aval_of(f).shape[i]:
+            raise ValueError("gradient: Spacing arrays must have the same length as the dimension along which the gradient is calculated, "
+                             f"or be scalars; got shape {of.shape} for {aval_of(f).shape[i]} elements")
     if any(aval_of(f).shape[i] < 2 for i in axes):
         raise ValueError(f"gradient: shape {aval_of(f).shape} is too small to calculate a numerical gradient, at least 2 elements are "
                          "required along each axis")

@@ -4,13 +4,19 @@ from __future__ import annotations
 import numpy
 
 from runtime.ops.create import array
+from runtime.types import bfloat16
 
 get_printoptions, set_printoptions, printoptions = numpy.get_printoptions, numpy.set_printoptions, numpy.printoptions
 
 
 def load(file, *args, **kwargs):
-    """Return the array of a .npy file; of a .npz archive, NumPy's mapping of names to host arrays."""
+    """Return the array of a .npy file; of a .npz archive, NumPy's mapping of names to host arrays.
+
+    NumPy has no name for bfloat16 and writes such an array as one of two raw bytes each: it is read as bfloat16 again.
+    """
     found = numpy.load(file, *args, **kwargs)
+    if isinstance(found, numpy.ndarray) and found.dtype == "V2":
+        found = found.view(bfloat16)
     return array(found) if isinstance(found, numpy.ndarray) else found
 
 

@@ -6,7 +6,7 @@ import operator
 
 import numpy
 
-from runtime.array import Array, ConcretizationError
+from runtime.array import Array, ConcretizationError, concrete
 from runtime.ops.constrain import out_sharded
 from runtime.op import op
 from runtime.ops.kernel import about_types, no_out
@@ -17,7 +17,8 @@ from runtime.ops.permute import moveaxis
 from runtime.ops.shape import broadcast_to, expand_dims, like_shape, ravel, reshape, widened
 from runtime.ops.slices import lax_pad, slice_in_dim
 from runtime.ops.take import take
-from runtime.types import aval_of, kind
+from runtime.primitive import as_operand
+from runtime.types import aval_of, dtype_name, kind
 from runtime.zero import Like
 
 
@@ -394,11 +395,30 @@ def kept_places(size, obj):
 
 
 def delete(arr, obj, axis=None, *, assume_unique_indices=False):
-    """Return the array without some elements along an axis (of the flattened array by default)."""
+    """Return the array without some elements along an axis (of the flattened array by default).
+
+    ``assume_unique_indices``: no index occurs twice, so that how many are left is known without their values, under jit too.
+    """
     if axis is None:
         arr = ravel(arr)
         axis = 0
+    if assume_unique_indices and is_indices(obj):
+        return take(arr, places_beside(arr.shape[axis], ravel(obj)), axis)
     return take(arr, kept_places(arr.shape[axis], obj), axis)
+
+
+@about_types
+def is_indices(obj):
+    """Tell whether what delete leaves out is given by an array of integers."""
+    return not isinstance(obj, (int, slice, list, tuple)) and kind(aval_of(obj).dtype) in "iu"
+
+
+def places_beside(size, gone):
+    """Return the places of an axis beside those in a vector, of which no two are the same."""
+    from runtime import numpy as np
+    gone = np.sort(np.clip(np.where(gone < 0, gone + size, gone), 0, size))
+    left = np.arange(size - gone.shape[0])
+    return left + np.sum(left >= np.expand_dims(gone - np.arange(gone.shape[0]), 1), 0)
 
 
 def resize(a, new_shape):
@@ -412,16 +432,36 @@ def resize(a, new_shape):
 
 
 def choose(a, choices, out=None, mode="raise"):
-    """Return, for each position, the element of the choice whose number stands there; mode "clip" or "wrap"."""
+    """Return, for each position, the element of the choice whose number stands there.
+
+    mode: of numbers that no choice has: "raise" a ValueError (for which they must be known: not under jit), "clip" or "wrap" them.
+    """
     if out is not None:
         no_out("choose", out)
     from runtime import numpy as np
     count = len(choices)
-    spots = np.clip(a, 0, count - 1) if mode == "clip" else a % count
+    check_choices(a, count, mode)
+    spots = np.clip(a, 0, count - 1) if mode == "clip" else a % count if mode == "wrap" else a
     out = choices[count - 1]
     for number in range(count - 1):
         out = np.where(spots == number, choices[number], out)
-    return out
+    return np.astype(out, out.dtype)
+
+
+@op(constant=True, batch=lambda a, count, mode, over=(): check_choices(a, count, mode))
+def check_choices(a, count, mode):
+    """Raise ValueError for other than integers, unknown modes and, with the mode "raise", numbers that are none of ``count`` choices."""
+    if kind(aval_of(a).dtype) not in "iu":
+        raise ValueError(f"choose: `a` array must be integer typed, got {dtype_name(aval_of(a).dtype)}")
+    if mode not in ("raise", "clip", "wrap"):
+        raise ValueError(f"choose: mode={mode!r} not understood. Must be 'raise', 'wrap', or 'clip'")
+    if mode == "raise":
+        a = as_operand(a, "choose")
+        concrete(a, "choose with mode='raise' (not with mode='wrap' or 'clip')")
+        given = numpy.asarray(a)
+        if count == 0 or given.size and not 0 <= numpy.min(given) <= numpy.max(given) < count:
+            raise ValueError(f"choose: invalid entry in choice array: a number below 0 or above {count - 1}; give mode='clip' or 'wrap'")
+    return True
 
 
 def array_equal(a1, a2, equal_nan=False):

@@ -199,7 +199,8 @@ def nanvar(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=Non
     good = np.logical_not(np.isnan(a))
     if where is not None:
         good = good & where
-    return np.var(np.where(np.isnan(a), 0, a), axis, dtype, None, ddof, keepdims, where=good, mean=mean)
+    found = np.var(np.where(np.isnan(a), 0, a), axis, dtype, None, ddof, keepdims, where=good, mean=mean)
+    return found if dtype is None else np.astype(found, dtype)
 
 
 def nanstd(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, where=None, mean=None):
@@ -243,7 +244,7 @@ def nancumprod(a, axis=None, dtype=None, out=None):
     if out is not None:
         no_out("nancumprod", out)
     from runtime import numpy as np
-    return np.cumprod(np.where(np.isnan(a), 1, a), axis, dtype)
+    return np.cumprod(np.where(np.isnan(a), np.ones_like(a), a), axis, dtype)
 
 
 @about_types

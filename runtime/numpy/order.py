@@ -103,7 +103,8 @@ def quantiles(name, a, q, axis, method, keepdims, weights, skip_nan, out, overwr
         found = np.where(np.expand_dims(np.any(np.isnan(rows), -1), -1), np.nan, found)
     found = np.moveaxis(found, -1, 0)
     if keepdims:
-        found = np.reshape(found, found.shape[:1] + tuple([1 if i in axes else n for i, n in enumerate(a.shape)]))
+        kept = tuple([1 if i in axes else n for i, n in enumerate(a.shape)])
+        found = np.reshape(found, found.shape[:1] + (kept or (1,)))     # a scalar counts as a vector of one element, as in jax
     return np.reshape(found, q.shape + found.shape[1:])
 
 

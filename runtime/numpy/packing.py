@@ -44,6 +44,17 @@ def viewed(x, dtype):
     return found if new.itemsize == old.itemsize else np.reshape(found, x.shape[:-1] + (-1,))
 
 
+def byteswapped(x):
+    """Return an array with the bytes of every element, of complex ones those of either part, in the other order."""
+    from runtime import lax
+    from runtime import numpy as np
+    if kind(x.dtype) == "c":
+        return lax.complex(byteswapped(np.real(x)), byteswapped(np.imag(x)))
+    if x.dtype.itemsize == 1:
+        return x
+    return lax.bitcast_convert_type(np.flip(lax.bitcast_convert_type(x, numpy.uint8), -1), x.dtype)
+
+
 # ---- bits ----
 
 @about_types

@@ -219,7 +219,8 @@ hypot = _binary("hypot", _hypot, "Return sqrt(x**2 + y**2) without overflow, ele
 logaddexp = _binary("logaddexp", _logaddexp(math.e), "Return log(exp(x) + exp(y)), elementwise.",
                     ("nn.sigmoid(x - y)", "nn.sigmoid(y - x)"), compute="inexact", universal=True)
 logaddexp2 = _binary("logaddexp2", _logaddexp(2), "Return log2(2**x + 2**y), elementwise.",
-                     ("np.exp2(x - out)", "np.exp2(y - out)"), compute="inexact", universal=True)
+                     ("nn.sigmoid((x - y) * 0.6931471805599453)", "nn.sigmoid((y - x) * 0.6931471805599453)"), compute="inexact",
+                     universal=True)
 heaviside = _binary("heaviside", _heaviside, "Return 0 where x < 0, y where x == 0, 1 where x > 0.",
                     ("0.0", "np.where(x == 0, 1.0, 0.0)"), "biuf", "inexact")
 copysign = _binary("copysign", _copysign, "Return |x| with the sign of y, elementwise.",

@@ -202,6 +202,8 @@ ceil = _unary("ceil", _integers_stay("ceil"), "Return the smallest integer not b
               accepts="biuf", compute="same")
 trunc = _unary("trunc", _trunc, "Return x without its fractional part, elementwise.", accepts="biuf", compute="same")
 rint = _unary("rint", _rounded, "Return the nearest integer, halves to even, elementwise; of complex numbers both parts.")
+round_away = _unary("round_away", "round_nearest_afz", "Return the nearest float without fraction, halves away from zero, elementwise.",
+                    accepts="f", compute="same")
 isnan = _unary("isnan", _is_nan, "Test for NaN, elementwise; returns bools.", compute="same", result="bool")
 isinf = _unary("isinf", _parts(_infinite, "or"), "Test for infinity, elementwise; returns bools.",
                compute="same", result="bool", strong=True)

@@ -10,7 +10,11 @@ from runtime.ops.binary import logical_and, logical_or, minimum, where
 from runtime.ops.create import full_like
 from runtime.ops.elementwise import abs as size
 from runtime.ops.elementwise import digamma, erfc, exp, floor, gammaln, log, rint, sign
+from runtime.ops.kernel import inexact
 from runtime.ops.lanes import computed, epsilon, iterate
+from runtime.ops.reduce import wide_float
+from runtime.primitive import as_operand, cast
+from runtime.types import result_type
 
 _FIRST = "the derivative in a parameter is known to first order only"
 
@@ -212,7 +216,12 @@ _owens_t_kernel = computed("owens_t", _owens_t)
 @op(partials={"h": "-0.19947114020071635 * np.exp(-0.5 * h * h) * rt.erf(a * h * 0.7071067811865476)",
               "a": "0.15915494309189535 * np.exp(-0.5 * h * h * (1 + a * a)) / (1 + a * a)"})
 def owens_t(h, a):
-    """Return Owen's T function, elementwise: the integral of exp(-h**2 (1 + t**2) / 2) / (2 pi (1 + t**2)) for t from 0 to a."""
+    """Return Owen's T function, elementwise: the integral of exp(-h**2 (1 + t**2) / 2) / (2 pi (1 + t**2)) for t from 0 to a.
+
+    Narrow floats give float32.
+    """
+    if wide_float(inexact(result_type(h, a))) != inexact(result_type(h, a)):
+        h, a = cast(as_operand(h, "owens_t"), "float32"), cast(as_operand(a, "owens_t"), "float32")
     return _owens_t_kernel(h, a)
 
 

@@ -7,11 +7,11 @@ import numpy
 
 from runtime.op import op
 from runtime.ops.fact import fact
-from runtime.ops.kernel import inexact, real_dtype
+from runtime.ops.kernel import fused, inexact, real_dtype
 from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_kernel, lu_kernel, qr_kernel,
                                 reflections_kernel, svd_kernel, triangular_kernel)
 from runtime.primitive import as_operand, cast
-from runtime.types import kind, promote_types
+from runtime.types import aval_of, kind, promote_types, result_type
 
 
 EigResult = namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
@@ -69,9 +69,10 @@ def solve_triangular(a, b, lower=True, transposed=False, unit_diagonal=False):
 
     a: (..., n, n), b: (..., n, k); leading axes broadcast.
     """
+    dtype = inexact(result_type(a, b))
     a, b = as_matrices("solve_triangular", a, True), as_matrices("solve_triangular", b)
     a, b = alike("solve_triangular", a, b)
-    return triangular_kernel(a, b, lower=bool(lower), transposed=bool(transposed), unit=bool(unit_diagonal))
+    return cast(triangular_kernel(a, b, lower=bool(lower), transposed=bool(transposed), unit=bool(unit_diagonal)), dtype)
 
 
 def alike(name, a, b):
@@ -207,11 +208,24 @@ def _swaps(pivots):
 @op(jvp={"a": "np.sum(np.linalg.cofactors(a) * a_dot, axis=(-2, -1))"},
     vjp={"a": "np.expand_dims(d_out, (-2, -1)) * np.linalg.cofactors(a)"}, batch=lambda a, over=(): det(a))
 def det(a):
-    """Return the determinant of square matrices; ValueError for other shapes."""
+    """Return the determinant of square matrices, of up to three rows by its formula; ValueError for other shapes."""
     from runtime import numpy as np
+    dtype = inexact(aval_of(a).dtype)
+    if aval_of(a).shape[-2:] in ((2, 2), (3, 3)):
+        return expanded_det(cast(as_operand(a, "det"), dtype))
     factors, pivots, _ = lu_kernel(as_matrices("det", a, True))
     sign = np.astype(1 - 2 * (_swaps(pivots) % 2), factors.dtype)
-    return sign * np.prod(np.diagonal(factors, 0, -2, -1), axis=-1)
+    return cast(sign * np.prod(np.diagonal(factors, 0, -2, -1), axis=-1), dtype)
+
+
+@fused
+def expanded_det(a):
+    """Return the determinant of matrices of two or three rows, expanded by products of their elements."""
+    if a.shape[-1] == 2:
+        return a[..., 0, 0] * a[..., 1, 1] - a[..., 0, 1] * a[..., 1, 0]
+    return (a[..., 0, 0] * a[..., 1, 1] * a[..., 2, 2] + a[..., 0, 1] * a[..., 1, 2] * a[..., 2, 0]
+            + a[..., 0, 2] * a[..., 1, 0] * a[..., 2, 1] - a[..., 0, 2] * a[..., 1, 1] * a[..., 2, 0]
+            - a[..., 0, 0] * a[..., 1, 2] * a[..., 2, 1] - a[..., 0, 1] * a[..., 1, 0] * a[..., 2, 2])
 
 
 def cofactors(a):
@@ -224,7 +238,7 @@ def cofactors(a):
         return np.expand_dims(det(a), (-2, -1)) * np.matrix_transpose(inv(a))
     u, s, vt = factor_svd(a)
     turn = np.expand_dims(det(u) * det(vt), (-2, -1))
-    return turn * ((u * np.expand_dims(others(s), -2)) @ vt)
+    return np.astype(turn * ((u * np.expand_dims(others(s), -2)) @ vt), a.dtype)
 
 
 def others(s):

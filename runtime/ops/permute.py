@@ -61,6 +61,11 @@ def transpose_back(d, axes):
     return untranspose(d, batched_order(axes, d.ndim))
 
 
+def permute_dims(a, /, axes):
+    """Return the array with its axes permuted, as ``transpose`` does; they must be given."""
+    return transpose(a, axes)
+
+
 def matrix_transpose(x, /):
     """Return the array with its last two axes exchanged."""
     from runtime import numpy as np

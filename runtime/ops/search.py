@@ -192,25 +192,28 @@ def top_places(x, k):
 def partition(a, kth, axis=-1):
     """Return the array with element ``kth`` in its sorted place, smaller ones before it and larger ones after."""
     from runtime import numpy as np
-    place_within("partition", a, kth, axis)
-    return np.sort(a, axis)
+    size = place_within("partition", a, kth, axis)
+    a = np.sort(a, axis)
+    below, above = np.split(a, [kth % size + 1], axis)
+    return np.concatenate([below, np.flip(above, axis)], axis)     # descending, as in jax
 
 
 def argpartition(a, kth, axis=-1):
     """Return the indices that partition the array around element ``kth``."""
     from runtime import numpy as np
-    place_within("argpartition", a, kth, axis)
-    return np.argsort(a, axis)
+    size = place_within("argpartition", a, kth, axis)
+    below, above = np.split(np.argsort(a, axis), [kth % size + 1], axis)
+    return np.concatenate([below, np.sort(above, axis)], axis)     # those above in the order in which they stand, as in jax
 
 
 @about_types
 def place_within(name, a, kth, axis):
-    """Raise ValueError for an element that is not there."""
+    """Return the size of the axis along which an element is sought; ValueError for one that is not there."""
     shape = aval_of(a).shape
     size = shape[axis_index(axis, len(shape))] if axis is not None else math.prod(shape)
     if not -size <= operator.index(kth) < size:
         raise ValueError(f"{name}: kth={kth} is out of bounds for an axis of {size} elements")
-    return True
+    return size
 
 
 def searchsorted_batched(a, v, side="left", sorter=None, method="scan", over=()):
@@ -338,7 +341,7 @@ def flatnonzero(a, *, size=None, fill_value=None):
 
 
 def argwhere(a, *, size=None, fill_value=None):
-    """Return the coordinates of the elements that are not zero, one row each."""
+    """Return the coordinates of the elements that are not zero, one row each; a scalar's have no columns."""
     from runtime import numpy as np
-    found = nonzero(a, size=size, fill_value=fill_value)
+    found = nonzero(a if np.ndim(a) else np.ravel(a), size=size, fill_value=fill_value)
     return np.stack(found, 1)[:, :np.ndim(a)]

@@ -26,9 +26,12 @@ def var(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *, where=Non
     less = ddof if correction is None else correction
     wanted = variance_dtype(a, dtype)
     a = np.astype(a, computed_dtype(wanted))
-    center = np.mean(a, axis, None, None, True, where=where) if mean is None else mean
+    center = np.mean(a, axis, a.dtype, None, True, where=where) if mean is None else np.astype(mean, a.dtype)
     diff = a - center
     squares = np.real(diff * np.conjugate(diff)) if is_complex(a) else diff * diff
+    if is_whole(wanted):
+        free = (count_over(a.shape, axis) if where is None else chosen(where, a, axis, keepdims)) - int(less)
+        return np.where(free > 0, np.sum(squares, axis, a.dtype, None, keepdims, None, where) // np.maximum(free, 1), np.nan)
     if where is not None:
         free = chosen(where, a, axis, keepdims) - less
         found = np.sum(squares, axis, None, None, keepdims, None, where) / np.where(free > 0, free, np.nan)
@@ -74,6 +77,12 @@ def computed_dtype(dtype):
 def variance_result(computed, dtype):
     """Return the dtype of a variance: real, unless a complex one is asked for."""
     return real_dtype(computed) if dtype is None else inexact(computed)
+
+
+@about_types
+def is_whole(dtype):
+    """Tell whether a dtype is one of integers, in which a variance that is asked for in it is computed throughout."""
+    return kind(dtype) in "biu"
 
 
 @about_types

@@ -53,6 +53,14 @@ np.linalg.norm(i[1:, None] * i * 50000, "fro", (0, 1)) | np.linalg.vector_norm(i
 np.linalg.cholesky(np.array([[100, 0], [0, 100]], "int8")) | np.linalg.cholesky(np.array([[True]])) | np.linalg.norm(j, 1) | np.linalg.norm(c, 1)
 np.partition(f, 4) | np.argpartition(f, -5) | lax.betainc(0 * f, f * f, np.abs(f) / 2) | lax.betainc(f * f, 0 * f, np.array([1.0, 0.5, 1.0, 1.0])) | nn.gelu(u, approximate=False) | nn.gelu(np.array([3, 0, 200], "uint32"), approximate=False)
 nn.hard_tanh(u) | nn.hard_tanh(i) | lax.rem(i, 0 * i) | lax.rem(u, 0 * u) | lax.convert_element_type(c, bool) | np.inner(1.5, 2.5) | np.clip(c, 0, 1) | np.clip(f, 0, 1j)
+np.var(i, dtype="int32") | np.var(f * 9, dtype="int32", ddof=1) | np.var(i, dtype="int32", ddof=5) | np.var(m * 3, 1, "int32", where=m > 0) | np.nanvar(i, dtype="int32")
+np.nanstd(f, mean=0.5) | np.var(m, 1, mean=np.ones((2, 1))) | np.nancumprod(b) | np.quantile(f[0], 0.5, keepdims=True) | np.median(2.5, keepdims=True)
+np.gradient(m, 1.0, 2.0, 3.0) | np.gradient(f, f[1:]) | np.gradient(f, 3) | np.argwhere(3) | np.argwhere(f[2]) | np.argwhere(0, size=2) | np.delete(f, j[3:], assume_unique_indices=True)
+np.partition(np.array([6, 8, 1, 2, 9, 7, 5, 4]), 3) | np.argpartition(np.array([6, 8, 1, 2, 2, 7, 5, 4]), 3) | np.partition(m, -2) | np.argpartition(m, 0, 0) | np.permute_dims(m)
+np.choose(i, [i, j]) | np.choose(np.array([1, 0]), [i[:2], 7]) | np.choose(i, [i, j], mode="wrap") | np.choose(i, [i, 2], mode="clip") | np.choose(b, [i, j]) | np.choose(i, [], mode="clip")
+lax.mul(j, j, out_dtype="int32") | lax.mul(h, h, out_dtype="float32") | lax.mul(f, i, out_dtype="float32") | lax.mul(f, i) | lax.round(np.array([0.49999997, 8388609.0, -2.5]))
+lax.round(i) | lax.round(f.astype("bfloat16") * 5) | np.linalg.det(h[:9].reshape(3, 3) / 64) | np.linalg.det(c[:4].reshape(2, 2)) | np.linalg.det(i.reshape(2, 2)) | np.linalg.det(m)
+lax.linalg.triangular_solve(np.eye(3, dtype="bfloat16") * 2, h[:3, None].astype("bfloat16"), left_side=True) | f.byteswap().byteswap() | i.byteswap() | c.byteswap().view("int8") | u.byteswap()
 np.logical_and(3, 2) | np.logical_and(i, 2.5) | np.log2(2.5) | np.log10(3) | np.correlate(f, 2) | np.average(3) | np.trapezoid(i) | np.heaviside(3, 2)
 """
 WEAK_SINCE_011 = {"np.log2(2.5)"}   # jax says strong until then, and so do we
@@ -86,3 +94,28 @@ def test_a_real_signal_has_a_real_cotangent():
     found = xform.grad(power)(v)
     assert found.dtype == "float32"
     numpy.testing.assert_allclose(numpy.asarray(found), 6 * numpy.asarray(v), rtol=1e-5)
+
+
+def test_derivatives_keep_narrow_dtypes_and_hold_at_infinity():
+    a = numpy.array([[1, 2, 0], [3, 4, 1], [1, 2, 5]], "float16")
+    found = xform.grad(OURS.linalg.det)(a)
+    assert found.dtype == "float16"
+    numpy.testing.assert_allclose(numpy.asarray(found), numpy.asarray(jax.grad(jnp.linalg.det)(a)), rtol=1e-2, atol=1e-3)
+    assert xform.grad(OURS.logaddexp2)(numpy.inf, 1.0) == 1 and xform.grad(OURS.logaddexp2)(-numpy.inf, 1.0) == 0
+    narrow = xform.grad(lambda x: xform.scipy.special.owens_t(x, OURS.float16(1.5)))(numpy.float16(0.5))
+    assert narrow.dtype == "float16" and xform.scipy.special.owens_t(OURS.float16(0.5), 1.5).dtype == "float32"
+    assert xform.grad(lambda x: xform.lax.mul(x, x, out_dtype="float32"))(numpy.float16(3)).dtype == "float16"
+
+
+def test_methods_that_read_bytes_are_transformed():
+    x = OURS.arange(8.0).reshape(2, 4)
+    assert xform.grad(lambda x: x.view("complex64").real.sum())(x).tolist() == [[1, 0, 1, 0]] * 2
+    for f in (lambda x: x.view("int32"), lambda x: x.byteswap(), lambda x: x.view(dtype="complex64")):
+        assert xform.vmap(f)(x).tolist() == f(x).tolist() == xform.jit(f)(x).tolist()
+
+
+def test_deleting_indices_that_are_staged():
+    def f(a, i):
+        return OURS.delete(a, i, axis=1, assume_unique_indices=True)
+    a, i = OURS.arange(15).reshape(3, 5), OURS.array([1, -1])
+    assert xform.jit(f)(a, i).tolist() == xform.vmap(f, (None, 0))(a, i[None])[0].tolist() == [[0, 2, 3], [5, 7, 8], [10, 12, 13]]

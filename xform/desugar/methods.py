@@ -78,6 +78,8 @@ def method(lowering, node):
         return call(STRUCTURES[attr], [base, args[0]], node=node)
     if attr in ("copy", "block_until_ready"):
         return call(f"rt.builtins.{attr}", [base], node=node)
+    if attr == "byteswap" and not args or attr == "view" and len(args) + len(keywords) <= 1 and keywords.keys() <= {"dtype"}:
+        return call(f"rt.builtins.{attr}", [base, *args], keywords, node)
     return call(at(gast.Attribute(base, attr, gast.Load()), node), args, keywords, node)
 
 
