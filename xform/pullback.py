@@ -34,7 +34,7 @@ class Types:
 
     def __init__(self, value):
         leaves, self.tree = tree_flatten(value)
-        self.avals = tuple(getattr(leaf, "aval", ()) for leaf in leaves)
+        self.avals = tuple([leaf.aval if hasattr(leaf, "aval") else numeric(leaf).aval for leaf in leaves])
 
     def whole(self):
         """A value of the structure, with the types for leaves."""
