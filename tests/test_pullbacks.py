@@ -104,9 +104,9 @@ def test_the_type_of_an_example():
     np.testing.assert_array_equal(xform.vmap(xform.grad(lambda x: scaled(x).sum()))(np.ones((3, 2))), np.full((3, 2), 2.0))
 
 
-@pytest.mark.parametrize("result", [lambda x: X, lambda x: 3.0, lambda x: {"a": X, "b": (x, 2.0)}])
-def test_results_that_depend_on_nothing(result):
+@pytest.mark.parametrize("result, wanted", [(lambda x: X, 0.0), (lambda x: 3.0, 0.0), (lambda x: {"a": X, "b": x * 2}, 2.0)])
+def test_results_that_depend_on_nothing(result, wanted):
     out, back = xform.vjp(result, X * 2)
-    like = jax.tree_util.tree_map(lambda leaf: np.ones_like(leaf, "float32"), out)
-    np.testing.assert_allclose(back(like)[0], jax.vjp(result, X * 2)[1](like)[0])
-    np.testing.assert_allclose(xform.jit(lambda p, c: p(c))(back, like)[0], back(like)[0])
+    like = jax.tree_util.tree_map(lambda leaf: np.ones(np.shape(leaf), "float32"), out)
+    for found in (back(like), xform.jit(lambda p, c: p(c))(back, like)):
+        np.testing.assert_allclose(found[0], np.full(3, wanted))
