@@ -132,6 +132,22 @@ def functions_that_are_defaults(lib):
 
 
 @case
+def functions_that_are_defaults_of_what_is_called(lib):
+    def predict(ws, z, act=lib.numpy.tanh):
+        for w in ws:
+            z = act(z * w)
+        return z
+
+    def nested(ws, z):
+        def inner(z, *, act=lambda a: a * a, total=lib.numpy.sum):
+            return total(act(predict(ws, z)))
+        return inner(z) + inner(z, act=lib.numpy.cos)
+    ws = [1.0, 2.0]
+    return (lib.grad(lambda ws: predict(ws, X).sum())(ws), lib.grad(nested)(ws, X), lib.grad(lambda ws: predict(ws, X, lib.numpy.sin).sum())(ws),
+            lib.grad(lambda ws: lib.vmap(predict, (None, 0))(ws, X).sum())(ws), lib.grad(lambda ws: lib.jit(predict)(ws, X).sum())(ws))
+
+
+@case
 def arguments_put_together_from_leaves(lib):
     def f(w, x, *, b):
         return lib.numpy.sin(w @ x["a"] + b).sum()

@@ -27,6 +27,7 @@ from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
 from xform.desugar import joins, options, rules, spread, written
 from xform.desugar.flags import constants
+from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
@@ -118,13 +119,15 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
         for key, value in known.keywords:
             keywords[key] = atom_of(lowering, value, node)
         return target, prefix, keywords
+    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) and rule_of(known.value) is None:
+        kinds = with_defaults(known.value, kinds, *given)
     if kinds is not None and isinstance(known.value, types.FunctionType) and not canonical(known.value) \
             and rule_of(known.value) is None:
         from xform.desugar.functions import of_kinds
-        names = list(parse.signature(known.value).parameters)
-        return of_kinds(known.value, {p: k for p, k in [*zip(names, kinds[0]), *kinds[1]] if k is not None}), [], {}
-    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) \
-            and rule_of(known.value) is None and _variadic(parse.signature(known.value)):
+        named = [*zip(parse.signature(known.value).parameters, kinds[0]), *kinds[1]]
+        return of_kinds(known.value, {p: k for p, k in named if k is not None}), [], {}
+    if given is not None and isinstance(known.value, types.FunctionType) and not is_runtime(known.value) and rule_of(
+            known.value) is None and _variadic(parse.signature(known.value)):
         from xform import pipeline
         return pipeline.spread(known.value, *given), [], {}
     return known, [], {}
@@ -135,7 +138,6 @@ def _variadic(signature):
 
 
 def kind_of_argument(value):
-    from xform.desugar.kinds import kind_of_known
     return None if isinstance(value, gast.AST) else kind_of_known(value)
 
 
@@ -180,12 +182,11 @@ def lower(lowering, node):
     from xform.desugar.methods import at_update, method
     from xform.desugar.sequences import call_of_item
     if isinstance(node.func, gast.IfExp):       # (f if test else g)(x): a call on either side
-        sides = [at(gast.Call(f, node.args, node.keywords), node) for f in (node.func.body, node.func.orelse)]
-        return lowering.value(at(gast.IfExp(node.func.test, *map(clone, sides)), node))
-    if isinstance(node.func, gast.Attribute):
-        found = at_update(lowering, node)
-        if found is not None:
-            return found
+        sides = [clone(at(gast.Call(f, node.args, node.keywords), node)) for f in (node.func.body, node.func.orelse)]
+        return lowering.value(at(gast.IfExp(node.func.test, *sides), node))
+    found = at_update(lowering, node) if isinstance(node.func, gast.Attribute) else None
+    if found is not None:
+        return found
     callee = lowering.known(node.func)
     if callee is None:
         found = call_of_item(lowering, node)
@@ -250,6 +251,7 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
             statics[place] = argument
+    statics.update(function_defaults_of_nested(callee.nested.defaults, names, args, keywords))
     wanted = callee.nested.options()
     if wanted:
         given = {**dict(zip(names, args)), **keywords}
@@ -310,7 +312,6 @@ def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
     from xform.desugar.functions import specialise, unit_of
-    from xform.desugar.variadic import spread_call
     if rules.needs_units(value, args):
         return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)
     if value is tree_map and not keywords and (len(args) > 5 or any(isinstance(a, gast.Starred) for a in args[1:])):
@@ -368,12 +369,13 @@ def call_object(lowering, callee, args, keywords, node):
     static = {i: a for i, a in enumerate(args) if not isinstance(a, gast.AST)}
     named = {k: a for k, a in keywords.items() if not isinstance(a, gast.AST)}
     is_op = rule_of(target) is not None and (path or hasattr(target, "takes_objects"))
-    if (static or named) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
+    left = {} if path else function_defaults(target, args, keywords)
+    if (static or named or left) and isinstance(target, types.FunctionType) and not is_op and not hasattr(value, "_xform_custom"):
         args, keywords, variadic = _gathered(target, args, keywords)
         names = list(parse.signature(target).parameters)
         statics = {names[i]: a for i, a in enumerate(args) if not isinstance(a, gast.AST) and resolve.is_static(a)}
         statics.update({k: a for k, a in keywords.items() if not isinstance(a, gast.AST) and resolve.is_static(a)})
-        statics.update(variadic)
+        statics.update({**variadic, **left})
         if statics:
             given = set(names[:len(args)]) | set(keywords)
             statics.update({p.name: Object(p.default) for p in parse.signature(target).parameters.values()
@@ -408,6 +410,7 @@ def call_object(lowering, callee, args, keywords, node):
         wanted = getattr(value, "__name__", "function").replace("<lambda>", "lambda_")
         kinds = {p.kind for p in parse.signature(value).parameters.values()}
         if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+            from xform.desugar.variadic import spread_call
             found = spread_call(lowering, value, args, keywords, node)
             if found is not None:
                 return found

@@ -29,6 +29,7 @@ from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import parse, resolve
 from xform.errors import refuse
+from xform.library import is_runtime
 from xform.memo import Memo
 from xform.names import Names
 from xform.resolve import Display, Instance, Object, Partial
@@ -143,6 +144,22 @@ def with_defaults(fun, kinds, count, names):
         return kinds
     positional, given = kinds or ((None,) * count, tuple([(k, None) for k in names]))
     return positional, (*given, *[(p.name, Fixed(p.default)) for p in left])
+
+
+def function_defaults(target, args, keywords):
+    """The functions that a call of a user's function leaves to the defaults of its parameters, by parameter."""
+    if not isinstance(target, types.FunctionType) or is_runtime(target) or any(isinstance(a, gast.Starred) for a in args):
+        return {}
+    found = with_defaults(target, None, len(args), tuple(keywords))
+    return {} if found is None else {p: Object(k.value) for p, k in found[1] if k is not None}
+
+
+def function_defaults_of_nested(defaults, names, args, keywords):
+    """The same of a nested function: its defaults are atoms and compile-time values."""
+    if any(isinstance(a, gast.Starred) for a in args):
+        return {}
+    return {p: d for p, d in defaults.items() if isinstance(d, Object) and _is_function(d.value) and p not in names[:len(args)]
+            and p not in keywords}
 
 
 def has_methods(cls) -> bool:
