@@ -251,7 +251,7 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     for place, argument in [*zip(names, args), *keywords.items()]:
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
             statics[place] = argument
-    statics.update(function_defaults_of_nested(callee.nested.defaults, names, args, keywords))
+    statics.update(function_defaults_of_nested(callee, names, args, keywords))
     wanted = callee.nested.options()
     if wanted:
         given = {**dict(zip(names, args)), **keywords}

@@ -154,12 +154,13 @@ def function_defaults(target, args, keywords):
     return {} if found is None else {p: Object(k.value) for p, k in found[1] if k is not None}
 
 
-def function_defaults_of_nested(defaults, names, args, keywords):
+def function_defaults_of_nested(callee, names, args, keywords):
     """The same of a nested function: its defaults are atoms and compile-time values."""
     if any(isinstance(a, gast.Starred) for a in args):
         return {}
-    return {p: d for p, d in defaults.items() if isinstance(d, Object) and _is_function(d.value) and p not in names[:len(args)]
-            and p not in keywords}
+    left = {p: d for p, d in callee.nested.defaults.items() if p not in names[:len(args)] and p not in keywords and not isinstance(d, gast.AST)
+            and (_is_function(d.value) if isinstance(d, Object) else resolve.is_function(d))}
+    return left if callee.mapping is None else {p: resolve.renamed(d, callee.mapping) for p, d in left.items()}
 
 
 def has_methods(cls) -> bool:
