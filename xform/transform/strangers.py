@@ -35,6 +35,8 @@ LIBRARY = ("np", "lax", "nn", "random")
 
 _given = Memo()
 _results = Memo()
+_assumed: dict = {}     # results of units that are being looked at
+_touched: set = set()   # those that were asked for meanwhile
 
 
 def checked(unit, flags) -> Unit:
@@ -53,21 +55,34 @@ def given(unit, params) -> Unit:
         return unit
     key = unit, params
     if key not in _given:
-        _given[key] = dataclasses.replace(unit, strange=params, env=dict(unit.env), form=None)
+        made = _given[key] = dataclasses.replace(unit, strange=params, env=dict(unit.env))
+        if unit.form is not None:
+            made.form = lambda wanted: given(unit.form(wanted), params)
     return _given[key]
 
 
 def returns_stranger(unit, strange) -> bool:
-    """Whether a call of a unit may return what code that is not read gave; a call of itself inside is taken to."""
+    """Whether a call of a unit may return what code that is not read gave."""
     key = unit, tuple(strange)
-    if key not in _results:
-        _results[key] = True
-        from xform.pipeline import core
-        inner = unit if unit.boundary is None else unit.boundary.inner
-        own = core(given(inner, [p for p, one in zip(inner.params, strange) if one]))
-        last = own.tree.body[-1].value
-        _results[key] = isinstance(last, gast.Name) and last.id in _Strangers(own, ()).found
-    return _results[key]
+    if key in _results:
+        return _results[key]
+    if key in _assumed:
+        _touched.add(key)
+        return _assumed[key]
+    from xform.pipeline import core
+    inner = unit if unit.boundary is None else unit.boundary.inner
+    own = core(given(inner, [p for p, one in zip(inner.params, strange) if one]))
+    last, before = own.tree.body[-1].value, set(_touched)
+    _assumed[key] = False
+    try:
+        found = isinstance(last, gast.Name) and last.id in _Strangers(own, ()).found
+    finally:
+        del _assumed[key]
+        _touched.discard(key)
+        settled = _touched <= before
+    if settled:     # it rests on no assumption about a caller that is still looked at
+        _results[key] = found
+    return found
 
 
 class _Strangers:
