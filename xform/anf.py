@@ -549,7 +549,7 @@ class Lowering:
             return clone(found)
         objects.refuse_picked(self, self.known(node.value), node)
         value = self.atom(node.value)
-        return at(gast.Subscript(value, self.index(node.slice), gast.Load()), node)
+        return at(gast.Subscript(value, self.index(targets.arrays_in(self, node.slice)), gast.Load()), node)
 
     def index(self, node):
         """Lower an index: an atom, a slice of atoms, or a tuple of these."""

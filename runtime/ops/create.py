@@ -242,7 +242,7 @@ def array_examples(object, lead, dtype=None):
     if staged_records(object):
         made = nested_records(object, lead)
     else:
-        front = max([leaf.shape[:lead] for leaf in _leaves(object) if isinstance(leaf, Array)], key=len, default=())
+        front = max([leaf.shape[:lead] for leaf in _leaves(object) if isinstance(leaf, (Array, numpy.ndarray))], key=len, default=())
         made = _examples(object, front)
     return made if dtype is None else cast(made, canonical_dtype(dtype))
 

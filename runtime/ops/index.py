@@ -10,9 +10,10 @@ import numpy
 from runtime.array import Array, ConcretizationError, NonConcreteBooleanIndexError
 from runtime.hlo import Value, tracing
 from runtime.ops import gather as lowering
-from runtime.ops.create import arange, zeros
+from runtime.ops.create import arange, array, zeros
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.primitive import as_operand, cast
+from runtime.tree import LEAVES
 from runtime.types import kind
 from runtime.zero import ZERO
 
@@ -64,8 +65,24 @@ def _entry(item, shape, dim):
     raise TypeError(f"Indexer must have integer or boolean type, got {type(item).__name__}: {item!r:.80}")
 
 
+def with_arrays(index):
+    """Return an index with the lists among its items made arrays; beside other items they are index arrays or masks."""
+    if type(index) is tuple:
+        for item in index:
+            if isinstance(item, (list, tuple)):
+                return tuple([_as_array(item) if isinstance(item, (list, tuple)) else item for item in index])
+    return index
+
+
+def _as_array(items):
+    if len(items) == 0:
+        return numpy.zeros(0, numpy.int32)
+    return array(items) if any([isinstance(i, Array) for i in LEAVES.flatten(items)[0]]) else numpy.asarray(items)
+
+
 def parse(index, shape):
     """Return the entries of an index: (kind, value), one for each axis of ``shape`` and each new axis."""
+    index = with_arrays(index)
     items = index if isinstance(index, tuple) else (index,)
     taken = 0
     for item in items:
@@ -300,6 +317,7 @@ def unindex(d, index, like):
 
 def moved_inside(index, shape):
     """Return an index with its plain numbers moved inside the array, where ``x[index]`` reads for them."""
+    index = with_arrays(index)
     items = index if isinstance(index, tuple) else (index,)
     found, dim = [], 0
     for place, item in enumerate(items):

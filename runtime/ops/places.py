@@ -7,6 +7,7 @@ import numpy
 
 from runtime.array import Array
 from runtime.op import op
+from runtime.ops.index import with_arrays
 from runtime.ops.shape import like_shape
 from runtime.types import kind
 
@@ -30,6 +31,7 @@ def placed_index(index, mode, wrap_negative_indices, like, reading=False, lead=0
     if wrap_negative_indices and not clip:
         return index
     shape = like_shape(like)
+    index = with_arrays(index)
     items = index if isinstance(index, tuple) else (index,)
     taken = sum([_axes(item, lead) for item in items])
     dim, placed = 0, []

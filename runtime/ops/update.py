@@ -13,11 +13,13 @@ from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
-from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update)
+from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update,
+                               with_arrays)
 from runtime.ops.places import placed_index
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.primitive import as_operand
+from runtime.tree import LEAVES
 from runtime.types import kind
 from runtime.zero import ZERO, Like
 
@@ -224,8 +226,14 @@ def _plan(index, shape):
 
 @op(constant=True, unbatched=True)
 def own_index(index):
-    """Tell whether an index has a batch axis that an array carries; an index of plain numbers and slices has none."""
+    """Tell whether an index has a batch axis that an array carries; an index of plain numbers and slices has none.
+
+    TypeError for a list of numbers of which every example has its own.
+    """
     items = index if isinstance(index, tuple) else (index,)
+    for item in items:
+        if isinstance(item, (list, tuple)) and any([getattr(i, "ndim", 0) for i in LEAVES.flatten(item)[0]]):
+            raise TypeError("a list in an index holds numbers that differ from example to example: make it an array, x[:, np.array([i, j])]")
     return any([len(getattr(item, "shape", ())) > 0 for item in items])
 
 
@@ -310,7 +318,7 @@ def map_index(index, function):
 @op(linear="x", vjp={"x": "rt.unindex_examples(d_out, index, over_, like=x)"}, batch=index_examples_batched)
 def index_examples(x, index, over_, mode=None):
     """Return ``x[index]`` of every example; ``over_`` names which of "x" and "index" carry the batch axis."""
-    x = as_operand(x, "indexing")
+    x, index = as_operand(x, "indexing"), with_arrays(index)
     if "index" not in over_ or not own_index(index):
         items = index if isinstance(index, tuple) else (index,)
         spots = [i for i, item in enumerate(items) if isinstance(item, (int, numpy.integer)) or _is_array(item)]
@@ -342,6 +350,7 @@ def unindex_examples_batched(d, index, over_, like, over=()):
 @op(linear="d", vjp={"d": "rt.index_examples(d_out, index, over_)"}, batch=unindex_examples_batched)
 def unindex_examples(d, index, over_, like):
     """Return the cotangent of ``like`` from that of ``index_examples(like, index, over_)``."""
+    index = with_arrays(index)
     shape = like_shape(like)
     if "x" in over_:
         blank = zeros(shape, d.dtype)
@@ -392,6 +401,7 @@ def update_examples(x, index, values, how, over_):
 
     ``over_`` names which of "x", "index" and "values" carry the batch axis.
     """
+    index = with_arrays(index)
     if is_mask(index) and how == "set" and numpy.ndim(values) == ("values" in over_):
         mask = as_operand(index)
         mask = mask if "index" in over_ else reshape(mask, (1, *mask.shape))

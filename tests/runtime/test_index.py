@@ -14,7 +14,8 @@ INDICES = [
     0, -1, (1, 2), (slice(1, 3),), (Ellipsis, 2), (None, 1, None), (slice(None, None, 2), slice(None, None, -1)),
     (slice(None), I), (I,), (I, slice(None), I), (0, slice(None), I), (slice(None), 0, I), (slice(1, 3), J, I), (J, I),
     (I, None, slice(1, 4)), (None, I, slice(1, 4)), MASK, (MASK, slice(None), 0), X > 0, (slice(4, 1, -1), 2),
-    (slice(3, 0, -2), I), (I, I, I), (slice(0, 0),), (slice(None), slice(1, 3), I), numpy.int32(2), ()]
+    (slice(3, 0, -2), I), (I, I, I), (slice(0, 0),), (slice(None), slice(1, 3), I), numpy.int32(2), (), ([0, 2], [1, 4]), (slice(None), [0, -1]),
+    ([True, False, True, True], 1), ([[0], [1]], slice(None), I), (Ellipsis, []), ([0, 1], slice(None), (1, 2)), ([[True, False, False, True, True]] * 4, 3)]
 
 
 @pytest.mark.parametrize("index", INDICES, ids=[repr(i).replace("\n", "")[:60] for i in INDICES])
@@ -121,3 +122,30 @@ def test_places_outside_have_jaxs_derivatives():
     numpy.testing.assert_array_equal(xform.grad(lambda a: a[9].sum())(x), jax.grad(lambda a: a[9].sum())(x))
     numpy.testing.assert_array_equal(xform.grad(lambda a: a[..., -9].sum())(x), jax.grad(lambda a: a[..., -9].sum())(x))
     numpy.testing.assert_array_equal(xform.grad(lambda a: a[1:, None, 7].sum())(x), jax.grad(lambda a: a[1:, None, 7].sum())(x))
+
+
+@pytest.mark.parametrize("read", [
+    lambda x, i: x[:, [0, -1]], lambda x, i: x[[0, 2], [1, 1]], lambda x, i: x[[0, 1], :, [1, 2]] if x.ndim == 3 else x[[0, 1], 1:],
+    lambda x, i: x[[i, 1], [0, 2]], lambda x, i: x[i, [0, 2]], lambda x, i: x.at[[0, i], [i, 0]].set(x[1, 1]), lambda x, i: x.at[:, [i, i]].add(x[0, 0])])
+def test_lists_beside_other_indices(read):
+    import jax
+
+    import xform
+    x = numpy.arange(12, dtype="f").reshape(3, 4)
+    many, places = numpy.stack([x, x + 1]), numpy.array([0, 2])
+    found, expected = [(m.jit(read)(x, 1), m.grad(lambda x, i: (read(x, i) ** 2).sum())(x, 1), m.vmap(read)(many, places), m.vmap(m.vmap(
+        read, (None, 0)), (0, None))(many, places), m.vmap(m.grad(lambda x, i: (read(x, i) ** 2).sum()), (None, 0))(x, places))
+        for m in (xform, jax)]
+    for one, other in zip(found, expected, strict=True):
+        numpy.testing.assert_array_equal(one, other)
+
+
+def test_a_list_that_differs_between_examples_is_refused():
+    import xform
+
+    def read(x, i):
+        places = [i, 0]
+        return x[:, places]
+    assert xform.jit(read)(X[0], 1).shape == (5, 2)
+    with pytest.raises(TypeError, match="make it an array"):
+        xform.vmap(read, (None, 0))(X[0], I)

@@ -21,7 +21,8 @@ import gast
 
 from xform.desugar import mutations, objects, rebound
 from xform.errors import refuse
-from xform.resolve import Instance
+from xform.library import lookup
+from xform.resolve import Instance, Object
 from xform.syntax import assign, at, call, clone, name
 
 
@@ -118,7 +119,22 @@ def set_element(lowering, target, value, node):
 
 def index_value(lowering, index, node):
     """An index as an atom: slices become slice objects."""
-    return lowering.atom(as_expression(index))
+    return lowering.atom(as_expression(arrays_in(lowering, index)))
+
+
+def arrays_in(lowering, index):
+    """An index with the lists among its items as arrays, unless all of it is constant: ``x[:, [i, j]]`` as x[:, np.asarray([i, j])].
+
+    Every number of a list may differ from example to example, and an array of them is what carries a batch axis.
+    """
+    if not isinstance(index, gast.Tuple) or all(isinstance(n, _CONSTANT) for n in gast.walk(index)):
+        return index
+    lowering.statics["asarray__"] = Object(lookup("np.asarray"))
+    return at(gast.Tuple([call("asarray__", [e], node=e) if isinstance(e, gast.List) and e.elts else e for e in index.elts],
+                         gast.Load()), index)
+
+
+_CONSTANT = (gast.Constant, gast.UnaryOp, gast.USub, gast.Slice, gast.List, gast.Tuple, gast.Load)
 
 
 def as_expression(index):
