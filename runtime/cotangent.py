@@ -219,7 +219,8 @@ def filled(d, like, sizes=()):
         shape, dtype = shape_of(like), dtype_of(like)
         if numpy.dtype(dtype).kind in "biu":
             dtype = numpy.float32
-        return np.zeros(sizes + shape, dtype)
+        made = np.zeros(sizes + shape, dtype)
+        return _weakened(made) if type(like) is Array and like._v.aval.weak_type else made
     return d
 
 

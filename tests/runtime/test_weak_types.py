@@ -50,3 +50,10 @@ def test_a_staged_number_that_fills_an_array_leaves_the_dtype_to_others():
         mine, other = xform.jit(filled)(number), jax.jit(lambda s: jnp.full((2,), s))(number)
         assert (mine.dtype, mine.weak_type) == (other.dtype, other.weak_type)
         assert xform.jit(lambda s: filled(s) * np.ones(2, "bfloat16"))(1.5).dtype == jnp.bfloat16
+
+
+def test_a_derivative_of_zero_in_a_number_leaves_the_dtype_to_others():
+    for f in (np.floor, lambda x: np.round(x) * 2.0):
+        found = xform.grad(f)(2.5)
+        assert found.weak_type and (found + np.ones(2, "bfloat16")).dtype == jnp.bfloat16
+    assert jax.grad(jnp.floor)(2.5).weak_type
