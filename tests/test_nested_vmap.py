@@ -245,3 +245,25 @@ def test_many_tangents_of_a_tangent():
     def slope(along):
         return jax.jvp(lambda y: abs(y - 2.0), (0.5,), (along,))[1]
     onp.testing.assert_allclose(jax.vmap(slope)(many[0]), -many[0])
+
+
+@pytest.mark.parametrize("read", [
+    lambda np, lax, x, i: np.roll(x, i), lambda np, lax, x, i: np.roll(x, i, 1), lambda np, lax, x, i: np.roll(x, (i, 1), (0, 1)),
+    lambda np, lax, x, i: np.roll(x, np.stack([i, 2 * i]), (0, 1)), lambda np, lax, x, i: np.stack([np.array([i, i + 1]) * x[0, 0]]),
+    lambda np, lax, x, i: lax.select(i > 0, x, -x), lambda np, lax, x, i: lax.select_n((i + 2) % 3, x, -x, x * 2)])
+def test_a_number_of_each_example(read):
+    import jax as oracle
+    x, shifts = onp.arange(12, dtype="f").reshape(3, 4), onp.array([1, -2])
+    many = onp.stack([x, x + 3])
+    found = []
+    for lib in (jax, oracle):
+        def f(x, i):
+            return read(lib.numpy, lib.lax, x, i)
+
+        def total(x, i):
+            return (f(x, i) ** 3).sum()
+        found.append((lib.vmap(f, (None, 0))(x, shifts), lib.vmap(f)(many, shifts), lib.vmap(lib.vmap(f, (None, 0)), (0, None))(many, shifts),
+                      lib.vmap(lib.vmap(f, (0, None)), (None, 0))(many, shifts), lib.vmap(lib.grad(total), (None, 0))(x, shifts),
+                      lib.grad(lambda x: lib.vmap(total, (None, 0))(x, shifts).sum())(x)))
+    for one, other in zip(*found, strict=True):
+        onp.testing.assert_allclose(one, other, rtol=1e-6)

@@ -93,9 +93,9 @@ def clamp(min, x, max):
 
 
 @about_types
-def check_cases(which, *cases):
+def check_cases(which, cases):
     """Raise TypeError unless the cases are of one type, and as many as ``which`` may choose from; tell whether it is of bools."""
-    which, *cases = _avals(which, *cases)
+    which, *cases = [aval_of(x) for x in (which, *cases)]
     if kind(which.dtype) not in "biu":
         raise TypeError(f"select: the predicate must be of bools or integers, got {dtype_name(which.dtype)}; compare it with something")
     if len({of.dtype for of in cases}) > 1:
@@ -113,13 +113,13 @@ def check_cases(which, *cases):
 
 def select(pred, on_true, on_false):
     """Return ``on_true`` where ``pred`` holds, else ``on_false``; both of one type, the predicate a scalar or of their shape."""
-    check_cases(pred, on_false, on_true)
+    check_cases(pred, (on_false, on_true))
     return where(pred, on_true, on_false)
 
 
 def select_n(which, *cases):
     """Return, for each element, the case whose number (or False/True) stands there; all of one type."""
-    if check_cases(which, *cases) and len(cases) == 2:
+    if check_cases(which, cases) and len(cases) == 2:
         return where(which, cases[1], cases[0])
     out = cases[-1]
     for number in range(len(cases) - 2, -1, -1):

@@ -151,10 +151,42 @@ def rot90(m, k=1, axes=(0, 1)):
 
 def roll_batched(a, shift, axis=None, over=()):
     """Roll every example."""
+    if "shift" in over:
+        return roll_examples(a, shift, axis, "a" in over)
     if axis is None:
         flat = roll(reshape(a, (a.shape[0], -1)), shift, 1)
         return reshape(flat, a.shape)
     return roll(a, shift, inner_axis(axis, a.ndim))
+
+
+def roll_examples(a, shift, axis, own):
+    """Roll every example by a shift of its own; ``own``: the examples differ, else there is one array."""
+    from runtime import numpy as np
+    pairs = example_shifts(shift, 0 if axis is None else axis)
+    if not own:
+        a = np.broadcast_to(a, np.shape(pairs[0][0]) + np.shape(a))
+    whole = np.shape(a)
+    if axis is None:
+        a = np.reshape(a, (whole[0], -1))
+    for by, i in pairs:
+        k = inner_axis(i, np.ndim(a))
+        size = np.shape(a)[k]
+        places = (np.arange(size) - np.expand_dims(by, 1)) % max(size, 1)
+        a = np.take_along_axis(a, np.expand_dims(places, tuple([j for j in range(1, np.ndim(a)) if j != k])), k)
+    return np.reshape(a, whole)
+
+
+@op(constant=True, batch=lambda shift, axis, lead=0, over=(): example_shifts(shift, axis, lead + 1))
+def example_shifts(shift, axis, lead=0):
+    """Return pairs of a shift for each example and the axis along which it is; ``lead``: further batch axes in front."""
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if isinstance(shift, (tuple, list)):
+        shifts = list(shift)
+    elif shift.ndim > lead + 1:
+        shifts = [shift[..., k] for k in range(shift.shape[-1])]
+    else:
+        shifts = [shift]
+    return list(zip(shifts * len(axes) if len(shifts) == 1 else shifts, axes * len(shifts) if len(axes) == 1 else axes, strict=True))
 
 
 @op(linear="a", vjp={"a": "rt.unroll(d_out, shift, axis=axis)"}, batch=roll_batched)
@@ -186,11 +218,16 @@ def roll(a, shift, axis=None):
     return a
 
 
-@op(linear="d", vjp={"d": "np.roll(d_out, shift, axis)"}, batch=lambda d, shift, axis=None, over=(): roll_batched(
-    d, backwards(shift), axis))
+@op(linear="d", vjp={"d": "np.roll(d_out, shift, axis)"}, batch=lambda d, shift, axis=None, over=(): unroll_batched(
+    d, shift, axis, over))
 def unroll(d, shift, axis=None):
     """Return the array rolled back."""
     return roll(d, backwards(shift), axis)
+
+
+def unroll_batched(d, shift, axis, over):
+    """Roll every example back."""
+    return roll_batched(d, backwards(shift), axis, tuple(["a" if name == "d" else name for name in over]))
 
 
 def backwards(shift):
