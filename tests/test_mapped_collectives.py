@@ -89,3 +89,29 @@ def test_one_array_is_summed_in_the_open():
     f = xform.vmap(lambda x: x - xform.lax.psum(x, "i"), axis_name="i")
     f(V)
     assert "np.sum(x, axis=0)" in xform.source(f)
+
+
+def total_of(x):
+    return xform.lax.psum(x, "i")
+
+
+def total_below(x, n):
+    return total_of(x) if n == 0 else total_below(x, n - 1) + x
+
+
+@pytest.mark.parametrize("called, times", [(total_of, 4), (xform.jit(total_of), 4), (xform.checkpoint(total_of), 4), (lambda x: total_below(x, 2), 6)])
+def test_what_is_called_with_what_all_examples_share_knows_how_many_they_are(called, times):
+    def f(x):
+        return xform.vmap(lambda a, x: a * called(x), in_axes=(0, None), axis_name="i")(np.arange(4.0), x)
+    onp.testing.assert_allclose(f(2.0), 2.0 * times * onp.arange(4.0))
+    assert xform.grad(lambda x: f(x).sum())(2.0) == 6.0 * times
+
+
+def test_a_rule_that_sums_what_all_examples_share():
+    @xform.custom_jvp
+    def total(x):
+        return xform.lax.psum(x, "i")
+    total.defjvp(lambda xs, ts: (xform.lax.psum(xs[0], "i"), ts[0]))
+    found = xform.vmap(lambda a, x: (total(x), xform.grad(total)(x), xform.jvp(total, (x,), (a,))[1]), in_axes=(0, None), axis_name="i")(np.arange(4.0), 2.0)
+    for one, wanted in zip(found, (8.0, 1.0, onp.arange(4.0))):
+        onp.testing.assert_allclose(one, onp.broadcast_to(wanted, 4))

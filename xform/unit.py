@@ -46,6 +46,7 @@ class Unit:
     special: Any = None         # the function that it was made of for a call with functions, objects or flags among the arguments
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to
     gives: Any = None           # the kind of what the unit returns, where that is an object or holds one
+    sized: bool = False         # of batched code: whether its last parameter is the size of the batch, which no other parameter has
     backward: bool = False      # whether it is the backward half of another: a list in it is a cotangent
     form: Any = None            # of batched code that has forms: makes another one
 

@@ -341,10 +341,14 @@ class _Batch:
             result = self.coerced(result, True, last)
             out = True
         body.append(returns(result, last))
-        if self.size_name:
-            body.insert(0, assign(self.size_name, _size(unit.params, self.param_flags)))
-        self.made.tree = function(self.made.name, [*([self.lanes] if self.lanes else []), *unit.params], body, unit.tree)
-        if self.lanes:
+        self.made.sized = bool(self.size_name) and not self.lanes and not any(map(is_batched, self.param_flags))
+        if self.size_name and not self.made.sized:
+            known = any(map(is_batched, self.param_flags))
+            size = call("rt.batch_size", [name(self.lanes)]) if self.lanes and not known else _size(unit.params, self.param_flags)
+            body.insert(0, assign(self.size_name, size))
+        params = [*([self.lanes] if self.lanes else []), *unit.params, *([self.size_name] if self.made.sized else [])]
+        self.made.tree = function(self.made.name, params, body, unit.tree)
+        if self.lanes or self.made.sized:
             self.made.signature = None
         self.made.notes = [self.headline()]
         simplify(self.made.tree, self.made.temps, pure=pure_in(self.made.env))

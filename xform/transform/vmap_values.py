@@ -461,7 +461,8 @@ def unit_call(run, operation, statement):
             run.ranks.add(statement.targets[0].id, run.ranks.seen(out_ranks.get(unit), ranks))
     key = run.refer(unit, unit.name)
     lanes = [name(run.mask)] if operation.unit.boundary is None and masked else []
-    return call(name(key, statement), [*lanes, *map(clone, operation.args)], node=statement), out
+    size = [run.size()] if (unit if unit.boundary is None else unit.boundary.inner).sized else []
+    return call(name(key, statement), [*lanes, *map(clone, operation.args), *size], node=statement), out
 
 
 def loops_in(unit, seen=()):
@@ -504,11 +505,33 @@ def _statements(body):
     return [inner for s in body for inner in (s, *(x for block in blocks(s) for x in _statements(block)))]
 
 
+def talks(unit, seen):
+    """Whether a unit, or one that it calls, names an axis over which examples exchange values."""
+    from xform.pipeline import core
+    if unit in seen:
+        return False
+    seen.add(unit)
+    read = core(unit if unit.boundary is None else unit.boundary.inner)
+    for statement in _statements(read.tree.body):
+        operation = classify(statement.value, read) if isinstance(statement, (gast.Assign, gast.Expr)) else None
+        if isinstance(operation, RuleCall) and "axis_name" in operation.rule.params:
+            return True
+        if isinstance(operation, UnitCall) and operation.readable and talks(operation.unit, seen):
+            return True
+    return False
+
+
 def custom_call(run, operation, statement):
     from xform.transform.custom import batched
     flags = tuple(run.flags.of(a) for a in operation.args)
     if not any(is_batched(f) for f in flags):
-        return statement.value, False
+        from xform.pipeline import unit_of_callable
+        if run.axis_name is None or not talks(unit_of_callable(operation.custom.fun), set()):
+            return statement.value, False
+        flags = (True,) * len(flags)        # the examples talk about what all of them have
+        spread = [call("rt.spread", [clone(a), run.size(), const(False)], node=statement) for a in operation.args]
+        made, out = batched(operation.custom, flags, run.axis_name)
+        return call(name(run.refer(made, made.__name__), statement), spread, node=statement), out
     made, out = batched(operation.custom, tuple(f is True or is_batched(f) for f in flags), run.axis_name)
     args = [run.coerced(a, True, statement) if is_batched(f) else clone(a) for a, f in zip(operation.args, flags)]
     return call(name(run.refer(made, made.__name__), statement), args, node=statement), out
