@@ -18,6 +18,7 @@ from runtime.sequence import (UNROLL_LIMIT, Chain, Endless, Guarded, Replayable,
 from runtime.spans import INDEX, SymbolicRange, index_value, write_row
 from runtime.types import Aval, aval, aval_of
 
+WRITTEN_LIMIT = 200_000  # characters of the program from which a short loop stays a loop: some 2000 operations
 WHILE_LIMIT = 16  # turns of a while loop with a known test that run one by one before the loop is staged
 _SETTLE = 8  # how often the types of loop variables may change before the loop is refused
 _BOOL = aval((), np.bool_)
@@ -338,7 +339,9 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
         return replay.run_beside(loop, xs, init)
     if block is None or not _worth_staging(xs):
         try:
-            return loop.finish(*loop.python(xs, init))
+            return loop.finish(*(loop.python(xs, init) if block is None else loop.written_out(block, xs, init)))
+        except _TooLong:
+            pass    # stage it
         except ConcretizationError:
             if block is None or stop is None or not hasattr(xs, "__len__"):
                 raise
@@ -373,6 +376,7 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
                 break
             continue
         return loop.finish(out, [Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)])
+    loop.known(block, False)
     return loop.finish(*loop.python(items, carry, records, first))
 
 
@@ -381,7 +385,15 @@ def _worth_staging(xs) -> bool:
         return True
     if isinstance(xs, Array):
         return xs.ndim > 0 and xs.shape[0] > UNROLL_LIMIT
-    return hasattr(xs, "__len__") and not isinstance(xs, (dict, set, frozenset, str)) and len(xs) > UNROLL_LIMIT
+    return _countable(xs) and len(xs) > UNROLL_LIMIT
+
+
+def _countable(xs) -> bool:
+    return hasattr(xs, "__len__") and not isinstance(xs, (dict, set, frozenset, str))
+
+
+class _TooLong(Exception):
+    """The turns of a short loop are more text than ought to be written out."""
 
 
 def _symbolic_items(sequence) -> bool:
@@ -422,7 +434,35 @@ class _For:
         carry, new = self.turn(item, carry)
         return carry, [column + [r] for column, r in zip(records, new)], False
 
-    def python(self, sequence, carry, records=None, first=0):
+    def written_out(self, block, sequence, carry):
+        """Run all turns one by one; _TooLong, with nothing emitted, if by the first of them the whole is too much text."""
+        turns = (known_length(sequence) or 0) if isinstance(sequence, Zipped) or _countable(sequence) else 0
+        large = self.known(block)
+        if turns < 2 or large is False:
+            return self.python(sequence, carry)
+        if large:
+            raise _TooLong
+        start = block.mark()
+
+        def check():
+            if turns * block.written_since(start) > WRITTEN_LIMIT:
+                raise _TooLong
+        try:
+            return self.python(sequence, carry, after_first=check)
+        except _TooLong:
+            block.undo(start)
+            self.known(block, True)
+            raise
+
+    def known(self, block, large: bool | None = None) -> bool | None:
+        """Return, or note, whether the body is too much text to be written out turn by turn; False if it has to be."""
+        found = block.module.facts.setdefault("large bodies", {})
+        code = getattr(self.body, "__code__", None)
+        if large is not None:
+            found[code] = large
+        return found.get(code)
+
+    def python(self, sequence, carry, records=None, first=0, after_first=None):
         """Run the turns from ``first`` on one by one; turns that only the compiled program knows to run have guarded records."""
         records = [[] for _ in range(self.collect)] if records is None else records
         guarded = isinstance(sequence, Guarded)
@@ -447,6 +487,8 @@ class _For:
             skips.append(done)
             for column, r in zip(records, new):
                 column.append(r)
+            if after_first is not None and i == 0:
+                after_first()
         if any(skip is not False for skip in skips):
             records = [Guarded(column, skips) for column in records]
         return carry, records

@@ -262,6 +262,21 @@ class Block:
             inner.ret([inner.op(name, inner.args, of)])
         return inner
 
+    def mark(self) -> tuple[int, int]:
+        """Return the present place, for ``written_since`` and ``undo``."""
+        return len(self.lines), len(self.constants)
+
+    def written_since(self, mark: tuple[int, int]) -> int:
+        """Return how many characters have been emitted since a place, those of regions included."""
+        return sum(map(len, self.lines[mark[0]:]))
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Forget what has been emitted since a place; nobody may refer to it."""
+        lines, constants = mark
+        del self.lines[lines:]
+        while len(self.constants) > constants:
+            self.constants.popitem()
+
     def ret(self, values: Sequence[Value]) -> None:
         """End a region with these results."""
         self.lines.append(f'"stablehlo.return"({", ".join([v.name for v in values])}) : '

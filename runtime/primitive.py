@@ -37,7 +37,7 @@ from runtime.xla import ArrayImpl, XlaError
 _HUGE = 1 << 40  # elements from which a result may be too large to be counted
 INLINE = 16  # elements up to which a concrete array becomes a constant of a staged program
 _DIRECT_LIMIT = 4096  # kernels kept for the short way
-_EMIT_FROM = 4096  # elements from which a result without operands is left to the staged program
+EMIT_FROM = 1024  # elements from which what is made without operands is left to the staged program, not captured by it
 
 primitives: list[Primitive] = []
 
@@ -70,7 +70,7 @@ class Primitive:
         if kernel is None:
             if not buffers and tracing.block is not None:
                 made = self.infer(**params)
-                if (made.size if type(made) is Aval else sum(m.size for m in made)) > _EMIT_FROM:
+                if (made.size if type(made) is Aval else sum(m.size for m in made)) > EMIT_FROM:
                     return self._stage(buffers, params)
             kernel = store(self, key, Kernel(self, avals, params, default_placement()))
         if not params and kernel.single and not (settings["debug_nans"] or settings["debug_infs"]):

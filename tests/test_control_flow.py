@@ -342,6 +342,34 @@ def test_the_program_does_not_grow_with_the_trip_count(transform):
     assert abs(sizes[1] - sizes[0]) < 100
 
 
+def nest(x, turns):
+    for a in range(turns):
+        for b in range(turns):
+            for c in range(turns):
+                for d in range(turns):
+                    if a + c > b:
+                        x = np.sin(x * (a - b + 1)) + 0.01 * d
+                    x = x + 0.001 * c * np.cos(x)
+    return x
+
+
+def unlike(x, turns):
+    for a in range(turns):
+        for shape in [(2,), (3,), (2, 2)]:
+            for b in range(turns):
+                for c in range(turns):
+                    x = x + np.sum(np.sin(x * np.ones(shape)) * 0.001 * (a - b + c))
+    return x
+
+
+@pytest.mark.parametrize("f, longest", [(nest, 2500), (unlike, 4500)])
+@pytest.mark.parametrize("transform", [lambda f: f, grad], ids=["value", "gradient"])
+def test_short_loops_in_loops_are_not_written_out_beyond_measure(f, longest, transform):
+    compiled = jit(transform(f), static_argnums=1)
+    assert compiled.lower(np.float32(0.7), 6).as_text().count("\n") < longest
+    close(compiled(0.7, 4), transform(f)(0.7, 4))
+
+
 def test_the_trip_count_may_be_traced():
     def power(x, n):
         y = 1.0

@@ -17,12 +17,10 @@ from runtime.op import op
 from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types, inexact
 from runtime.ops.records import Tail, nested_records, stack_records, staged_records
-from runtime.primitive import Primitive, as_operand, cast
+from runtime.primitive import EMIT_FROM, Primitive, as_operand, cast
 from runtime.sequence import Rows, is_lazy, mapped, sample
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_avals, promote_types, python_dtype, result_type
 from runtime.zero import ZERO, Like
-
-_EMIT_FROM = 1024  # elements from which a filled array is made by the staged program instead of being captured
 
 
 def _iota_infer(*, shape, dtype, dimension):
@@ -73,7 +71,7 @@ def shape_tuple(shape, name: str = "shape") -> tuple[int, ...]:
 
 def filled(shape, value, dtype, weak_type=False) -> Array:
     """Return an array of one Python number; made by the staged program where there is one and the array is large."""
-    if tracing.block is not None and math.prod(shape) > _EMIT_FROM:
+    if tracing.block is not None and math.prod(shape) > EMIT_FROM:
         of = aval(shape, dtype, weak_type)
         return Array(tracing.block.constant(value, dtype, shape, of.weak_type))
     return Array(put(numpy.full(shape, value, dtype), aval(shape, dtype, weak_type), alias=True))
@@ -461,7 +459,7 @@ def arange(start, stop=None, step=None, dtype=None, *, device=None):
 
 def ramp(count, low, by, dtype) -> Array:
     """Return ``low + by * i`` for i below ``count``; made by the staged program where there is one and it is large."""
-    if tracing.block is not None and count > _EMIT_FROM and kind(dtype) in "iuf":
+    if tracing.block is not None and count > EMIT_FROM and kind(dtype) in "iuf":
         made = _iota(shape=(count,), dtype=dtype, dimension=0)
         if by != 1:
             made = made * by
@@ -491,7 +489,7 @@ def eye(N, M=None, k=0, dtype=None, *, device=None):
     rows = operator.index(N)
     columns = rows if M is None else operator.index(M)
     dtype = _float_or(dtype)
-    if tracing.block is not None and rows * columns > _EMIT_FROM:
+    if tracing.block is not None and rows * columns > EMIT_FROM:
         row, column = (_iota(shape=(rows, columns), dtype=numpy.dtype("int32"), dimension=d) for d in (0, 1))
         return _on(cast(column - row == operator.index(k), dtype), device)
     return _on(Array(put(numpy.eye(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True)), device)
@@ -508,7 +506,7 @@ def tri(N, M=None, k=0, dtype=None):
     rows = operator.index(N)
     columns = rows if M is None else operator.index(M)
     dtype = _float_or(dtype)
-    if tracing.block is not None and rows * columns > _EMIT_FROM:
+    if tracing.block is not None and rows * columns > EMIT_FROM:
         row, column = (_iota(shape=(rows, columns), dtype=numpy.dtype("int32"), dimension=d) for d in (0, 1))
         return cast(column - row <= operator.index(k), dtype)
     return Array(put(numpy.tri(rows, columns, operator.index(k), dtype), aval((rows, columns), dtype), alias=True))
