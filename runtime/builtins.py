@@ -8,8 +8,9 @@ from runtime.array import Array
 from runtime.batch import is_array, rows
 from runtime.containers import instantiate_shell, is_dict, update
 from runtime.cotangent import CONTAINERS
-from runtime.join import any_symbolic
+from runtime.join import any_symbolic, is_symbolic
 from runtime.op import op
+from runtime.primitive import cast
 from runtime.sequence import Endless, Same, Zipped, is_lazy, stays
 from runtime.sequence import reverse as last_first
 from runtime.turns import listed, pack_lead, restore, unpairs, unpairs_lead
@@ -389,15 +390,16 @@ def float(x):
     return builtins.float(x)
 
 
-def _int_batched(x, over=()):
-    from runtime import numpy as np
-    return np.astype(np.trunc(_numbers("int", x)), builtins.int)
-
-
-@op(constant=True, batch=_int_batched)
+@op(constant=True, batch=lambda x, over=(): _whole(_numbers("int", x)))
 def int(x):
-    """Return the value as an integer."""
-    return builtins.int(x)
+    """Return the value as an integer: a number of Python's, where it is known."""
+    return _whole(_numbers("int", x[None])[0]) if is_symbolic(x) else builtins.int(x)
+
+
+def _whole(x):
+    """Numbers without their fractions, as promotion takes Python's integers."""
+    from runtime import numpy as np
+    return cast(np.trunc(x), builtins.int, weak_type=True)
 
 
 def complex(real, imag=0):

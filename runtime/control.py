@@ -6,7 +6,7 @@ from types import CellType, FunctionType
 
 import numpy as np
 
-from runtime import varying
+from runtime import affine, varying
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
 from runtime.join import (BranchTypes, UNDEFINED, JoinError, Keep, align, any_symbolic, describe, flatten, is_arraylike, is_special, is_symbolic,
@@ -37,10 +37,12 @@ def cond(pred, then, orelse):
 
     The branches take nothing and return pytrees. TypeError (JoinError) naming both types when they cannot be joined.
     """
-    if not is_symbolic(pred):
-        out = then() if pred else orelse()
+    known = affine.decided(pred)
+    if known is not None or not is_symbolic(pred):
+        holds = pred if known is None else known
+        out = then() if holds else orelse()
         if tracing.block is not None and type(out) is tuple and BranchTypes in map(type, out):
-            _check_types(out, orelse if pred else then)
+            _check_types(out, orelse if holds else then)
         return out
     block = tracing.block
     test = truth(block, pred, "if")
@@ -516,10 +518,12 @@ class _For:
 
         def build(scratch, variables):
             i = scratch.argument(INDEX)
+            if size is not None:
+                affine.count(i, first, size - 1)
             carry_out, records = self.turn(sequence.item(scratch, i), variables)
             return carry_out, (i, [_whole(record) for record in records])
         region, out, (i, records) = settle(carry, build)
-        plans = [stack_plan(r, lambda leaf: within(region, leaf._v)) for r in records]
+        plans = [stack_plan(r, lambda leaf: within(region, leaf._v), i, first) for r in records]
         with into(region):
             values = carry.returned(region, out)
             slot = region.op("subtract", [i, region.constant(first, np.int32)], INDEX) if first else i

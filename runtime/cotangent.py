@@ -66,6 +66,8 @@ def add(a, b):
         return a
     if type(a) is not Array and (is_lazy(a) or is_lazy(b)):
         return mapped(add, a, b)
+    if isinstance(a, list) and hasattr(b, "last_first"):    # a list that is shortened from its end, which adds lists to itself
+        return b + a
     if isinstance(a, CONTAINERS):
         if isinstance(a, dict):
             return {k: add(a.get(k, ZERO), b.get(k, ZERO)) for k in [*a, *(k for k in b if k not in a)]}

@@ -38,6 +38,10 @@ class Value:
         return f"<{self.name}: {self.aval}>"
 
 
+_FOLLOWED = {"stablehlo." + name for name in ("add", "subtract", "multiply", "negate", "convert", "minimum", "maximum",
+                                            "compare")}
+
+
 class _Tracing(threading.local):
     block: Block | None = None
 
@@ -179,6 +183,9 @@ class Block:
         if self.module.varying is not None:
             from runtime.varying import spread
             spread(self.module.varying, name, operands, regions, values)
+        if self.module.counters and name in _FOLLOWED and not types[0].shape and kind(operands[0].aval.dtype) in "iu":
+            from runtime.affine import follow
+            follow(name.removeprefix("stablehlo."), operands, values[0], attributes)
         return values[0] if single else values
 
     def constant(self, value, dtype=None, shape: tuple | None = None, weak_type: bool = False) -> Value:
@@ -197,6 +204,9 @@ class Block:
             raise ValueError("constant: an empty array cannot fill a shape")
         made = self.op("constant", [], of, {"value": f"{literal} : {of.text}"})
         self.constants[key] = made
+        if not of.shape and kind(of.dtype) in "iu":
+            from runtime.affine import Form
+            self.module.numbers[made.name] = Form(int(array), {})
         return made
 
     def zeros(self, of: Aval) -> Value:
@@ -321,6 +331,9 @@ class Module:
         self.argument_attributes: dict[str, str] = {}
         self.donated: list[int] = []
         self.result_attributes: dict[int, str] = {}
+        self.numbers: dict = {}  # name of a whole number -> what is known of it (runtime.affine)
+        self.decided: dict = {}  # name of a comparison of them whose answer is the same in every turn -> that answer
+        self.counters: dict = {}  # name of a loop's counter -> (value, least, greatest)
         self.varying: dict | None = None  # inside shard_map: name of a value -> axes along which it varies (runtime.varying)
         self.captured: dict[int, tuple[Value, object]] = {}
         self.facts: dict = {}  # for whoever traces: what later stages must know (mesh axes, effects ...)

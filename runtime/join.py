@@ -12,7 +12,7 @@ import numpy as np
 from runtime.array import Array
 from runtime.hlo import Block, Value
 from runtime.primitive import lift_array
-from runtime.tree import LEAVES, register_static
+from runtime.tree import CARRIED, register_static
 from runtime.types import Aval, TypePromotionError, aval, aval_of, promote_avals
 from runtime.zero import ZERO
 
@@ -96,12 +96,12 @@ def is_symbolic(x) -> bool:
 
 def any_symbolic(*trees) -> bool:
     """Tell whether any leaf of pytrees is symbolic."""
-    return any(is_symbolic(leaf) for leaf in LEAVES.flatten(trees)[0])
+    return any(is_symbolic(leaf) for leaf in CARRIED.flatten(trees)[0])
 
 
 def flatten(tree) -> tuple[list, object]:
     """Return (leaves, treedef), with the symbolic zero and UNDEFINED as leaves."""
-    return LEAVES.flatten(tree, is_special)
+    return CARRIED.flatten(tree, is_special)
 
 
 def describe(x) -> str:
@@ -132,8 +132,8 @@ def align(a, b, where: str):
     ta, tb = flatten(a)[1], flatten(b)[1]
     if ta == tb:
         return a, b
-    children_a, level_a = LEAVES.flatten(a, lambda x: x is not a)
-    children_b, level_b = LEAVES.flatten(b, lambda x: x is not b)
+    children_a, level_a = CARRIED.flatten(a, lambda x: x is not a)
+    children_b, level_b = CARRIED.flatten(b, lambda x: x is not b)
     if level_a != level_b or level_a.num_nodes == 1:
         grown = isinstance(a, list) and isinstance(b, list)
         raise JoinError(f"{where} has different structures on different paths: {describe(a)} and {describe(b)}; "

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runtime import affine
 from runtime.array import Array, ConcretizationError
 from runtime.hlo import Block, Value, into, tracing
 from runtime.join import any_symbolic, flatten, is_arraylike, is_symbolic
@@ -68,7 +69,8 @@ def _is_reversal(index) -> bool:
 class Stacked:
     """The records of a staged loop: a sequence whose array leaves are stored stacked, [turns, ...].
 
-    plan: for each leaf of a record, ('row', k): stacked[k][i]; ('all', k): fixed[k], the same in every turn; ('is', x): x.
+    plan: for each leaf of a record, ('row', k): stacked[k][i]; ('all', k): fixed[k], the same in every turn; ('is', x): x;
+    ('line', l): a number that grows evenly, see runtime.affine.
     count: the number of records if only the running program knows it, else None: all ``size`` of them.
     """
     __slots__ = ("stacked", "fixed", "count", "plan", "tree", "size", "backwards")
@@ -77,17 +79,17 @@ class Stacked:
         self.stacked, self.fixed, self.count = list(stacked), list(fixed), count
         self.plan, self.tree, self.size, self.backwards = plan, tree, size, backwards
 
-    def _at(self, fetch, columns=None):
+    def _at(self, fetch, number, columns=None):
         columns = self.stacked if columns is None else columns
-        return self.tree.unflatten([fetch(columns[x]) if how == "row" else self.fixed[x] if how == "all" else x
-                                    for how, x in self.plan])
+        return self.tree.unflatten([fetch(columns[x]) if how == "row" else self.fixed[x] if how == "all" else number(x) if how == "line"
+                                    else x for how, x in self.plan])
 
     def item(self, block, i):
         """Emit record ``i``."""
         if self.backwards:
             last = block.op("subtract", [self.total(block), block.constant(1, np.int32)], INDEX)
             i = block.op("subtract", [last, i], INDEX)
-        return self._at(lambda leaf: Array(row(block, lift_array(block, leaf), i)))
+        return self._at(lambda leaf: Array(row(block, lift_array(block, leaf), i)), lambda line: line.emit(block, i, self.fixed))
 
     def total(self, block) -> Value:
         """Emit the number of records."""
@@ -107,14 +109,14 @@ class Stacked:
             raise IndexError("list index out of range")
         i = i + n if i < 0 else i
         i = n - 1 - i if self.backwards else i
-        return self._at(lambda leaf: leaf[i])
+        return self._at(lambda leaf: leaf[i], lambda line: line.at(i, self.fixed))
 
     def __iter__(self):
         n = len(self)
         if any_symbolic(self.stacked):
             return (self[i] for i in builtins.range(n))
         columns = [list(leaf)[:n] for leaf in self.stacked]  # reads each array once
-        return (self._at(lambda k: k[i], columns) for i in (builtins.range(n)[::-1] if self.backwards else builtins.range(n)))
+        return (self._at(lambda k: k[i], lambda line: line.at(i, self.fixed), columns) for i in (builtins.range(n)[::-1] if self.backwards else builtins.range(n)))
 
     def __reversed__(self):
         return Stacked(self.stacked, self.fixed, self.count, self.plan, self.tree, self.size, not self.backwards)
@@ -145,17 +147,18 @@ register_structure(
     lambda aux, children: Stacked(*children, *aux.parts))
 
 
-def stack_plan(record, inside) -> tuple[list, list, tuple, object]:
+def stack_plan(record, inside, counter, first) -> tuple[list, list, tuple, object]:
     """Return (leaves to stack, leaves that every turn shares, plan, treedef) for the record of one turn.
 
-    ``inside(leaf)`` tells whether a symbolic leaf is computed in the loop.
+    ``inside(leaf)`` tells whether a symbolic leaf is computed in the loop, whose ``counter`` starts at ``first``.
     """
     leaves, tree = flatten(record)
     stack, fixed, plan = [], [], []
     for leaf in leaves:
         if is_symbolic(leaf) and inside(leaf):
-            plan.append(("row", len(stack)))
-            stack.append(leaf)
+            line = affine.line(leaf, counter, first, fixed)
+            plan.append(("row", len(stack)) if line is None else ("line", line))
+            stack += [leaf] if line is None else []
         elif isinstance(leaf, Array):
             plan.append(("all", len(fixed)))
             fixed.append(leaf)
@@ -404,7 +407,8 @@ def portion(sequence, start: int, stop: int):
     if isinstance(sequence, Stacked):
         n = len(sequence)
         first, last = (n - stop, n - start) if sequence.backwards else (start, stop)
-        return Stacked([leaf[first:last] for leaf in sequence.stacked], sequence.fixed, None, sequence.plan, sequence.tree, stop - start,
+        plan = tuple([(how, x.later(first) if how == "line" else x) for how, x in sequence.plan])
+        return Stacked([leaf[first:last] for leaf in sequence.stacked], sequence.fixed, None, plan, sequence.tree, stop - start,
                        sequence.backwards)
     return sequence[start:stop]
 

@@ -1,8 +1,9 @@
 """Pytrees: nested containers of arrays, flattened to leaves and put together again.
 
 Containers are list, tuple, namedtuple, dict (keys in sorted order), OrderedDict, defaultdict, None (no leaf), the symbolic zero
-(no leaf) and classes registered here. Everything else is a leaf. Two registries of jaxlib's hold the same classes: in
-``LEAVES`` an Array is a leaf; in ``BUFFERS``, which the compiled dispatch uses, it is a node around its buffer.
+(no leaf) and classes registered here. Everything else is a leaf. Three registries of jaxlib's hold the same classes: in
+``LEAVES`` an Array is a leaf; in ``BUFFERS``, which the compiled dispatch uses, it is a node around its buffer; in ``CARRIED``,
+which loops and branches use for their variables and records, a slice is a container of its bounds.
 """
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from runtime.zero import Like, Static, Zero, ZERO
 _ENABLE = dict(enable_none=True, enable_tuple=True, enable_namedtuple=True, enable_list=True, enable_dict=True)
 LEAVES = xla.PyTreeRegistry(**_ENABLE)
 BUFFERS = xla.PyTreeRegistry(**_ENABLE)
+CARRIED = xla.PyTreeRegistry(**_ENABLE)
 PyTreeDef = xla.PyTreeDef
 _key_functions: dict[type, Callable] = {}
 _children: dict[type, Callable] = {}
@@ -31,6 +33,7 @@ def _rewrap(_, children):
 
 
 BUFFERS.register_node(Array, lambda a: ((a._v,), None), _rewrap)
+CARRIED.register_node(slice, lambda s: ((s.start, s.stop, s.step), None), lambda _, bounds: slice(*bounds))
 
 
 def register_pytree_node(nodetype: type, flatten_func: Callable, unflatten_func: Callable,
@@ -46,7 +49,7 @@ def register_pytree_node(nodetype: type, flatten_func: Callable, unflatten_func:
 def register_structure(nodetype: type, flatten_func: Callable, unflatten_func: Callable,
                        flatten_with_keys_func: Callable | None = None) -> None:
     """Make a class a container of the registries alone; derivative code takes its objects for values of their own kind."""
-    for registry in (LEAVES, BUFFERS):
+    for registry in (LEAVES, BUFFERS, CARRIED):
         registry.register_node(nodetype, flatten_func, unflatten_func)
     _children[nodetype] = flatten_func
     if flatten_with_keys_func is not None:

@@ -112,9 +112,11 @@ def _are_rows(items, row=None) -> bool:
 
 
 def _alike(part):
-    """The rows of records that are the same in every turn."""
+    """The rows of records that are the same in every turn, or numbers that grow evenly."""
     from runtime import numpy as np
     (how, x), = part.plan
+    if how == "line":
+        return x.at(np.arange(part.size, dtype=x.of.dtype), part.fixed)
     row = np.asarray(part.fixed[x] if how == "all" else x)
     return np.broadcast_to(row, (part.size,) + row.shape)
 

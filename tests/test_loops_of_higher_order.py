@@ -1,4 +1,6 @@
 """Derivatives of second and third order through loops: eager, compiled, of batches; loops stay loops."""
+import functools
+
 import numpy as onp
 import pytest
 
@@ -135,7 +137,7 @@ def over_rows(w, xs):
 @pytest.mark.parametrize("derivative", [lambda f: jax.grad(f, 1), lambda f: jax.grad(jax.grad(f)), jax.hessian])
 def test_programs_do_not_grow_with_the_number_of_turns(derivative):
     made = derivative(over_rows)
-    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (20, 60)]
+    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (40, 120)]
     assert abs(sizes[1] - sizes[0]) < 0.02 * sizes[0]
     xs = onp.linspace(-1, 1, 12).astype("float32")
     onp.testing.assert_allclose(jax.jit(made)(0.3, xs), made(0.3, xs), rtol=1e-4, atol=1e-5)
@@ -217,7 +219,7 @@ BY_ROWS = [*[(jax.hessian, function) for function in (over_rows, backwards, scan
 def test_derivatives_by_the_rows_stay_loops(derivative, function):
     """Cotangents and tangents of what a loop runs over, and of what it collects, stay stacked under two maps."""
     made = derivative(function, 1)
-    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (20, 60)]
+    sizes = [len(jax.jit(made).lower(0.3, np.ones(n)).as_text()) for n in (40, 120)]
     assert abs(sizes[1] - sizes[0]) < 0.02 * sizes[0]
     xs = onp.linspace(-1, 1, 11).astype("float32")
     onp.testing.assert_allclose(jax.jit(made)(0.3, xs), made(0.3, xs), rtol=2e-3, atol=1e-4)
@@ -283,3 +285,44 @@ def test_every_lane_has_its_own_cotangents_of_a_loop_that_ends_early(f):
     for x, y, one in list(zip(xs, ys, expected))[1:]:
         onp.testing.assert_allclose(one, (square(x + step, y) - square(x - step, y)) / (2 * step), rtol=2e-2, atol=2e-3)
     onp.testing.assert_allclose(jax.vmap(slope)(xs, ys), expected, rtol=1e-5, atol=1e-7)
+
+
+def rows_of_rows(x, n):
+    rows = []
+    for i in range(n):
+        row = []
+        for j in range(n):
+            row.append(x * i + j)
+        rows.append(row)
+    return np.sum(np.array(rows) ** 2 * np.arange(n))
+
+
+def planes(x, n):
+    out = []
+    for i in range(n):
+        plane = []
+        for j in range(n):
+            row = []
+            for k in range(n):
+                row.append([x * i + j, 1.0, x * k])
+            plane.append(row)
+        out.append(plane)
+    return np.sum(np.array(out) ** 2 * np.arange(3) * np.arange(n)[:, None, None])
+
+
+def comprehended_rows(x, n):
+    m = [[x * np.ones(2) * i + j for j in range(n)] for i in range(n)]
+    return np.sum(np.stack([np.stack(r) for r in m]) ** 2) + m[2][2][1] + sum(m[1])[0]
+
+
+@pytest.mark.parametrize("f", [rows_of_rows, planes, comprehended_rows])
+def test_lists_of_lists_that_compiled_loops_make(f):
+    x, n = 0.5, 10
+    value, slope, curve = f(x, n), jax.grad(f)(x, n), jax.grad(jax.grad(f))(x, n)
+    close = functools.partial(onp.testing.assert_allclose, rtol=1e-4)
+    close(jax.jit(f, static_argnums=1)(x, n), value)
+    close(jax.jit(jax.grad(f), static_argnums=1)(x, n), slope)
+    close(jax.jit(jax.hessian(lambda x: f(x, n)))(x), curve)
+    xs = onp.float32([x, x])
+    close(jax.jit(jax.vmap(lambda x: f(x, n)))(xs), [value, value])
+    close(jax.jit(jax.vmap(jax.grad(lambda x: f(x, n))))(xs), [slope, slope])

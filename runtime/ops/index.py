@@ -7,6 +7,7 @@ import operator
 
 import numpy
 
+from runtime import affine
 from runtime.array import Array, ConcretizationError, NonConcreteBooleanIndexError
 from runtime.hlo import Value, tracing
 from runtime.ops import gather as lowering
@@ -28,6 +29,21 @@ def _mask_arrays(mask):
     return [(ARRAY, i) for i in numpy.nonzero(numpy.asarray(mask))]
 
 
+def _window(item, size):
+    """(start, count, step) of a slice of an axis; the start is symbolic where the window moves with a loop."""
+    try:
+        start, stop, step = item.indices(size)
+    except ConcretizationError as error:
+        step = 1 if item.step is None else operator.index(item.step)
+        found = affine.window(0 if item.start is None else item.start, size if item.stop is None else item.stop, step, size)
+        if found is None:
+            raise ConcretizationError("a slice needs concrete bounds, or ones that move together with a loop and stay inside the array, for "
+                                      "they decide the shape of the result. Use lax.dynamic_slice(x, starts, sizes) for a window at a "
+                                      "staged place.") from error
+        return *found, step
+    return start, len(range(start, stop, step)), step
+
+
 def _entry(item, shape, dim):
     """The entries that one item of an index stands for, and how many axes it takes."""
     if isinstance(item, (bool, numpy.bool_)):
@@ -37,13 +53,7 @@ def _entry(item, shape, dim):
     if isinstance(item, builtins.slice):
         if dim >= len(shape):
             return [(SLICE, (0, 0, 1))], 1
-        try:
-            start, stop, step = item.indices(shape[dim])
-        except ConcretizationError as error:
-            raise ConcretizationError("a slice needs concrete bounds, for they decide the shape of the result. Use "
-                                      "lax.dynamic_slice(x, starts, sizes) for a window at a staged place.") from error
-        count = len(range(start, stop, step))
-        return [(SLICE, (start, count, step))], 1
+        return [(SLICE, _window(item, shape[dim]))], 1
     if isinstance(item, (list, tuple)):
         raise TypeError("Using a non-tuple sequence for multidimensional indexing is not allowed; use `arr[array(seq)]` "
                         f"instead of `arr[seq]`. Got {item!r:.80}")
@@ -167,6 +177,9 @@ def getitem(x, index):
     entries = parse(index, shape)
     if _advanced(entries):
         return _getitem_entries(x, entries, None)
+    if _moves(entries) and not _unit(entries):
+        x, entries, _ = _cut(x, entries)
+        shape = x.shape
     basic = _Basic(entries, shape)
     if basic.unit() and not (basic.static() and tracing.block is not None):
         dims, starts = basic.dynamic(shape)
@@ -178,6 +191,31 @@ def getitem(x, index):
         rest = tuple([None if what == NEW else value if what == INT else builtins.slice(None) for what, value in entries])
         return getitem(getitem(x, first), rest)
     return lowering.strided(x, **basic.bounds(shape), shape=basic.shape)
+
+
+def _moves(entries):
+    return any([what == SLICE and type(value[0]) is not int for what, value in entries])
+
+
+def _unit(entries):
+    return all([value[2] == 1 for what, value in entries if what == SLICE])
+
+
+def _cut(x, entries):
+    """Cut what slices that move with a loop span out of an array: it, the entries for it, and where it was as (axes, starts)."""
+    sizes, dims, starts, rest = list(x.shape), [], [], []
+    axes = iter(range(x.ndim))
+    for what, value in entries:
+        axis = None if what == NEW else next(axes)
+        if what == SLICE and type(value[0]) is not int:
+            start, count, step = value
+            sizes[axis] = (count - 1) * step + 1 if count else 0
+            dims.append(axis)
+            starts.append(start)
+            value = 0, count, step
+        rest.append((what, value))
+    sizes = tuple(sizes)
+    return lowering.window(x, *starts, dims=tuple(dims), sizes=sizes, shape=sizes), rest, (tuple(dims), starts)
 
 
 def _as_slice(value):
@@ -224,17 +262,23 @@ def update(x, index, value, how, mode=None):
             :index.ndim] and (value.ndim == 0 or value.shape[:1] in ((), (1,)) or type(index) is Array and type(
                 index._v) is Value):
         return _masked_update(x, index, value, how)
-    entries = parse(index, x.shape)
+    return _updated(x, parse(index, x.shape), value, how, mode)
+
+
+def _updated(x, entries, value, how, mode):
+    if _moves(entries):
+        part, rest, (dims, starts) = _cut(x, entries)
+        return lowering.put_window(x, _updated(part, rest, value, how, mode), *starts, dims=dims, sizes=part.shape, how="set")
     if _advanced(entries):
         return _update_arrays(x, entries, value, how, mode)
     basic = _Basic(entries, x.shape)
     if value.shape != basic.shape:
         value = _fit(value, basic.shape)
-    if not basic.static():
+    if not basic.static() and not (basic.unit() and all(map(certain, basic.starts, x.shape))):
         return _update_arrays(x, entries, value, how, mode)
     sizes = basic.sizes
     for start, size, n in zip(basic.starts, sizes, x.shape):
-        if size and not -n <= start < n and mode != "clip":
+        if type(start) is int and size and not -n <= start < n and mode != "clip":
             return x  # outside: dropped
     if 0 in sizes:
         return x
@@ -249,6 +293,11 @@ def update(x, index, value, how, mode=None):
 def _range(value):
     start, count, step = value
     return start + step * numpy.arange(count, dtype=numpy.int32)
+
+
+def certain(place, size):
+    """Tell whether a place is known to be an index of an axis."""
+    return -size <= place < size if type(place) is int else affine.inside(place, size)
 
 
 def _fit(value, shape):
@@ -299,6 +348,8 @@ def _broadcast_all(indices):
 
 def _getitem_entries(x, entries, mode):
     """Slices and new axes first, index arrays on what is left."""
+    if _moves(entries):
+        x, entries, _ = _cut(x, entries)
     first, dims, indices, place = _split(entries, x.shape)
     if not _trivial(first, x.shape):
         x = getitem(x, first)

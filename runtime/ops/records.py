@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import operator
 
+from runtime.array import Array
 from runtime.op import op
 from runtime.ops.kernel import any_staged
+from runtime.primitive import cast
 from runtime.sequence import Chain, Rows, Same, Stacked, Zipped, is_lazy, known_length, mapped, reverse
 from runtime.tree import register_structure, tree_flatten, tree_unflatten
 from runtime.trees import tree_map_1
@@ -36,43 +38,59 @@ def _stacked(ys):
         return ys.tree
     if isinstance(ys, Chain):
         parts = [stack_records(part) for part in ys.parts]
+        if any(tree_flatten(part)[1] != tree_flatten(parts[0])[1] for part in parts):
+            return _stack_list(_records(ys))
         columns = zip(*[tree_flatten(part)[0] for part in parts])
         return tree_unflatten(tree_flatten(parts[0])[1], [np.concatenate(column) for column in columns])
     if isinstance(ys, Zipped) and known_length(ys):
         from runtime.control import for_loop
         ys = for_loop(lambda item: item, ys, collect=1)     # worked out in one more loop
     if isinstance(ys, Stacked) and ys.count is None:
-        whole = [np.flip(leaf, 0) if ys.backwards else leaf for leaf in ys.stacked]
-        return ys.tree.unflatten([whole[x] if how == "row" else _repeated(ys.fixed[x] if how == "all" else x, ys.size) for how, x in ys.plan])
+        return ys.tree.unflatten([_column_of(ys, part) for part in ys.plan])
     return _stack_list(_records(ys))
 
 
 def nested_records(ys, lead=0):
     """Return records, which may be lists of records themselves, as one array: their axes behind ``lead`` others of each."""
     from runtime import numpy as np
-    made = stack_records(ys)
-    depth = 1
-    while isinstance(made, Stacked) and made.count is None:
-        columns = [np.flip(leaf, depth) if made.backwards else leaf for leaf in map(np.asarray, made.stacked)]
-        made = made.tree.unflatten([columns[x] if how == "row" else _between(made.fixed[x] if how == "all" else x, depth, made.size)
-                                    for how, x in made.plan])
-        depth += 1
+    parts = ys.parts if isinstance(ys, Chain) else [ys]     # the records of parts may be made in different ways
+    found = [_nested(stack_records(part), (len(part),)) for part in parts]
+    made, depth = np.concatenate([array for array, _ in found]) if len(found) > 1 else found[0][0], found[0][1]
     return np.moveaxis(made, tuple(range(depth)), tuple(range(lead, lead + depth))) if lead else made
 
 
-def _between(leaf, depth, count):
-    """What is the same in every record, repeated along a new axis behind ``depth`` others."""
+def _nested(made, front):
+    """Return what records with axes ``front`` hold as one array, and how many axes of lists it has."""
     from runtime import numpy as np
-    leaf = np.expand_dims(np.asarray(leaf), depth)
-    return np.broadcast_to(leaf, leaf.shape[:depth] + (count,) + leaf.shape[depth + 1:])
+    depth = len(front)
+    if isinstance(made, Stacked) and made.count is None:
+        return _nested(made.tree.unflatten([_column_of(made, part, front) for part in made.plan]), front + (made.size,))
+    if isinstance(made, Chain):
+        found = [_nested(part, front) for part in made.parts]
+        return np.concatenate([array for array, _ in found], axis=depth), found[0][1]
+    if isinstance(made, (list, tuple)):
+        found = [_nested(item, front) for item in made]
+        return np.stack([array for array, _ in found], axis=depth), found[0][1] + 1
+    return made if isinstance(made, Array) else np.broadcast_to(made, front + np.shape(made)), depth
 
 
-def _repeated(leaf, count):
-    if leaf is ZERO:
-        return ZERO
+def _column_of(made, part, front=()):
+    """One leaf of every record as an array, along an axis behind the axes ``front``."""
     from runtime import numpy as np
-    leaf = np.asarray(leaf)
-    return np.broadcast_to(leaf, (count,) + leaf.shape)
+    how, x = part
+    depth = len(front)
+    if how == "row":
+        column = np.asarray(made.stacked[x])
+    elif how == "line":
+        column = cast(x.at(np.arange(made.size, dtype=x.of.dtype), [np.expand_dims(np.asarray(leaf), depth) for leaf in made.fixed]), x.of.dtype, x.of.weak_type)
+    else:
+        leaf = made.fixed[x] if how == "all" else x
+        if leaf is ZERO:
+            return ZERO
+        leaf = np.asarray(leaf) if how == "all" else np.broadcast_to(x, front + np.shape(x))
+        leaf = np.expand_dims(leaf, depth)
+        return np.broadcast_to(leaf, leaf.shape[:depth] + (made.size,) + leaf.shape[depth + 1:])
+    return np.flip(column, depth) if made.backwards else column
 
 
 def staged_records(ys, d=None) -> bool:

@@ -13,7 +13,7 @@ from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types
 from runtime.ops import gather as lowering
 from runtime.ops.create import arange, zeros
-from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, getitem, update,
+from runtime.ops.index import (ARRAY, INT, NEW, SLICE, _entry, _fit, _positions, _split, _trivial, certain, getitem, update,
                                with_arrays)
 from runtime.ops.places import placed_index
 from runtime.ops.reduce import example_like
@@ -82,7 +82,7 @@ def pick(x, index, mode="zero"):
     for what, value in entries:
         size = None if what == NEW else next(sizes)
         if what == INT:
-            inside = inside and type(value) is int and -size <= value < size
+            inside = inside and certain(value, size)
     if inside and not _advanced(entries):
         return getitem(x, index)
     return _getitem_entries(x, entries, mode)
