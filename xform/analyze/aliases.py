@@ -7,6 +7,19 @@ Before::
     b = a
     b[0] = v        # a changes too, in Python
     y = a.sum()     # refused here
+
+Whether an index makes a view, which shares what it holds with the array, depends on shapes: where it would matter, a question is put
+into the code, which refuses when it runs::
+
+    b = a[i]
+    a[0] = v
+    y = b.sum()
+
+After::
+
+    rt.no_view(a, i)    # a number, or a copy?
+    b = a[i]
+    ...
 """
 from __future__ import annotations
 
@@ -16,62 +29,161 @@ import gast
 
 from xform import parse
 from xform.errors import refuse
-from xform.syntax import dotted, reads, target_names
+from xform.names import Names
+from xform.syntax import assign, at, call, clone, dotted, name, reads, target_names
 
+VIEWS = frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
+                                           "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "rollaxis")})
+ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
 WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update"})
 
 
 def check(unit):
-    """Raise TransformError where a unit reads what was changed under another name."""
-    _Walk(unit).block(unit.tree.body, _State())
+    """Raise TransformError where a unit reads what was changed under another name; put in questions where that depends on shapes."""
+    walk = _Walk(unit)
+    walk.block(unit.tree.body, _State())
+    if walk.questions:
+        unit.tree.body = walk.asked(unit.tree.body)
     return unit
 
 
 class _State:
-    """Which names hold the same object, and which hold one that was changed under another name."""
+    """Which names hold the same object, which hold one that was changed under another name, and which may be views.
 
-    def __init__(self, classes=None, stale=None):
-        self.classes = {} if classes is None else classes       # name -> frozenset of names
-        self.stale = {} if stale is None else stale             # name -> (the name it was changed under, line)
+    classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
+    views: name -> frozenset of (name of the whole, id of the statement that made the part). doubtful: name -> frozenset of (id of a
+    statement, whole, question) that have to be asked if the name is read.
+    """
+
+    def __init__(self, classes=None, stale=None, views=None, doubtful=None):
+        self.classes = {} if classes is None else classes
+        self.stale = {} if stale is None else stale
+        self.views = {} if views is None else views
+        self.doubtful = {} if doubtful is None else doubtful
 
     def copy(self):
-        return _State(dict(self.classes), dict(self.stale))
+        return _State(dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful))
+
+    def together(self, identifier):
+        return self.classes.get(identifier, frozenset({identifier}))
 
     def rebind(self, identifier):
         for other in self.classes.pop(identifier, ()):
             if other in self.classes:
                 self.classes[other] = self.classes[other] - {identifier}
         self.stale.pop(identifier, None)
+        self.doubtful.pop(identifier, None)
+        self.views.pop(identifier, None)
+        for part, wholes in list(self.views.items()):
+            kept = frozenset((whole, made) for whole, made in wholes if whole != identifier)
+            if kept != wholes:
+                self.views[part] = kept
 
     def alias(self, identifier, of):
         self.rebind(identifier)
-        together = self.classes.get(of, frozenset({of})) | {identifier}
+        together = self.together(of) | {identifier}
         for other in together:
             self.classes[other] = together
-        if of in self.stale:
-            self.stale[identifier] = self.stale[of]
+        for facts in (self.stale, self.views, self.doubtful):
+            if of in facts:
+                facts[identifier] = facts[of]
 
-    def write(self, identifier, node, itself=False):
-        for other in self.classes.get(identifier, frozenset({identifier})):
+    def view(self, identifier, wholes):
+        """``identifier`` may be a view of each of some (name, id of the statement that makes it)."""
+        self.views[identifier] = frozenset((other, made) for whole, made in wholes for other in self.together(whole) if other != identifier)
+
+    def write(self, identifier, node, itself=False, nested=False):
+        for other in self.together(identifier):
             if itself or other != identifier:
                 self.stale[other] = identifier, getattr(node, "lineno", None)
+        self.doubt_parts(identifier, {identifier}, "not_shared" if nested else "no_view")
+        self.doubt_wholes(identifier, {identifier})
+
+    def doubt(self, identifier, asked):
+        self.doubtful[identifier] = self.doubtful.get(identifier, frozenset()) | asked
+
+    def doubt_parts(self, whole, seen, question="no_view"):
+        """The parts of what has changed are not what they are in NumPy if they are views."""
+        wholes = self.together(whole)
+        for part, found in self.views.items():
+            asked = frozenset((made, of, question) for of, made in found if of in wholes)
+            if asked and part not in seen:
+                self.doubt(part, asked)
+                self.doubt_parts(part, seen | {part})
+
+    def doubt_wholes(self, part, seen):
+        """The wholes, and their other parts, are not what they are in NumPy if what has changed is a view of them."""
+        for whole, made in self.views.get(part, ()):
+            if whole not in seen:
+                self.doubt(whole, frozenset({(made, whole, "not_shared")}))
+                self.doubt_parts(whole, seen | {part, whole})
+                self.doubt_wholes(whole, seen | {whole})
+
+    def within(self, part, wholes):
+        """The (id of the statement that made it, whole) of each step from a part to some wholes; None if it is no part of them."""
+        for whole, made in self.views.get(part, ()):
+            if whole in wholes:
+                return [(made, whole)]
+            more = self.within(whole, wholes)
+            if more is not None:
+                return [(made, whole), *more]
+        return None
 
     def join(self, other):
         for identifier in set(self.classes) | set(other.classes):
-            one = self.classes.get(identifier, frozenset({identifier}))
-            self.classes[identifier] = one | other.classes.get(identifier, frozenset())
+            one = self.together(identifier)
+            self.classes[identifier] = one | other.together(identifier)
         self.stale.update(other.stale)
+        for own, more in ((self.views, other.views), (self.doubtful, other.doubtful)):
+            for identifier, found in more.items():
+                own[identifier] = own.get(identifier, frozenset()) | found
 
     def key(self):
-        return dict(self.classes), dict(self.stale)
+        return dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful)
 
 
 class _Walk:
     def __init__(self, unit):
         self.unit = unit
+        self.questions = {}     # id of a statement that makes a part -> the names of the questions to be asked before it
+        self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
+        self.made = {}          # name -> the expression that it was bound to last
+        self.loops = []         # the for loops around
+
+    def asked(self, statements):
+        """Return statements with the questions in front of those that they are about."""
+        made = []
+        for node in statements:
+            for block in ("body", "orelse"):
+                if getattr(node, block, None):
+                    setattr(node, block, self.asked(getattr(node, block)))
+            for whole, question in sorted(self.questions.get(id(node), ())):
+                if isinstance(node, gast.For):
+                    question, arguments = "no_rows", [name(whole, node)]
+                else:
+                    arguments = [clone(node.value.value), self.index(node.value.slice, made)]
+                made.append(at(gast.Expr(call("rt." + question, arguments, node=node)), node))
+            made.append(node)
+        return made
+
+    def index(self, node, made):
+        """An index as an atom: slices and tuples of them are bound to names of their own by statements that are added to ``made``."""
+        if isinstance(node, gast.Tuple):
+            value = at(gast.Tuple([self.index(e, made) for e in node.elts], gast.Load()), node)
+        elif isinstance(node, gast.Slice):
+            parts = [gast.Constant(None, None) if p is None else clone(p) for p in (node.lower, node.upper, node.step)]
+            value = call("slice", parts, node=node.lower or node.upper or node.step)
+        else:
+            return clone(node)
+        identifier = self.names.fresh("index")
+        self.unit.temps.add(identifier)
+        made.append(assign(identifier, value, node))
+        return name(identifier, node)
 
     def read(self, node, state, at=None):
         for identifier in reads(node):
+            for made, whole, question in state.doubtful.get(identifier, ()):
+                self.questions.setdefault(made, set()).add((whole, question))
             if identifier in state.stale:
                 other, line = state.stale[identifier]
                 how = "changed in place by a call" if other == identifier else f"changed in place as {other!r}"
@@ -102,7 +214,11 @@ class _Walk:
                 turn = state.copy()
                 if isinstance(node, gast.For):
                     turn.rebind(node.target.id)
+                    turn.view(node.target.id, [(root, id(node)) for root in self.roots(node.iter.id)])
+                    self.loops.append(node)
                 self.block(node.body, turn)
+                if isinstance(node, gast.For):
+                    self.loops.pop()
                 state.join(turn)
                 if state.key() == before:
                     break
@@ -123,13 +239,76 @@ class _Walk:
             return
         if isinstance(value, gast.Call):
             if dotted(value.func) in WRITES and isinstance(value.args[0], gast.Name) and value.args[0].id == targets[0]:
-                state.write(targets[0], node)
+                self.changed(targets[0], node, state)
                 return      # the same object still
             self.call(value, state)
+        wholes = self.wholes(value, state, node)
         for identifier in targets:
             state.rebind(identifier)
+        self.made[targets[0]] = value
+        if isinstance(value, gast.Call) and dotted(value.func) in VIEWS and value.args and isinstance(value.args[0], gast.Name) and (
+                value.args[0].id != targets[0]):
+            return state.alias(targets[0], value.args[0].id)
+        if wholes:
+            for identifier in targets:
+                state.view(identifier, wholes)
         for identifier, argument in self.unit.same.get(id(node), {}).items():
             state.alias(identifier, argument)
+
+    def wholes(self, value, state, node):
+        """The (name, id of the statement) of what a value may be a part of."""
+        if isinstance(value, gast.Subscript) and isinstance(value.value, gast.Name):
+            return [(value.value.id, id(node))]
+        if isinstance(value, gast.Name):        # a tuple that is taken apart: an item of what a loop runs over
+            return state.views.get(value.id, ())
+        return ()
+
+    def roots(self, identifier):
+        """The names of what a loop over ``enumerate(x)``, ``zip(x, y)`` ... runs over."""
+        value = self.made.get(identifier)
+        if isinstance(value, gast.Call) and dotted(value.func) in ITERATED:
+            return [root for a in value.args if isinstance(a, gast.Name) for root in self.roots(a.id)]
+        return [identifier]
+
+    def changed(self, identifier, node, state):
+        """A name's object is changed in place: ``x = rt.setitem(x, i, v)``, ``x = rt.append(x, v)``."""
+        part = node.value.args[-1]
+        source = self.made.get(part.id) if isinstance(part, gast.Name) else None
+        nested = isinstance(source, gast.Call) and dotted(source.func) == "rt.setitem"     # x[i][j] = v
+        state.write(identifier, node, nested=nested)
+        same = state.together(identifier)
+        for loop in self.loops:
+            for root in self.roots(loop.iter.id):
+                if root in same and not self.behind(loop, node):
+                    refuse(node, self.unit, f"{identifier!r} is changed here while the loop of line {getattr(loop, 'lineno', '?')} runs over it: in "
+                           "Python the later turns see the change, here a loop runs over what there was at its start",
+                           "Run over the numbers, for i in range(len(x)), and read x[i] in the loop; or run over a copy.")
+                steps = None if root in same else state.within(root, same)
+                if steps and not self.behind(loop, node, steps[0][0]):
+                    self.questions.setdefault(steps[0][0], set()).add((steps[0][1], "no_view"))
+
+    def behind(self, loop, node, made=None):
+        """Whether a loop writes only where it has been: at the number of the turn, or at the start."""
+        value = self.made.get(loop.iter.id)
+        if dotted(node.value.func) != "rt.setitem":
+            return False
+        place = node.value.args[1]
+        if isinstance(place, gast.Name) and isinstance(self.made.get(place.id), gast.Tuple):
+            place = self.made[place.id].elts[0]
+        if isinstance(value, gast.Call) and dotted(value.func) == "rt.builtins.reversed":
+            return False
+        if isinstance(place, gast.Constant) and place.value == 0 and type(place.value) is int:
+            return made is None
+        first = loop.body[0]
+        counted = (isinstance(value, gast.Call) and dotted(value.func) == "rt.builtins.enumerate" and len(value.args) == 1
+                   and self.roots(value.args[0].id) == [value.args[0].id] and isinstance(first, gast.Assign)
+                   and isinstance(first.targets[0], gast.Tuple) and isinstance(first.targets[0].elts[0], gast.Name))
+        if not counted or made is not None:
+            return False
+        counter = first.targets[0].elts[0].id
+        writes = [n for statement in loop.body for n in gast.walk(statement) if isinstance(n, gast.Name) and n.id == counter and isinstance(
+            n.ctx, gast.Store)]
+        return isinstance(place, gast.Name) and place.id == counter and len(writes) == 1
 
     def call(self, node, state):
         """A call of a function that writes into its arguments."""

@@ -1,0 +1,63 @@
+"""Questions whether a part of an array or container shares what it holds: asked where one of them is changed in place while both are in use.
+
+In NumPy ``y = x[1:]`` is a view: ``x[2] = 0.0`` changes ``y``, and ``y[0] = 1.0`` changes ``x``. Arrays are values here, so such a
+program would get other numbers. What can be told from its text is refused there; the rest depends on shapes, and is refused here.
+"""
+from __future__ import annotations
+
+import builtins
+
+import numpy
+
+from runtime.array import Array
+from runtime.ops.kernel import about_types
+
+_ADVICE = "Arrays are values here, so that only one would change. Keep a copy, as x[i].copy(), or read the array again."
+
+
+def _is_array(x) -> bool:
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+@about_types
+def no_view(x, index) -> bool:
+    """Raise TypeError if ``x[index]`` is a view of an array: basic indexing that leaves axes."""
+    if not _is_array(x):
+        return True     # of a list: a slice is a copy, an item is what it is
+    items = index if isinstance(index, tuple) else (index,)
+    left = len(x.shape)
+    for item in items:
+        if isinstance(item, list) or _is_array(item) and (len(item.shape) or numpy.dtype(item.dtype).kind == "b"):
+            return True     # advanced indexing copies
+        if item is None:
+            left += 1
+        elif item is not Ellipsis and not isinstance(item, builtins.slice):
+            left -= 1
+    if left > 0:
+        raise TypeError(f"a part of an array of shape {tuple(x.shape)} is kept here, and one of both is changed in place while the other "
+                        f"is in use: in NumPy the part is a view, and both change. {_ADVICE}")
+    return True
+
+
+@about_types
+def not_shared(x, index) -> bool:
+    """Raise TypeError if ``x[index]`` is an object that a container goes on holding, or a view of an array."""
+    if _is_array(x):
+        return no_view(x, index)
+    if isinstance(x, (list, tuple, dict)) and not isinstance(index, builtins.slice):
+        if isinstance(index, Array):
+            index = int(index)
+        part = x[index]
+        if isinstance(part, (list, dict)) or _is_array(part) and len(part.shape):
+            raise TypeError("an item of a container is changed in place here while the container is in use, which in Python holds the same "
+                            f"object. {_ADVICE}")
+    return True
+
+
+@about_types
+def no_rows(x) -> bool:
+    """Raise TypeError if the items of ``x`` are views of an array: rows with axes of their own."""
+    if _is_array(x) and len(x.shape) > 1:
+        raise TypeError(f"a loop runs over the rows of an array of shape {tuple(x.shape)}, and a row or the array is changed in place while "
+                        f"the other is in use: in NumPy rows are views, and both change. {_ADVICE}")
+    return True
