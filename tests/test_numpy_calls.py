@@ -61,3 +61,43 @@ def test_a_static_shape_is_multiplied_out():
 def test_jnp_still_refuses_sequences():
     with pytest.raises(TypeError):
         xform.jit(lambda x: x * jnp.sum([1, 2]))(X)
+
+
+def pair(x):
+    return np.array([x, x * 2])
+
+
+def placed(x):
+    y = np.zeros(3)
+    y[1] = x
+    return y
+
+
+def whole(x):
+    return np.ones(3) * int(4 * x) + float(x) * (not x > 1)
+
+
+def by_a_local_function(x):
+    def inner(y):
+        return np.full(2, y)
+    return inner(x * 2)
+
+
+class Scale:
+    def __init__(self, size):
+        self.size = size
+
+    def both(self, x):
+        return np.array([x, self.size])
+
+
+scale = Scale(2.0)
+
+
+@pytest.mark.parametrize("helper", [pair, placed, whole, by_a_local_function, scale.both, lambda x: np.array([x, x])])
+def test_helpers_without_control_flow_are_compiled_too(helper):
+    def f(x):
+        return helper(x) * 3.0
+    np.testing.assert_allclose(xform.jit(f)(0.7), f(0.7), rtol=1e-6)
+    np.testing.assert_allclose(xform.jit(xform.jacfwd(f))(0.7), xform.jacrev(f)(0.7), rtol=1e-6)
+    np.testing.assert_allclose(xform.jit(xform.vmap(f))(np.float32([0.7, 0.2])), np.stack([f(0.7), f(0.2)]), rtol=1e-6)

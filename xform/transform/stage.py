@@ -35,7 +35,7 @@ from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import CustomCall, UnitCall, classify
 from xform.simplify import simplify
-from xform.syntax import (assign, assigned, at, blocks, call, clone, const, function, head_length, is_exit, name,
+from xform.syntax import (assign, assigned, at, blocks, call, clone, const, dotted, function, head_length, is_exit, name,
                           nodes_of, pack, params_of, reads, reference, rename, returns, target_names)
 from xform.unit import Unit
 from xform.version import version
@@ -61,11 +61,14 @@ def stage(unit) -> Unit:
 
 
 def needs_staging(unit, seen=None) -> bool:
-    """Whether a unit, or one that it calls, holds control flow."""
+    """Whether a unit, or one that it calls, holds what does not work on arrays of the program as it stands: control flow, changes in
+    place, numbers out of arrays, calls of NumPy."""
     seen = set() if seen is None else seen
     if unit in seen:
         return False
     seen.add(unit)
+    if unit.function is not None and _calls_numpy(unit.function):
+        return True
     from xform.pipeline import core, unit_of_callable
     read = core(unit)
 
@@ -74,13 +77,42 @@ def needs_staging(unit, seen=None) -> bool:
             if isinstance(statement, (gast.If, gast.For, gast.While)):
                 return True
             if isinstance(statement, gast.Assign):
+                if isinstance(statement.value, gast.UnaryOp) and isinstance(statement.value.op, gast.Not):
+                    return True
                 operation = classify(statement.value, read)
+                if isinstance(statement.value, gast.Call) and (dotted(statement.value.func) or "").startswith("rt."):
+                    return True     # something that Python's own does not do with arrays of the program: x[i] = v, float(x)
                 if isinstance(operation, UnitCall) and _stageable(operation, read) and needs_staging(operation.unit, seen):
                     return True
                 if isinstance(operation, CustomCall) and needs_staging(unit_of_callable(operation.custom.fun), seen):
                     return True
         return False
     return walk(read.tree.body)
+
+
+def _calls_numpy(function):
+    """Whether a function mentions NumPy, which would take an array of the program for one whose values it can have."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    cells = dict(zip(code.co_freevars, function.__closure__ or ()))
+    for identifier in _mentioned(code):
+        try:
+            value = cells[identifier].cell_contents if identifier in cells else function.__globals__.get(identifier)
+        except ValueError:      # not assigned yet
+            continue
+        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        if (isinstance(value, types.ModuleType) or callable(value)) and isinstance(home, str) and home.split(".")[0] == "numpy":
+            return True
+    return False
+
+
+def _mentioned(code):
+    """The names that code, or that of functions in it, reads from outside."""
+    yield from (*code.co_names, *code.co_freevars)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _mentioned(inner)
 
 
 def _stageable(operation, unit):
