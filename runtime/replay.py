@@ -12,7 +12,8 @@ import numpy as np
 from runtime import varying
 from runtime.array import Array, ConcretizationError
 from runtime.config import config
-from runtime.control import Carry, as_tuple, settle, staged_while as _stage, test_region, truth, variable_names
+from runtime.carried import Carry, as_tuple, settle, variable_names
+from runtime.control import staged_while as _stage, test_region, truth
 from runtime.hlo import Block, Value, into, tracing
 from runtime.primitive import lift, lift_array
 from runtime.sequence import Replayable, Zipped, as_sequence
