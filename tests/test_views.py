@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import xform
+import xform.numpy as jnp
 from xform.errors import TransformError
 
 X = np.array([0.5, 1.5, -0.7, 2.0], "float32")
@@ -75,8 +76,27 @@ def later_turns_of_two(x):
     return np.sum(x * x)
 
 
-AT_RUN_TIME = [part_of_what_changes, whole_of_what_changes, other_part, row, item_of_a_list, rows_of_a_loop, rows_read_after_a_change,
-               later_turns, later_turns_of_two]
+def another_name(x):
+    y = x
+    y += 1.0
+    return np.sum(x * x)
+
+
+def added_to_a_part(x):
+    y = x[1:]
+    y += 1.0
+    return np.sum(x * x)
+
+
+def rows_multiplied(x):
+    m = np.stack([x, x])
+    for r in m:
+        r *= 2.0
+    return np.sum(m)
+
+
+AT_RUN_TIME = [another_name, added_to_a_part, rows_multiplied, part_of_what_changes, whole_of_what_changes, other_part, row, item_of_a_list,
+               rows_of_a_loop, rows_read_after_a_change, later_turns, later_turns_of_two]
 
 
 @pytest.mark.parametrize("f", AT_RUN_TIME)
@@ -160,7 +180,26 @@ def rows_written_by_number(x):
     return np.sum(m * m)
 
 
-@pytest.mark.parametrize("f", [swap, copied, read_again, slice_of_a_list, picked, behind_the_loop, rows_written_by_number])
+def numbers_with_two_names(x):
+    total, v = x[0], x[1]
+    before = total
+    total += 2.0
+    v *= 3.0
+    for w in x:
+        w += 1.0
+        total += w * before
+    return total * before + v * x[1]
+
+
+def test_augmented_assignments_rebind_in_code_for_arrays_of_values():
+    def residual(x):
+        h = x
+        h += jnp.sin(x)
+        return jnp.sum(h * x)
+    np.testing.assert_allclose(xform.jit(residual)(X), np.sum((X + np.sin(X)) * X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [numbers_with_two_names, swap, copied, read_again, slice_of_a_list, picked, behind_the_loop, rows_written_by_number])
 def test_what_shares_nothing_is_as_in_numpy(f):
     want = f(X.copy())
     step = 1e-3

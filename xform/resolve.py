@@ -405,3 +405,28 @@ def literal(node, lowering, what):
         return found
     refuse(node, lowering.unit, f"{what} must be known when the function is transformed",
            "Write it as a literal or a global constant.")
+
+
+def mentions(function, package: str) -> bool:
+    """Tell whether the code of a function mentions a module, function or class of a package: NumPy's, if it is written for its arrays."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    cells = dict(zip(code.co_freevars, function.__closure__ or ()))
+    for identifier in _mentioned(code):
+        try:
+            value = cells[identifier].cell_contents if identifier in cells else function.__globals__.get(identifier)
+        except ValueError:      # not assigned yet
+            continue
+        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        if (isinstance(value, types.ModuleType) or callable(value)) and isinstance(home, str) and f"{home}.".startswith(f"{package}."):
+            return True
+    return False
+
+
+def _mentioned(code):
+    """The names that code, or that of functions in it, reads from outside."""
+    yield from (*code.co_names, *code.co_freevars)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _mentioned(inner)

@@ -55,6 +55,15 @@ def not_shared(x, index) -> bool:
 
 
 @about_types
+def no_array(x) -> bool:
+    """Raise TypeError if ``x``, which has two names, is an array with axes: ``x += v`` changes that under both in NumPy."""
+    if _is_array(x) and len(x.shape):
+        raise TypeError(f"an array of shape {tuple(x.shape)} has two names here and is changed by an augmented assignment under one of them while "
+                        f"the other is in use: in NumPy both change. {_ADVICE}")
+    return True
+
+
+@about_types
 def no_rows(x) -> bool:
     """Raise TypeError if the items of ``x`` are views of an array: rows with axes of their own."""
     if _is_array(x) and len(x.shape) > 1:

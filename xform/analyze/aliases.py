@@ -30,6 +30,7 @@ import gast
 from xform import parse
 from xform.errors import refuse
 from xform.names import Names
+from xform.resolve import mentions
 from xform.syntax import assign, at, call, clone, dotted, name, reads, target_names
 
 VIEWS = frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
@@ -52,17 +53,18 @@ class _State:
 
     classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
     views: name -> frozenset of (name of the whole, id of the statement that made the part). doubtful: name -> frozenset of (id of a
-    statement, whole, question) that have to be asked if the name is read.
+    statement, whole, question) that have to be asked if the name is read. bound: name -> (id of the statement ``name = other``, other).
     """
 
-    def __init__(self, classes=None, stale=None, views=None, doubtful=None):
+    def __init__(self, classes=None, stale=None, views=None, doubtful=None, bound=None):
         self.classes = {} if classes is None else classes
         self.stale = {} if stale is None else stale
         self.views = {} if views is None else views
         self.doubtful = {} if doubtful is None else doubtful
+        self.bound = {} if bound is None else bound
 
     def copy(self):
-        return _State(dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful))
+        return _State(dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful), dict(self.bound))
 
     def together(self, identifier):
         return self.classes.get(identifier, frozenset({identifier}))
@@ -79,8 +81,10 @@ class _State:
             if kept != wholes:
                 self.views[part] = kept
 
-    def alias(self, identifier, of):
+    def alias(self, identifier, of, made=None):
         self.rebind(identifier)
+        if made is not None:
+            self.bound[identifier] = id(made), of
         together = self.together(of) | {identifier}
         for other in together:
             self.classes[other] = together
@@ -97,6 +101,15 @@ class _State:
             if itself or other != identifier:
                 self.stale[other] = identifier, getattr(node, "lineno", None)
         self.doubt_parts(identifier, {identifier}, "not_shared" if nested else "no_view")
+        self.doubt_wholes(identifier, {identifier})
+
+    def augment(self, identifier):
+        """``x += v``: an array of NumPy's is changed in place, a number is not."""
+        for other in self.together(identifier) - {identifier}:
+            made, of = self.bound.get(other) or self.bound.get(identifier) or (None, None)
+            if made is not None:
+                self.doubt(other, frozenset({(made, of, "no_array")}))
+        self.doubt_parts(identifier, {identifier})
         self.doubt_wholes(identifier, {identifier})
 
     def doubt(self, identifier, asked):
@@ -134,6 +147,7 @@ class _State:
             one = self.together(identifier)
             self.classes[identifier] = one | other.together(identifier)
         self.stale.update(other.stale)
+        self.bound.update(other.bound)
         for own, more in ((self.views, other.views), (self.doubtful, other.doubtful)):
             for identifier, found in more.items():
                 own[identifier] = own.get(identifier, frozenset()) | found
@@ -145,6 +159,7 @@ class _State:
 class _Walk:
     def __init__(self, unit):
         self.unit = unit
+        self.of_numpy = mentions(unit.function, "numpy") and not mentions(unit.function, "runtime.numpy")   # x += v changes what x is
         self.questions = {}     # id of a statement that makes a part -> the names of the questions to be asked before it
         self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
         self.made = {}          # name -> the expression that it was bound to last
@@ -158,8 +173,8 @@ class _Walk:
                 if getattr(node, block, None):
                     setattr(node, block, self.asked(getattr(node, block)))
             for whole, question in sorted(self.questions.get(id(node), ())):
-                if isinstance(node, gast.For):
-                    question, arguments = "no_rows", [name(whole, node)]
+                if isinstance(node, gast.For) or question == "no_array":
+                    question, arguments = question if question == "no_array" else "no_rows", [name(whole, node)]
                 else:
                     arguments = [clone(node.value.value), self.index(node.value.slice, made)]
                 made.append(at(gast.Expr(call("rt." + question, arguments, node=node)), node))
@@ -233,9 +248,11 @@ class _Walk:
         value, targets = node.value, target_names(node.targets[0])
         if id(node) in self.unit.in_place:
             return state.write(targets[0], node)
+        if id(node) in self.unit.augmented and self.of_numpy:
+            return state.augment(targets[0])
         if isinstance(value, gast.Name) and isinstance(node.targets[0], gast.Name):
             if value.id != targets[0]:
-                state.alias(targets[0], value.id)
+                state.alias(targets[0], value.id, node)
             return
         if isinstance(value, gast.Call):
             if dotted(value.func) in WRITES and isinstance(value.args[0], gast.Name) and value.args[0].id == targets[0]:
@@ -248,7 +265,7 @@ class _Walk:
         self.made[targets[0]] = value
         if isinstance(value, gast.Call) and dotted(value.func) in VIEWS and value.args and isinstance(value.args[0], gast.Name) and (
                 value.args[0].id != targets[0]):
-            return state.alias(targets[0], value.args[0].id)
+            return state.alias(targets[0], value.args[0].id, node)
         if wholes:
             for identifier in targets:
                 state.view(identifier, wholes)

@@ -162,6 +162,7 @@ def augmented(lowering, node):
             return
         value = lowering.value(at(gast.BinOp(name(target.id, node), node.op, node.value), node))
         lowering.emit(target.id, value, node)
+        lowering.unit.augmented.add(id(lowering.out[-1]))
         return
     if not isinstance(target, gast.Subscript):
         refuse(target, lowering.unit, "augmented assignment to an attribute is not supported in a transformed function",

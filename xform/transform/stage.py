@@ -34,6 +34,7 @@ from xform.library import is_runtime
 from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import CustomCall, UnitCall, classify
+from xform.resolve import mentions
 from xform.simplify import simplify
 from xform.syntax import (assign, assigned, at, blocks, call, clone, const, dotted, function, head_length, is_exit, name,
                           nodes_of, pack, params_of, reads, reference, rename, returns, target_names)
@@ -67,7 +68,7 @@ def needs_staging(unit, seen=None) -> bool:
     if unit in seen:
         return False
     seen.add(unit)
-    if unit.function is not None and _calls_numpy(unit.function):
+    if unit.function is not None and mentions(unit.function, "numpy"):
         return True
     from xform.pipeline import core, unit_of_callable
     read = core(unit)
@@ -88,31 +89,6 @@ def needs_staging(unit, seen=None) -> bool:
                     return True
         return False
     return walk(read.tree.body)
-
-
-def _calls_numpy(function):
-    """Whether a function mentions NumPy, which would take an array of the program for one whose values it can have."""
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return False
-    cells = dict(zip(code.co_freevars, function.__closure__ or ()))
-    for identifier in _mentioned(code):
-        try:
-            value = cells[identifier].cell_contents if identifier in cells else function.__globals__.get(identifier)
-        except ValueError:      # not assigned yet
-            continue
-        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-        if (isinstance(value, types.ModuleType) or callable(value)) and isinstance(home, str) and home.split(".")[0] == "numpy":
-            return True
-    return False
-
-
-def _mentioned(code):
-    """The names that code, or that of functions in it, reads from outside."""
-    yield from (*code.co_names, *code.co_freevars)
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _mentioned(inner)
 
 
 def _stageable(operation, unit):
