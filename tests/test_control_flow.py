@@ -231,6 +231,19 @@ def recursive_step(y, n):
     return recursive_step(y * y * 0.5 + 0.3, n - 1)
 
 
+def two_largest(x):
+    first = x * 0.3
+    second = first
+    for i in range(12):
+        v = x * (i * 7 % 5) - 0.03 * i * x * x
+        if v > first:
+            second = first
+            first = v
+        elif v > second:
+            second = v
+    return first * 2.0 + second
+
+
 def asserted(x):
     assert x > -100.0, "too small"
     return x * x
@@ -238,7 +251,7 @@ def asserted(x):
 
 FUNCTIONS = [branch, one_sided, early_return, returns_inside_branches, name_bound_in_one_branch, conjunctions, chained, counted,
              counted_with_branch, until, never_entered, halving, breaking, continuing, return_from_loop, return_from_two_loops,
-             loop_else, while_else, forever, nested, collatz, fibonacci, newton_root, carried_flag, recursive]
+             loop_else, while_else, forever, nested, collatz, fibonacci, newton_root, carried_flag, recursive, two_largest]
 POINTS = numpy.array([-1.3, -0.6, 0.15, 0.45, 0.8, 1.2, 1.7], dtype=numpy.float32)
 
 each = pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)

@@ -87,13 +87,17 @@ def coalesce(tree, temps, fixed=()):
         if one == other or other in clashes.get(one, ()):
             return
         keep, drop = (one, other) if _rank(one, params, temps) <= _rank(other, params, temps) else (other, one)
-        if drop in params or any(keep in own and (drop in own or drop in captured) or keep in captured and drop in own
-                                 for own, captured in scopes):
+        if drop in params or any(mixed(keep, drop, own, captured) for own, captured in scopes):
             return
         group[drop] = keep
         for third in clashes.pop(drop, set()):
             clashes[third].discard(drop)
             clash(third, keep)
+
+    def mixed(keep, drop, own, captured):
+        """Whether a nested function would take a name of its own for one from outside: by what its names are called by now."""
+        own, captured = {find(n) for n in own}, {find(n) for n in captured}
+        return keep in own and (drop in own or drop in captured) or keep in captured and drop in own
 
     scopes = list(_scopes(body))
     local = set(assigned_names(body)) | set(params)
