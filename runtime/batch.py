@@ -56,7 +56,7 @@ def _has_zero(x):
 def batch_size(x, over_=True, lead=0):
     """Return the length of the batch axis; ``over_`` says which parts of ``x`` carry it, behind ``lead`` other batch axes.
 
-    None where these parts are ZERO or lists without items: nothing needs the size then.
+    None where these parts are ZERO, None or containers without items: nothing needs the size then.
     """
     found = _leaf_size(x, over_, lead)
     if found is None and not _has_zero(x) and not _has_no_items(x):
@@ -65,8 +65,8 @@ def batch_size(x, over_=True, lead=0):
 
 
 def _has_no_items(x):
-    """Whether a value is a list that is empty, or holds one."""
-    return isinstance(x, (list, tuple)) and (not x or any([_has_no_items(item) for item in x]))
+    """Whether a value is None or a container that is empty, or holds one."""
+    return x is None or isinstance(x, CONTAINERS) and (not _items(x) or any([_has_no_items(item) for item in _items(x)]))
 
 
 def check_sizes(name, values, axes):

@@ -464,3 +464,17 @@ def test_a_replayed_loop_sees_the_variables_of_its_own_time():
     for x, y in ((0.5, 0.3), (0.2, 0.9), (-0.4, -0.3), (0.4, -1.0)):
         expected = [float(d) for d in gradient(x, y)]
         numpy.testing.assert_allclose([float(d) for d in xform.jit(gradient)(x, y)], expected, rtol=1e-5)
+
+
+def test_containers_without_arrays_under_vmap():
+    def gathered(x):
+        sums = {}
+        for i in range(4):
+            key = "even" if i % 2 == 0 else "odd"
+            sums[key] = sums.get(key, 0.0) + x * i
+
+        def total(node):
+            return 0.0 if node is None else node["value"] + total(node["left"])
+        return sums["even"] * sums["odd"] + total({"value": x, "left": {"value": x * x, "left": None}})
+    close(vmap(gathered)(POINTS), [gathered(float(x)) for x in POINTS])
+    close(jit(vmap(grad(gathered)))(POINTS), slopes(gathered))

@@ -140,7 +140,7 @@ class _Strangers:
         node = operation.node
         target = self.unit.env.get(node.func.id) if isinstance(node, gast.Call) and isinstance(node.func, gast.Name) else None
         home = getattr(target, "__module__", None) or type(getattr(target, "__self__", None)).__module__
-        return isinstance(home, str) and home.split(".")[0] in OF_NUMBERS
+        return _of_runtime(self.unit) or isinstance(home, str) and home.split(".")[0] in OF_NUMBERS | {"runtime"}
 
     # -- checks ---------------------------------------------------------------------------------------------------
 
@@ -168,7 +168,7 @@ class _Strangers:
             strange = [a.id for a in operation.args if self.strange(a)]
             if strange and (not isinstance(value.func, gast.Name) or operation.unit.boundary is not None):
                 return dict.fromkeys(strange)
-            if strange:
+            if strange and not _of_runtime(operation.unit):
                 self.refer(value, operation)
         elif isinstance(value, gast.Subscript):
             return [value.value.id] if self.strange(value.value) and self.moves(value.slice) else ()
@@ -190,6 +190,12 @@ class _Strangers:
             self.fresh = Names({n.id for n in gast.walk(self.unit.tree) if isinstance(n, gast.Name)} | set(self.unit.params)
                                | set(self.unit.env))
         return self.fresh
+
+
+def _of_runtime(unit):
+    """Whether a unit was made of the runtime's own code, which makes no strangers; its rules are known by what they are, so they are
+    not made anew for some arguments."""
+    return (unit.origin or "").split(".")[0] == "runtime"
 
 
 def _holds_objects(value, depth=3):
