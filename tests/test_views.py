@@ -54,6 +54,13 @@ def rows_of_a_loop(x):
     return np.sum(m)
 
 
+def items_of_a_loop(x):
+    parts = [x, x * 2.0]
+    for p in parts:
+        p[:] = p * 0.5
+    return np.sum(parts[1])
+
+
 def rows_read_after_a_change(x):
     m, s = np.stack([x, x]), 0.0
     for i, r in enumerate(m):
@@ -96,7 +103,7 @@ def rows_multiplied(x):
 
 
 AT_RUN_TIME = [another_name, added_to_a_part, rows_multiplied, part_of_what_changes, whole_of_what_changes, other_part, row, item_of_a_list,
-               rows_of_a_loop, rows_read_after_a_change, later_turns, later_turns_of_two]
+               rows_of_a_loop, items_of_a_loop, rows_read_after_a_change, later_turns, later_turns_of_two]
 
 
 @pytest.mark.parametrize("f", AT_RUN_TIME)
@@ -120,10 +127,23 @@ def list_changed_while_run_over(x):
     return xs[2]
 
 
+def list_extended_while_run_over(x):
+    xs = [x[0], x[1], x[2]]
+    for v in xs:
+        xs.append(v * 2.0)
+    return xs[2]
+
+
+@pytest.mark.parametrize("f", [changed_while_run_over, list_changed_while_run_over])
+def test_a_loop_does_not_see_what_it_changes_ahead_of_itself(f):
+    for transform in (xform.jit, xform.grad):
+        with pytest.raises(TypeError, match="an array or list is changed in place while a loop runs over it"):
+            transform(f)(X)
+
+
 @pytest.mark.parametrize("f, reason", [
     (reshaped, "'x' is read here after it was changed in place as 'm'"),
-    (changed_while_run_over, "'x' is changed here while the loop of line .* runs over it"),
-    (list_changed_while_run_over, "'xs' is changed here while the loop of line .* runs over it")])
+    (list_extended_while_run_over, "'xs' is changed here while the loop of line .* runs over it")])
 def test_shared_parts_are_refused_by_their_text(f, reason):
     with pytest.raises(TransformError, match=reason):
         xform.grad(f)(X)
@@ -172,6 +192,16 @@ def behind_the_loop(x):
     return np.sum(x * x)
 
 
+def by_keys(x):
+    d = {"a": x, "b": x * 2.0}
+    other = "a"
+    for k in d:
+        d[k] = d[k] * 2.0
+        d["a"] = d["a"] + d[k]
+        d[other] = d[other] * 1.5
+    return np.sum(d["a"] * d["b"])
+
+
 def rows_written_by_number(x):
     m = np.stack([x, x])
     for i in range(2):
@@ -199,7 +229,7 @@ def test_augmented_assignments_rebind_in_code_for_arrays_of_values():
     np.testing.assert_allclose(xform.jit(residual)(X), np.sum((X + np.sin(X)) * X), rtol=1e-6)
 
 
-@pytest.mark.parametrize("f", [numbers_with_two_names, swap, copied, read_again, slice_of_a_list, picked, behind_the_loop, rows_written_by_number])
+@pytest.mark.parametrize("f", [numbers_with_two_names, swap, copied, read_again, slice_of_a_list, picked, behind_the_loop, by_keys, rows_written_by_number])
 def test_what_shares_nothing_is_as_in_numpy(f):
     want = f(X.copy())
     step = 1e-3

@@ -64,6 +64,26 @@ def no_array(x) -> bool:
 
 
 @about_types
+def no_items(x) -> bool:
+    """Raise TypeError if the items of ``x`` are objects that it goes on holding, or views of an array."""
+    for item in x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else ():
+        if isinstance(item, (list, dict)) or _is_array(item) and len(item.shape):
+            raise TypeError("an item of a container is changed in place in a loop over it, while the container is in use, which in Python holds "
+                            f"the same object. {_ADVICE}")
+    return no_rows(x)
+
+
+@about_types
+def only_keys(x) -> bool:
+    """Raise TypeError if ``x``, whose items are set while a loop runs over it, is no dict: a loop runs over what there was at its start."""
+    if isinstance(x, dict):
+        return True
+    raise TypeError("an array or list is changed in place while a loop runs over it: in Python the later turns see the change, here a loop runs "
+                    "over what there was at its start. Run over the numbers, for i in range(len(x)), and read x[i] in the loop; or run over "
+                    "a copy")
+
+
+@about_types
 def no_rows(x) -> bool:
     """Raise TypeError if the items of ``x`` are views of an array: rows with axes of their own."""
     if _is_array(x) and len(x.shape) > 1:

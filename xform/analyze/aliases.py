@@ -174,7 +174,7 @@ class _Walk:
                     setattr(node, block, self.asked(getattr(node, block)))
             for whole, question in sorted(self.questions.get(id(node), ())):
                 if isinstance(node, gast.For) or question == "no_array":
-                    question, arguments = question if question == "no_array" else "no_rows", [name(whole, node)]
+                    question, arguments = {"no_view": "no_rows", "not_shared": "no_items"}.get(question, question), [name(whole, node)]
                 else:
                     arguments = [clone(node.value.value), self.index(node.value.slice, made)]
                 made.append(at(gast.Expr(call("rt." + question, arguments, node=node)), node))
@@ -296,13 +296,21 @@ class _Walk:
         same = state.together(identifier)
         for loop in self.loops:
             for root in self.roots(loop.iter.id):
-                if root in same and not self.behind(loop, node):
+                if root in same and dotted(node.value.func) == "rt.setitem":
+                    if not self.behind(loop, node) and not self.keyed(loop, node):
+                        self.questions.setdefault(id(loop), set()).add((root, "only_keys"))
+                elif root in same:
                     refuse(node, self.unit, f"{identifier!r} is changed here while the loop of line {getattr(loop, 'lineno', '?')} runs over it: in "
                            "Python the later turns see the change, here a loop runs over what there was at its start",
                            "Run over the numbers, for i in range(len(x)), and read x[i] in the loop; or run over a copy.")
                 steps = None if root in same else state.within(root, same)
                 if steps and not self.behind(loop, node, steps[0][0]):
                     self.questions.setdefault(steps[0][0], set()).add((steps[0][1], "no_view"))
+
+    def keyed(self, loop, node):
+        """Whether ``x[k] = v`` tells that the loop runs over the keys of a dict, which stay as they are."""
+        place = node.value.args[1]
+        return isinstance(place, gast.Name) and place.id == loop.target.id or isinstance(place, gast.Constant) and isinstance(place.value, str)
 
     def behind(self, loop, node, made=None):
         """Whether a loop writes only where it has been: at the number of the turn, or at the start."""
