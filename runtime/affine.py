@@ -12,6 +12,8 @@ from __future__ import annotations
 import operator
 from typing import NamedTuple
 
+import numpy as np
+
 from runtime.array import Array
 from runtime.hlo import Block, Value, tracing
 from runtime.types import Aval, kind
@@ -74,7 +76,10 @@ def follow(name: str, operands, made: Value, attributes) -> None:
         found = a if (high <= 0) == (name == "minimum") else b
     else:
         return
-    numbers[made.name] = found
+    of = made.aval.dtype
+    low, high = bounds(module, found)
+    if kind(of) in "iu" and np.iinfo(of).min <= low and high <= np.iinfo(of).max:     # else it is a float, or has wrapped around
+        numbers[made.name] = found
 
 
 def form(x) -> Form | None:

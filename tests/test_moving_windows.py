@@ -107,6 +107,21 @@ def test_a_window_that_leaves_the_array_is_cut_off_there_as_by_numpy():
     close(jit(sums, static_argnums=1)(X[0], 24), sums(X[0], 24))
 
 
+def test_numbers_that_wrap_around_are_what_they_are():
+    def f(x):
+        places, total = [], x[0] * 0.0
+        for i in range(20):
+            small = np.multiply(i, 20).astype(np.int8).astype(np.int32)
+            places.append(small)
+            if small < 0:
+                total = total + x[i]
+        return np.array(places), total
+    places = (numpy.arange(20) * 20).astype("int8")
+    found, total = jit(f)(X[0])
+    close(found, places)
+    close(total, numpy.sum(X[0, :20][places < 0]))
+
+
 def test_bounds_that_only_the_program_knows_are_refused():
     def f(x, n):
         return np.sum(x[n:n + 4])
