@@ -226,7 +226,7 @@ def for_loop(body, xs, *init, stop=None, collect: int = 0):
                 break
             continue
         return loop.finish(out, [Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)])
-    loop.known(block, False)
+    loop.large(block, False)
     return loop.finish(*loop.python(items, carry, records, first))
 
 
@@ -287,7 +287,7 @@ class _For:
     def written_out(self, block, sequence, carry):
         """Run all turns one by one; _TooLong, with nothing emitted, if by the first of them the whole is too much text."""
         turns = (known_length(sequence) or 0) if isinstance(sequence, Zipped) or _countable(sequence) else 0
-        large = self.known(block)
+        large = self.large(block)
         if turns < 2 or large is False:
             return self.python(sequence, carry)
         if large:
@@ -301,15 +301,15 @@ class _For:
             return self.python(sequence, carry, after_first=check)
         except _TooLong:
             block.undo(start)
-            self.known(block, True)
+            self.large(block, True)
             raise
 
-    def known(self, block, large: bool | None = None) -> bool | None:
+    def large(self, block, noted: bool | None = None) -> bool | None:
         """Return, or note, whether the body is too much text to be written out turn by turn; False if it has to be."""
         found = block.module.facts.setdefault("large bodies", {})
         code = getattr(self.body, "__code__", None)
-        if large is not None:
-            found[code] = large
+        if noted is not None:
+            found[code] = noted
         return found.get(code)
 
     def python(self, sequence, carry, records=None, first=0, after_first=None):
