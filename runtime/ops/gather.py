@@ -22,10 +22,18 @@ def wrapped(block, index, size):
                                block.op("add", [index, full(block, size, of)], of), index], of)
 
 
+def _taken(x, dims, shape):
+    """Return the type of what an index of the axes ``dims`` gives: an empty axis has nothing to give, unless nothing is asked for."""
+    empty = [d for d in dims if x.shape[d] == 0]
+    if empty and 0 not in shape:
+        raise IndexError(f"index is out of bounds for axis {empty[0]} with size 0 of an array of shape {x.shape}")
+    return x.with_shape(shape)
+
+
 # ---- windows ----
 
 def _window_infer(x, *starts, dims, sizes, shape):
-    return x.with_shape(shape)
+    return _taken(x, [d for d in dims if sizes[d]], shape)
 
 
 def _starts(block, x, starts, dims, wrap=True):
@@ -39,6 +47,8 @@ def _starts(block, x, starts, dims, wrap=True):
 def _window_emit(block, operands, out_avals, *, dims, sizes, shape):
     x, *starts = operands
     value = x
+    if 0 in shape:
+        return block.constant(0, x.aval.dtype, shape)
     if sizes != x.aval.shape:
         value = block.op("dynamic_slice", [x, *_starts(block, x, starts, dims)], x.aval.with_shape(sizes),
                          {"slice_sizes": sizes})
@@ -49,6 +59,7 @@ window = Primitive("dynamic_slice", _window_infer, _window_emit)
 
 
 def _put_window_infer(x, update, *starts, dims, sizes, how):
+    _taken(x, [d for d in dims if sizes[d]], sizes)
     return x
 
 
@@ -67,13 +78,15 @@ put_window = Primitive("dynamic_update_slice", _put_window_infer, _put_window_em
 
 
 def _stride_infer(x, *, start, limit, stride, reverse, shape):
-    return x.with_shape(shape)
+    return _taken(x, [d for d, (first, end) in enumerate(zip(start, limit)) if first < end], shape)
 
 
 def _stride_emit(block, operands, out_avals, *, start, limit, stride, reverse, shape):
     value = operands[0]
     of = value.aval
     sizes = tuple(max(0, -(-(b - a) // s)) for a, b, s in zip(start, limit, stride))
+    if 0 in shape:
+        return block.constant(0, of.dtype, shape)
     if sizes != of.shape:
         value = block.op("slice", [value], of.with_shape(sizes), {
             "start_indices": start, "limit_indices": limit, "strides": stride})
@@ -151,7 +164,7 @@ def _starts_array(block, x, indices, dims, lead, wrap=True):
 
 
 def _gather_infer(x, *indices, dims, place, lead, mode):
-    return x.with_shape(layout(x.shape, _common(indices, lead), dims, place, lead)[0])
+    return _taken(x, dims, layout(x.shape, _common(indices, lead), dims, place, lead)[0])
 
 
 def _inside(block, x, starts, dims, common):
@@ -174,6 +187,8 @@ def filler(dtype):
 def _gather_emit(block, operands, out_avals, *, dims, place, lead, mode):
     x, *indices = operands
     of = x.aval
+    if 0 in of.shape:
+        return block.constant(0, of.dtype, out_avals[0].shape)
     starts, common = _starts_array(block, x, indices, dims, lead, mode != "clip")
     shape, offsets = layout(of.shape, common, dims, place, lead)
     sizes = tuple(1 if i in dims else n for i, n in enumerate(of.shape))

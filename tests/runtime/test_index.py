@@ -4,6 +4,7 @@ import pytest
 
 import runtime as rt
 import runtime.numpy as np
+import xform
 from runtime.ops import gather, update
 
 _rng = numpy.random.default_rng(0)
@@ -149,3 +150,30 @@ def test_a_list_that_differs_between_examples_is_refused():
     assert xform.jit(read)(X[0], 1).shape == (5, 2)
     with pytest.raises(TypeError, match="make it an array"):
         xform.vmap(read, (None, 0))(X[0], I)
+
+
+EMPTY = [((0,), numpy.zeros(0, int)), ((0, 3), numpy.zeros(0, int)), ((2, 0), (slice(None), numpy.zeros(0, int))), ((0, 3), (numpy.zeros(0, int), 1)),
+         ((0, 3), (slice(None), 1)), ((0, 3), (slice(None), I[:2]))]
+
+
+@pytest.mark.parametrize("shape, index", EMPTY, ids=repr)
+@pytest.mark.parametrize("mode", [None, "fill", "clip", "promise_in_bounds"])
+def test_indices_of_empty_arrays_that_ask_for_nothing(shape, index, mode):
+    x = np.zeros(shape)
+    assert x.at[index].get(mode=mode).shape == numpy.zeros(shape)[index].shape
+    assert xform.jit(lambda x: x.at[index].get(mode=mode))(x).shape == numpy.zeros(shape)[index].shape
+    assert xform.grad(lambda x: x[index].sum())(x).shape == shape
+
+
+def test_there_may_be_no_examples_to_index():
+    x, k = np.zeros((0, 2)), np.zeros(0, int)
+    assert xform.vmap(lambda x, k: x[k])(x, k).shape == (0,)
+    assert xform.vmap(lambda x, k: x.at[k].set(1.0))(x, k).shape == (0, 2)
+    assert np.take_along_axis(np.zeros((0, 3)), np.zeros((2, 3), int), 0).tolist() == np.zeros((2, 3)).tolist()     # as in jax
+
+
+@pytest.mark.parametrize("index", [0, np.array(0), np.array([0, 1]), (np.array([0]), slice(None))], ids=repr)
+def test_elements_of_empty_arrays_are_refused(index):
+    for read in (lambda x: x[index], xform.jit(lambda x: x[index])):
+        with pytest.raises(IndexError, match=r"out of bounds for axis 0 with size 0"):
+            read(np.zeros((0, 3)))
