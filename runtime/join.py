@@ -69,6 +69,9 @@ class BranchTypes:
         return self
 
 
+register_static(BranchTypes)    # what a compiled part of a program hands on with its values
+
+
 @dataclass(frozen=True)
 class Keep:
     """The join of two values that are the same: nothing has to be computed."""

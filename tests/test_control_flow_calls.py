@@ -18,6 +18,9 @@ CALLS = {
     "scan of NumPy rows": lambda lax, jnp: lax.scan(lambda c, x: (c + x, c.reshape(1)), 0, np.arange(3)),
     "scan options": lambda lax, jnp: lax.scan(lambda c, _: (c * 2, c), 1.0, None, length=3, reverse=True),
     "scan of a dict": lambda lax, jnp: lax.scan(lambda c, x: (c + x["a"], c), 0.0, xs={"a": np.ones(3, np.float32)}),
+    "no turn of fori_loop": lambda lax, jnp: lax.fori_loop(0, 0, lambda i, c: c + jnp.array(1, "bfloat16"), 0.0),
+    "no turn of while_loop": lambda lax, jnp: lax.while_loop(lambda c: c < 0, lambda c: c + 1.0, 0),
+    "associative_scan": lambda lax, jnp: lax.associative_scan(lambda a, b: a * b, np.arange(1, 4, dtype=np.int32), reverse=True),
     "map": lambda lax, jnp: lax.map(lambda x: x[0] + x[1].astype(jnp.int32), (np.arange(3), jnp.arange(3))),
 }
 
@@ -55,3 +58,30 @@ def test_a_policy_of_names_made_inside_a_transformed_function():
         kept = xform.checkpoint(layer, policy=xform.checkpoint_policies.save_only_these_names("product"))
         return kept(w, jnp.ones(2))
     np.testing.assert_allclose(xform.grad(loss)(jnp.eye(2)), xform.grad(lambda w: layer(w, jnp.ones(2)))(jnp.eye(2)), rtol=1e-6)
+
+
+REFUSED = {
+    "a scan of no function": lambda jax: jax.lax.scan(42, 0.0, jax.numpy.ones(3)),
+    "an associative scan of no function": lambda jax: jax.lax.associative_scan(42, jax.numpy.ones(3)),
+    "an associative scan of different lengths": lambda jax: jax.lax.associative_scan(lambda a, b: a, (jax.numpy.ones(3), jax.numpy.ones(2))),
+    "an associative scan along no axis": lambda jax: jax.lax.associative_scan(lambda a, b: a + b, jax.numpy.ones(3), axis=1),
+    "no predicate": lambda jax: jax.grad(lambda x: jax.lax.cond(None, lambda v: v, lambda v: 2 * v, x))(1.0),
+    "two predicates": lambda jax: jax.jit(lambda p: jax.lax.cond(p, lambda v: v, lambda v: v, 1.0))([1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_refused_with_the_same_error(name):
+    with pytest.raises(Exception) as theirs:
+        REFUSED[name](jax)
+    with pytest.raises(theirs.type):
+        REFUSED[name](xform)
+
+
+def test_second_derivatives_of_a_jitted_switch():
+    def chosen(lax, jnp):
+        branches = [lambda x: (x, x * x), lambda x: (x, -jnp.sin(x))]
+        return lambda x: lax.switch(lax.convert_element_type(x // 1, np.int32), branches, x)
+    ours, theirs = xform.jit(chosen(lax, jnp)), jax.jit(chosen(jax.lax, jax.numpy))
+    for a, b in zip(xform.jacfwd(xform.jacrev(ours))(1.5), jax.jacfwd(jax.jacrev(theirs))(1.5)):
+        np.testing.assert_allclose(a, b, rtol=1e-5)

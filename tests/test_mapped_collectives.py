@@ -115,3 +115,9 @@ def test_a_rule_that_sums_what_all_examples_share():
     found = xform.vmap(lambda a, x: (total(x), xform.grad(total)(x), xform.jvp(total, (x,), (a,))[1]), in_axes=(0, None), axis_name="i")(np.arange(4.0), 2.0)
     for one, wanted in zip(found, (8.0, 1.0, onp.arange(4.0))):
         onp.testing.assert_allclose(one, onp.broadcast_to(wanted, 4))
+
+
+def test_an_axis_that_no_argument_has():
+    sized = {"axis_name": "i", "axis_size": 3}
+    onp.testing.assert_array_equal(xform.vmap(lambda: xform.lax.axis_index("i"), **sized)(), onp.arange(3))
+    assert xform.vmap(lambda: xform.lax.scan(lambda c, _: (c + xform.lax.psum(1, "i"), None), 0, None, length=2)[0], out_axes=None, **sized)() == 6

@@ -80,3 +80,18 @@ def test_static_arguments_decide_branches_of_a_jitted_function_that_is_different
         return xform.jit(chosen, static_argnums=(1, 2))(x, 3, "times")
     assert float(xform.grad(f)(2.0)) == 3
     assert float(xform.grad(lambda x: f(x) * 2)(2.0)) == 6
+
+
+def test_arguments_and_options_that_are_handed_on():
+    def applied(x, *args, **options):
+        return partial(line, *args, **options)(x)
+    assert float(xform.grad(lambda x: applied(x, 2.0, 4.0, c=x))(3.0)) == float(jax.grad(lambda x: line(2.0, 4.0, x, c=x))(3.0))
+    with pytest.raises(xform.errors.TransformError, match="that only the run knows"):
+        xform.grad(lambda x, rest: partial(line, *rest)(x))(1.0, [2.0, 3.0])
+
+
+def test_a_jitted_partial_application_is_specialised_to_functions():
+    def step(c, x):
+        return c * x, c + x
+    scan = xform.jit(partial(xform.lax.scan, unroll=2), static_argnums=(0,))
+    assert float(xform.grad(lambda c: scan(step, c, np.arange(1.0, 4.0))[0])(1.0)) == 6.0

@@ -9,7 +9,7 @@ import numpy
 from runtime.array import Array
 from runtime.cotangent import like
 from runtime.lax import loop_checks
-from runtime.lax.loop_checks import branch_gives, branches_agree, noting, one_bool, one_scalar, same_types
+from runtime.lax.loop_checks import branch_gives, branches_agree, noting, one_bool, one_scalar, one_size, same_types
 from runtime.op import op
 from runtime.ops.create import array
 from runtime.ops.kernel import about_types
@@ -217,11 +217,12 @@ def is_single_array(xs):
     return hasattr(xs, "shape") and hasattr(xs, "dtype")
 
 
+@on_arrays("elems", checked=lambda given: {"fn": loop_checks.callable_as("associative_scan", given["fn"])})
 def associative_scan(fn, elems, reverse=False, axis=0):
     """Return the running combinations of elements along an axis by an associative function of two pytrees."""
     from runtime import numpy as np
     leaves = leaves_of(elems)
-    count = np.shape(leaves[0])[axis]
+    count = one_size(leaves, axis)
     if reverse:
         elems = tree_map_1(lambda leaf: np.flip(leaf, axis), elems)
     shift = 1

@@ -7,6 +7,7 @@ from runtime.array import Array, ConcretizationError
 from runtime.hlo import Module, into, tracing
 from runtime.join import BranchTypes
 from runtime.op import op
+from runtime.ops.create import array
 from runtime.ops.kernel import about_types
 from runtime.tree import tree_flatten, tree_map
 from runtime.types import aval_of, kind
@@ -31,6 +32,10 @@ def predicate(pred):
 @about_types
 def one_scalar(pred):
     """Raise TypeError unless the predicate of ``cond`` is a scalar."""
+    if pred is None:
+        raise TypeError("cond predicate is None")
+    if isinstance(pred, (list, tuple)):
+        raise TypeError(f"Pred must be a scalar, got {pred} of type {type(pred)}")
     if _shape(pred):
         raise TypeError(f"Pred must be a scalar, got {_described(pred)}; use .any(), .all() or where")
 
@@ -131,8 +136,29 @@ def branch_index(index, branches):
     return index
 
 
+def callable_as(name, function):
+    """Return what a control-flow function is given to call; TypeError unless it can be called."""
+    if not callable(function):
+        raise TypeError(f"lax.{name}: the function argument should be callable, got {function!r:.60}.")
+    return function
+
+
+@about_types
+def one_size(leaves, axis):
+    """Return the length of the arrays of ``associative_scan`` along its axis; ValueError unless they have one, and the same."""
+    shapes = [_shape(leaf) for leaf in leaves]
+    for shape in shapes:
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"axis {axis} is out of bounds for array of dimension {len(shape)}")
+    if len({shape[axis] for shape in shapes}) > 1:
+        raise ValueError(f"Array inputs to associative_scan must have the same first dimension. (saw: {list(shapes)})")
+    return shapes[0][axis]
+
+
 def pairing(body):
-    """Return the body of a scan; calling it raises TypeError where what it gives is no pair."""
+    """Return the body of a scan; calling it raises TypeError where what it gives is no pair. TypeError unless it can be called."""
+    callable_as("scan", body)
+
     def turn(carry, x):
         result = body(carry, x)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
@@ -144,14 +170,14 @@ def pairing(body):
 def of_while(given, out):
     """Return the result of a ``while_loop``; where there was no turn, its body is asked for the types that it gives."""
     if tracing.block is None and "init_val" in given and _same_leaves(given["init_val"], out):
-        _asked("while_loop body", lambda val: given["body_fun"](val), out)
+        return _asked("while_loop body", lambda val: given["body_fun"](val), out)
     return out
 
 
 def of_fori(given, out):
     """Return the result of a ``fori_loop``; where there was no turn, its body is asked for the types that it gives."""
     if tracing.block is None and "init_val" in given and _same_leaves(given["init_val"], out):
-        _asked("fori_loop body", lambda val: given["body_fun"](numpy.int32(0), val), out)
+        return _asked("fori_loop body", lambda val: given["body_fun"](numpy.int32(0), val), out)
     return out
 
 
@@ -162,9 +188,17 @@ def _same_leaves(one, other):
 
 def _asked(name, body, val):
     try:
-        same_types(name, val, _abstract(body, (val,)))
+        after = _abstract(body, (val,))
     except ConcretizationError:     # a body that asks for values is not checked
-        return
+        return val
+    same_types(name, val, after)
+    return as_given(val, after)
+
+
+def as_given(val, after):
+    """Return a value with the dtypes of what a turn of the loop gives: numbers, which give way to them, may have got no turn."""
+    return tree_map(lambda old, new: old if _dtype(old) == _dtype(new) and getattr(old, "weak_type", False) == getattr(new, "weak_type", False)
+                    else array(old, dtype=new.dtype), val, after)
 
 
 @about_types

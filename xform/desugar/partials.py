@@ -15,7 +15,7 @@ import gast
 
 from xform import parse, resolve
 from xform.errors import refuse
-from xform.resolve import Closure, Object
+from xform.resolve import Closure, Object, Partial
 from xform.syntax import call, function, name, returns
 from xform.unit import Unit
 
@@ -56,6 +56,12 @@ def options_of_jit(options, unit, prefix):
     return {**options, "static_argnames": (*names, *[p for p in held if p not in names])}
 
 
+def _applied(inner):
+    """{parameter: value} of a partial application of a plain function that gives Python values by name, and nothing else; else {}."""
+    values = dict(inner.keywords) if isinstance(inner, Partial) and isinstance(inner.fn, Object) and not inner.args else {}
+    return values if all(isinstance(v, Object) and resolve.is_plain(v.value) for v in values.values()) else {}
+
+
 def jit_of_functions(lowering, callee, args, keywords, node):
     """(unit, leading atoms, arguments, keywords) of a call of a jitted function with functions or objects among its arguments, which
     it is specialised to; None where there are none."""
@@ -64,9 +70,12 @@ def jit_of_functions(lowering, callee, args, keywords, node):
     from xform.desugar.functions import specialise
     from runtime.op import rule_of
     inner, options = resolve.normal(callee.fn), dict(callee.options)
+    applied = _applied(inner)
+    if applied:
+        inner = inner.fn
     if isinstance(inner, Object) and isinstance(inner.value, types.FunctionType) and rule_of(inner.value) is None:
         parameters = parse.signature(inner.value).parameters
-        names = list(parameters)
+        names = [p for p in parameters if p not in applied]
         if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
             return None
     elif isinstance(inner, Closure) and hasattr(inner.nested, "specialised"):
@@ -75,6 +84,10 @@ def jit_of_functions(lowering, callee, args, keywords, node):
         return None
     statics = {p: a for p, a in [*zip(names, args), *keywords.items()]
                if p in names and not isinstance(a, gast.AST) and resolve.is_static(a)}
+    if applied:
+        if not statics:
+            return None
+        statics.update(applied)
     if isinstance(inner, Object):       # what the call leaves out stays a Python value, and branches that ask for it are decided
         given = {*names[:len(args)], *keywords}
         asked = tested(inner.value) - given

@@ -23,7 +23,7 @@ from runtime.op import rule_of
 from runtime.tree import Partial as TreePartial, tree_map, tree_unflatten
 from xform import resolve
 from xform.desugar import classes, mutations, questions, rules, standard
-from xform.desugar.calls import UnitValue, arguments, lower, one_argument, transformation
+from xform.desugar.calls import UnitValue, arguments, lower, transformation
 from xform.errors import refuse
 from xform.library import canonical
 from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
@@ -71,8 +71,11 @@ def _known_call(lowering, node):
             return None
         if (transformation(inner) or rules.is_maker(inner)) and len(node.args) == 1:   # its options, not values of the program
             return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
-        return Partial(resolve.normal(inner), tuple(one_argument(lowering, a) for a in node.args[1:]),
-                       tuple((k.arg, one_argument(lowering, k.value)) for k in node.keywords), callee.value is TreePartial)
+        args, keywords = arguments(lowering, at(gast.Call(node.func, node.args[1:], node.keywords), node))
+        if any(isinstance(a, gast.Starred) for a in args):
+            refuse(node, lowering.unit, "a partial application of a number of arguments that only the run knows is not supported",
+                   "Write the arguments out, or pass them in one container.")
+        return Partial(resolve.normal(inner), tuple(args), tuple(keywords.items()), callee.value is TreePartial)
     if isinstance(callee, Object) and callee.value is runtime.batched:
         inner = lowering.known(node.args[0])
         return Object(runtime.batched(inner.value))

@@ -149,13 +149,13 @@ def derive(unit, options, prefix):
         body += _moved(param, axis)
         args.append(name(param))
     result = names.fresh("out")
+    alone = options.get("axis_size") is not None and not any(is_batched(f) for f in flags)
+    size = const(options["axis_size"]) if alone else _size(unit.params, flags)
+    if getattr(batched, "sized", False):
+        args.append(clone(size))
     body.append(assign(result, call(batched.name, args)))
     if isinstance(out_axes, (tuple, list, dict)) and not _fits(out_axes, out):
         body.append(assign(result, call("rt.fitting", [name(result), expression_of(out_axes)])))
-    if options.get("axis_size") is not None and not any(is_batched(f) for f in flags):
-        size = const(options["axis_size"])
-    else:
-        size = _size(unit.params, flags)
     body.append(returns(_placed(name(result), out, out_axes, size)))
     made = Unit(f"{unit.name}_vmap", function(f"{unit.name}_vmap", unit.params, body), {batched.name: batched}, {result},
                 unit.file, unit.origin, signature=unit.signature)
