@@ -492,14 +492,21 @@ _scalars: dict = {}
 def scalar(value) -> Array:
     """Return a Python number as a weakly typed scalar Array; frequent ones are kept on the device.
 
-    OverflowError when an int does not fit the default integer type.
+    What users may give away (donate, delete) has to be ``own_scalar``. OverflowError when an int does not fit the default integer type.
     """
+    key = (type(value), value if value else repr(value))  # 0.0 and -0.0 are equal
+    found = _scalars.get(key)
+    if found is not None and not found._v.is_deleted():
+        return found
+    if len(_scalars) > 4096:
+        _scalars.clear()
+    made = _scalars[key] = own_scalar(value)
+    return made
+
+
+def own_scalar(value) -> Array:
+    """Return a Python number as a weakly typed scalar Array that nobody else holds; errors as of ``scalar``."""
     kind_of = type(value)
-    key = (kind_of, value if value else repr(value))  # 0.0 and -0.0 are equal
-    try:
-        return _scalars[key]
-    except KeyError:
-        pass
     base = kind_of if kind_of in (bool, int, float, complex) else next(
         t for t in (bool, int, float, complex) if isinstance(value, t))
     dtype = python_dtype(base)
@@ -509,11 +516,7 @@ def scalar(value) -> Array:
     except OverflowError:
         raise OverflowError(f"Python int {value} too large to convert to {dtype}; enable 64-bit types with "
                             "config.update('enable_x64', True), or use an array of a wider dtype") from None
-    made = Array(put(host, aval((), dtype, base is not bool), alias=True))
-    if len(_scalars) > 4096:
-        _scalars.clear()
-    _scalars[key] = made
-    return made
+    return Array(put(host, aval((), dtype, base is not bool), alias=True))
 
 
 def _drop_scalars(option):

@@ -78,6 +78,8 @@ def check_sizes(name, values, axes):
     for argument, (value, axis) in values.items():
         shape = shape_of(value)
         if len(shape) == 0:
+            if not isinstance(value, (bool, int, float, complex)) and not hasattr(value, "shape"):
+                raise TypeError(f"vmap got {value!r:.60} of type {type(value)} for argument {argument}, which is no array")
             raise ValueError(f"vmap was requested to map its argument {argument} along axis {axis}, which implies that its "
                              f"rank should be at least {max(1, axis + 1)}, but is only 0 (its shape is ())")
         if not -len(shape) <= axis < len(shape):

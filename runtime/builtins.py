@@ -7,7 +7,7 @@ import operator
 from runtime.array import Array
 from runtime.batch import is_array, rows
 from runtime.containers import instantiate_shell, is_dict, update
-from runtime.cotangent import CONTAINERS
+from runtime.cotangent import CONTAINERS, _items, _rebuild
 from runtime.join import any_symbolic, is_symbolic
 from runtime.op import op
 from runtime.primitive import cast
@@ -361,6 +361,12 @@ def get(d, key, default=None):
 def copy(x):
     """Return a copy: a new container; arrays are values already."""
     return x.copy() if isinstance(x, CONTAINERS) and hasattr(x, "copy") else x
+
+
+@op(linear="x", vjp={"x": "d_out"}, batch=lambda x, over=(): deepcopy(x))
+def deepcopy(x):
+    """Return a copy with containers of its own within; arrays are values already."""
+    return _rebuild(x, [deepcopy(item) for item in _items(x)]) if isinstance(x, CONTAINERS) else copy(x)
 
 
 @op(linear="x", vjp={"x": "d_out"}, elementwise=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from runtime import device as devices
 from runtime import cache, xla
-from runtime.array import Array
+from runtime.array import Array, own_scalar
 from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, keep, structure
@@ -18,9 +18,9 @@ from runtime.execute import CHEAP, check_nans, compile_options, compile_text, ex
 from runtime.failures import compiled
 from runtime.hlo import Value, tracing
 from runtime.primitive import as_operand
-from runtime.stage import ArgInfo, ShapeDtypeStruct, Staged, eval_shape, stage
+from runtime.stage import Staged, eval_shape, stage
 from runtime.tree import BUFFERS, LEAVES
-from runtime.types import Aval, aval_of
+from runtime.types import aval_of
 from runtime.xla import ArrayImpl, XlaError
 
 TINY = 1 << 10  # elements of a program's largest array up to which its compile time matters more than its speed
@@ -111,7 +111,7 @@ def _shard_arg(x, sharding, layout):
     return move([x if isinstance(x, ArrayImpl) else as_operand(x, "jit")._v], place)[0]
 
 
-def _positions(fun: Callable, nums, names) -> tuple[tuple[int, ...], tuple[str, ...]]:
+def positions(fun: Callable, nums, names) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Return positions and names of arguments given as either; ValueError for ones the function does not have."""
     nums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
     known_names = names is not None
@@ -150,8 +150,11 @@ class _Function:
         if not callable(fun):
             raise TypeError(f"Expected a callable value, got {fun!r}")
         self.fun, self.name = fun, getattr(fun, "__name__", type(fun).__name__)
-        self.static_nums, self.static_names = _positions(fun, static_argnums, static_argnames)
-        self.donate_nums, self.donate_names = _positions(fun, donate_argnums, donate_argnames)
+        self.static_nums, self.static_names = positions(fun, static_argnums, static_argnames)
+        self.donate_nums, self.donate_names = positions(fun, donate_argnums, donate_argnames)
+        both = set(self.static_nums) & set(self.donate_nums) or set(self.static_names) & set(self.donate_names)
+        if both:
+            raise ValueError(f"static_argnums and donate_argnums of jit cannot intersect: {sorted(both)} of {self.name} are in both")
         self.device = device if device is not None else (
             devices.client(backend).local_devices()[0] if backend is not None else None)
         self.compiler_options = compiler_options
@@ -215,7 +218,8 @@ class _Function:
         """Return (program, buffers, whether the fast path may take this signature over)."""
         dynamic = self.split(args, kwargs)
         leaves, tree = LEAVES.flatten(dynamic[:2])
-        arrays = [leaf if isinstance(leaf, Array) else self.argument(leaf) for leaf in leaves]
+        argument = self.own_argument if self.donate_nums or self.donate_names else self.argument
+        arrays = [leaf if isinstance(leaf, Array) else argument(leaf) for leaf in leaves]
         buffers = buffers_of(arrays)
         spread = self.spread(dynamic, buffers)
         place = (default_placement() if spread is not None else placement(self.device) if self.device is not None
@@ -294,6 +298,10 @@ class _Function:
                             f"function {self.name}. Make the argument static (static_argnums or static_argnames), or "
                             "register its class as a pytree.") from None
 
+    def own_argument(self, leaf) -> Array:
+        """Return an argument's leaf as an Array that may be given away: numbers are shared by all who use them."""
+        return own_scalar(leaf) if type(leaf) in (bool, int, float, complex) else self.argument(leaf)
+
     def miss(self, *args, **kwargs):
         """Handle a call the C++ dispatcher cannot: stage, compile, run; or inline into a running trace."""
         if tracing.block is not None or config.disable_jit:
@@ -353,6 +361,8 @@ class _Function:
         One for several devices is left to jaxlib's dispatcher and what it asks, which know how arguments may lie.
         """
         of = structure(args, self.static_nums)
+        if program.staged.module.donated and any(type(leaf) in (bool, int, float, complex) for leaf in LEAVES.flatten(args)[0]):
+            return
         if of is None or program.place is not default_placement() or self.static_names and STATIC not in of:
             return
         found = None, self.function, None, None
@@ -440,131 +450,8 @@ def _on_config(option: str) -> None:
 config.on_change(_on_config)
 
 
-def _lower(state: _Function, *args, **kwargs) -> Lowered:
-    """Stage the function for arguments of these types (arrays or ShapeDtypeStructs) without compiling it."""
+def _lower(state: _Function, *args, **kwargs):
+    """Stage the function for arguments of these types (arrays or ShapeDtypeStructs) without compiling it; returns a ``Lowered``."""
+    from runtime.ahead import Lowered
     dynamic = state.split(args, kwargs)
     return Lowered(state.stage(args, kwargs, dynamic), state, dynamic)
-
-
-class Lowered:
-    """A staged function, ready to be compiled."""
-
-    def __init__(self, staged: Staged, state: _Function, dynamic):
-        self._staged, self._state, self._dynamic = staged, state, dynamic
-
-    @property
-    def in_tree(self):
-        """The structure of ``(args, kwargs)``."""
-        return self._staged.in_tree
-
-    @property
-    def out_tree(self):
-        """The structure of the result."""
-        return self._staged.out_tree
-
-    @property
-    def out_info(self):
-        """The result's types, as a pytree."""
-        return self._staged.out_tree.unflatten([_struct(of) for of in self._staged.out_avals])
-
-    @property
-    def args_info(self):
-        """The arguments' types and whether each is donated, as a pytree of ArgInfo."""
-        donated = self._staged.module.donated
-        return self._staged.in_tree.unflatten([ArgInfo(of, i in donated) for i, of in enumerate(self._staged.in_avals)])
-
-    def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
-        """Return the program's StableHLO text, or with ``dialect='hlo'`` XLA's unoptimised HLO."""
-        if dialect not in (None, "stablehlo", "hlo"):
-            raise ValueError(f"as_text: unknown dialect {dialect!r}; use 'stablehlo' or 'hlo'")
-        text = self._staged.module.text()
-        return xla.unoptimised_hlo(text) if dialect == "hlo" else text
-
-    def cost_analysis(self):
-        """Return XLA's estimate of the cost of the optimised program."""
-        return self.compile().cost_analysis()
-
-    def compile(self, compiler_options: dict | None = None) -> Compiled:
-        """Compile for the default device (or the one that jit was given), or for those over which arguments are spread."""
-        state, place = self._state, placement(self._state.device)
-        spread = state.spread(self._dynamic, [described(leaf) for leaf in LEAVES.flatten(self._dynamic[:2])[0]])
-        return Compiled(Program(self._staged, place, compiler_options or state.compiler_options, spread,
-                                state.out_shardings), state)
-
-
-class Described:
-    """What is known of an argument that there may be no array for: its type and where it would lie."""
-    __slots__ = ("aval", "_sharding", "_committed")
-
-    def __init__(self, of: Aval, sharding):
-        self.aval, self._committed = of, sharding is not None
-        self._sharding = default_placement().sharding if sharding is None else sharding
-
-
-def described(leaf):
-    """Return an argument's buffer, or what a ShapeDtypeStruct says of it."""
-    if isinstance(leaf, ShapeDtypeStruct):
-        return Described(leaf.aval, leaf.sharding)
-    buffer = as_operand(leaf)._v
-    return buffer if type(buffer) is ArrayImpl else Described(buffer.aval, None)
-
-
-class Compiled:
-    """A compiled function for one signature; call it with arguments of exactly those types."""
-
-    def __init__(self, program: Program, state: _Function):
-        self._program, self._state = program, state
-
-    in_tree = property(lambda self: self._program.staged.in_tree)
-    out_tree = property(lambda self: self._program.out_tree)
-
-    @property
-    def input_shardings(self):
-        """How the arguments lie, as ``(args, kwargs)``."""
-        inputs = getattr(self._program.runner, "inputs", None)
-        return self.in_tree.unflatten(inputs or [self._program.place.sharding] * len(self._program.staged.in_avals))
-
-    @property
-    def output_shardings(self):
-        """How the results lie."""
-        outputs = getattr(self._program.runner, "outputs", None)
-        return self.out_tree.unflatten(outputs or [self._program.place.sharding] * len(self._program.staged.out_avals))
-
-    def as_text(self) -> str:
-        """Return XLA's optimised HLO."""
-        return self._program.executable.hlo_modules()[0].to_string()
-
-    def cost_analysis(self) -> dict:
-        """Return XLA's cost estimate: flops, bytes accessed ..."""
-        found = self._program.executable.cost_analysis()
-        return found[0] if isinstance(found, list) else found
-
-    def memory_analysis(self):
-        """Return the bytes taken by arguments, results, temporaries and code."""
-        return self._program.executable.get_compiled_memory_stats()
-
-    def runtime_executable(self):
-        """Return jaxlib's executable."""
-        return self._program.executable
-
-    def __call__(self, *args, **kwargs):
-        dyn_args, dyn_kwargs, _, of_dynamic = self._state.split(args, kwargs) if self._state.static_nums and len(
-            args) > len(self._program.staged.in_tree.children()[0].children()) else (args, kwargs, (), None)
-        leaves, tree = LEAVES.flatten((dyn_args, dyn_kwargs))
-        staged = self._program.staged
-        if tree != staged.in_tree:
-            raise TypeError(f"function was compiled for input structure {staged.in_tree}, called with {tree}")
-        arrays = [as_operand(leaf, "compiled function") for leaf in leaves]
-        for array, of in zip(arrays, staged.in_avals):
-            if array.shape != of.shape or array.dtype != of.dtype:
-                raise TypeError("Argument types differ from the types for which this computation was compiled: "
-                                f"compiled for {of}, called with {array.aval}")
-        if any(type(a._v) is Value for a in arrays):
-            return self._state.fun(*args, **kwargs)
-        buffers = [a._v for a in arrays]
-        results = self._program.run(buffers if self._program.runner is not None else move(buffers, self._program.place))
-        return self._program.out_tree.unflatten([Array(r) for r in results])
-
-
-def _struct(of: Aval) -> ShapeDtypeStruct:
-    return ShapeDtypeStruct(of.shape, of.dtype, weak_type=of.weak_type)

@@ -30,6 +30,10 @@ class ShapeDtypeStruct:
         of = aval_of(x)
         return cls(of.shape, of.dtype, weak_type=of.weak_type, sharding=getattr(x, "sharding", None))
 
+    def update(self, **changed) -> ShapeDtypeStruct:
+        """Return a copy with some attributes replaced."""
+        return ShapeDtypeStruct(**{**{name: getattr(self, name) for name in self.__slots__}, **changed})
+
     @property
     def ndim(self) -> int:
         """The number of axes."""

@@ -1,4 +1,6 @@
 """Details of the transformations' interface that programs rely on, beside jax."""
+import collections
+
 import jax as reference
 import jax.numpy as jnp
 import numpy as onp
@@ -7,6 +9,7 @@ import pytest
 import xform
 import xform.numpy as np
 
+Point = collections.namedtuple("Point", "x y")
 C = onp.arange(24.0, dtype="float32").reshape(2, 3, 4)
 
 
@@ -72,7 +75,20 @@ def branch_without_operands(jax, np):
     return jax.jit(lambda p, k, q: jax.lax.cond(p > 0, lambda: k, lambda: q))(1.0, 2.0, 3.0)
 
 
-CASES = [keyword_is_mapped, default_is_not_mapped, some_entries_of_a_dict, some_entries_under_a_gradient, index_of_mixed_parts,
+def named_axes(jax, np):
+    point = Point(np.ones((2, 3)), np.arange(6.0).reshape(3, 2))
+    moved = jax.vmap(lambda p: Point(p.x, p.y * 2), in_axes=(Point(0, 1),), out_axes=Point(1, 0))(point)
+    return moved, jax.vmap(lambda t: t[0] + t[1].x * t[1].y, in_axes=((0, Point(1, None)),))((np.ones(2), Point(np.ones((3, 2)), np.ones(3))))
+
+
+def compiled_with_names(jax, np):
+    def f(a, x, *, y=2.0, **more):
+        return a * x + y * more.get("z", 1.0)
+    return [jax.jit(f).lower(1.0, x=3.0, y=1.0).compile()(1.0, x=4.0, y=2.0), jax.jit(f).lower(y=1.0, z=1.0, x=1.0, a=2.0).compile()(a=3.0, z=5.0, y=7.0, x=1.0),
+            jax.jit(f, static_argnames="a").lower(a=2, x=3.0, y=1.0).compile()(x=4.0, y=2.0)]
+
+
+CASES = [named_axes, compiled_with_names, keyword_is_mapped, default_is_not_mapped, some_entries_of_a_dict, some_entries_under_a_gradient, index_of_mixed_parts,
          index_of_mixed_numbers, applied_in_place, pullback_as_a_value, pullback_in_a_loop, linear_map_as_a_value, holomorphic,
          branch_without_operands]
 
@@ -109,6 +125,9 @@ def test_integers_hold_no_nan_and_have_fractions():
     lambda lib, np: lib.grad(lambda x, y=2.0: x * y, argnums=1)(1.0), lambda lib, np: lib.grad(lambda x: x, argnums=-2)(1.0),
     lambda lib, np: lib.jvp(lambda x: x * 2.0, (1,), (1,)), lambda lib, np: lib.vjp(lambda x: x, 1.0)[1](np.int32(1)),
     lambda lib, np: lib.vjp(lambda x: x, np.float16(1))[1](1.0), lambda lib, np: lib.linearize(lambda x: x, 1.0)[1](np.ones(3)),
+    lambda lib, np: lib.vmap(lambda x: x, axis_size=3)(np.ones(2)), lambda lib, np: lib.vmap(lambda x: x)("a"),
+    lambda lib, np: lib.jit(lambda x: x, static_argnums=0, donate_argnums=0)(1.0),
+    lambda lib, np: lib.jit(lambda x, y: x).lower(1.0, y=2.0).compile()(1.0, z=2.0),
     lambda lib, np: lib.linearize(lambda x: x, 1.0)[1](1.0, 2.0), lambda lib, np: lib.linearize(lambda x: x, np.float32(1))[1](np.int32(1)),
 ])
 def test_types_of_errors(call):
@@ -176,3 +195,12 @@ def test_an_array_as_a_buffer():
     if sys.version_info < (3, 12):
         pytest.skip("a Python class can offer a buffer from Python 3.12 on")
     assert bytes(memoryview(np.arange(3, dtype="int32"))) == onp.arange(3, dtype="int32").tobytes()
+
+
+def test_an_argument_is_differentiated_once():
+    with pytest.raises(ValueError, match="twice"):
+        xform.grad(lambda x, y: x * y, argnums=(1, -1))(2.0, 3.0)
+
+
+def test_a_type_with_other_attributes():
+    assert xform.ShapeDtypeStruct((2, 3), "float32").update(shape=(4,)) == xform.ShapeDtypeStruct((4,), "float32")

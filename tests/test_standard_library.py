@@ -1,4 +1,5 @@
 """Python's standard library in transformed functions: every function of math and operator, and itertools, by finite differences."""
+import copy
 import functools
 import heapq
 import itertools
@@ -35,6 +36,33 @@ def counted(x):
             break
         total = total * x + i
     return total
+
+
+class Box:
+    def __init__(self, x, inner=None):
+        self.x, self.inner = x, inner
+
+
+def copied_object(x):
+    box = Box(x)
+    other = copy.copy(box)
+    box.x = box.x * x
+    return box.x * 3 + other.x
+
+
+def copied_list(x):
+    xs = [x, x * x]
+    ys = copy.copy(xs)
+    xs.append(3 * x)
+    return sum(xs) * len(xs) + sum(ys)
+
+
+def deeply_copied(x):
+    box, table = Box(x, Box(2 * x)), {"a": [x, x * x], "b": (x,)}
+    other, same = copy.deepcopy(box), copy.deepcopy(table)
+    box.inner.x = box.inner.x * x
+    same["a"] = [same["a"][1] * 5]
+    return box.inner.x * 3 + other.inner.x + same["a"][0] * sum(table["a"]) * same["b"][0]
 
 
 def by_index(x):
@@ -159,7 +187,8 @@ OTHERS = {
     "item of a matrix": lambda x: (np.ones((2, 2)) * x).item(0, 1) * x, "tolist": lambda x: sum((np.arange(3.0) * x).tolist()) * x,
     "tolist of a matrix": lambda x: sum(v * v for row in (np.ones((2, 2)) * x).tolist() for v in row),
     "numpy.asarray": lambda x: onp.asarray(x) * x, "numpy.array": lambda x: onp.array([x, 2 * x]).sum() * x, "numpy.float32": lambda x: onp.float32(x) * x,
-    "repeated list": lambda x: sum([x, 2 * x] * 2) * x + sum(3 * [x]), "repeated tuple": lambda x: sum((x, x * x) * 2 + (x,)),
+    "copy of a list": copied_list, "copy of an object": copied_object, "deep copy": deeply_copied,
+    "copy of an array": lambda x: copy.copy(onp.array([x, 2.0])).sum() * copy.deepcopy(x), "repeated list": lambda x: sum([x, 2 * x] * 2) * x + sum(3 * [x]), "repeated tuple": lambda x: sum((x, x * x) * 2 + (x,)),
 }
 PROGRAMS = {**{f"math.{k}": f for k, f in MATH.items()}, **{f"operator.{k}": f for k, f in OPERATOR.items()}, **OTHERS}
 

@@ -1,14 +1,33 @@
 """The stages of compilation ahead of time: ``jit(f).trace(*args)`` is Traced, its ``lower()`` Lowered, its ``compile()`` Compiled."""
 from __future__ import annotations
 
-from runtime.jit import Compiled, Lowered
+from runtime.ahead import Compiled, Lowered
+from runtime.jit import positions
 from runtime.stage import ArgInfo
+from runtime.tree import LEAVES
+from xform.inputs import bind_arguments
 from xform.listing import Listing
 from xform.transformed import Transformed as Wrapped
 
 __all__ = ["ArgInfo", "Compiled", "CompilerOptions", "Lowered", "Traced", "Wrapped"]
 
 CompilerOptions = dict[str, str | bool]
+
+
+class _Place(int):
+    """Stands for a leaf of the arguments of a call: its number among them."""
+
+
+def spelling(transformed, inner, args, kwargs):
+    """(structure of ``(args, kwargs)`` without the static ones, which of its leaves each leaf of the bound arguments is) of a call of jit
+    that gives arguments by name."""
+    nums, names = positions(transformed.fun, transformed.options.get("static_argnums"), transformed.options.get("static_argnames"))
+    dynamic = tuple([a for i, a in enumerate(args) if i not in nums]), {k: v for k, v in kwargs.items() if k not in names}
+    leaves, tree = LEAVES.flatten(dynamic)
+    places, named = tree.unflatten(map(_Place, range(len(leaves))))
+    feed = iter(places)
+    values = bind_arguments(inner, [a if i in nums else next(feed) for i, a in enumerate(args)], {**kwargs, **named})
+    return tree, [int(leaf) for leaf in LEAVES.flatten(values)[0] if isinstance(leaf, _Place)]
 
 
 class Traced:

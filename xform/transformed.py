@@ -254,7 +254,11 @@ class Transformed:
         if self.kind not in BOUNDARIES:
             raise AttributeError(f"{self.kind} has no .lower(); wrap it in jit")
         inner, values = self._bound(args, kwargs)
-        return self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
+        lowered = self._boundary_entry(inner, args, kwargs, values)[1].lower(*values)
+        if kwargs and self.kind == "jit":
+            from xform.stages import spelling
+            lowered = lowered.spelled(*spelling(self, inner, args, kwargs))
+        return lowered
 
     def trace(self, *args, **kwargs):
         """Stage for the given arguments: the types of arguments and result, the generated code, and ``.lower()``."""
@@ -418,7 +422,12 @@ def argnums_of(self, count):
         if number < -count:
             raise ValueError(f"argnums={argnums} of {self.kind} counts from the last positional argument, but the call gives "
                              f"{count}: a number must be at least {-count}.")
-    return argnums % count if isinstance(argnums, int) else tuple([number % count for number in argnums])
+    if isinstance(argnums, int):
+        return argnums % count
+    found = tuple([number % count for number in argnums])
+    if len(set(found)) < len(found):
+        raise ValueError(f"argnums={argnums} of {self.kind} names the same argument twice.")
+    return found
 
 
 def _integers_have_none(kind, has_aux, argnums, args, found):
@@ -500,7 +509,11 @@ def vmap_arguments(self, inner, values, count, named):
         _mapped_leaves(mapped, param, value, axis)
     size = check_sizes(f"{self.fun.__name__ if hasattr(self.fun, '__name__') else self.fun}()", mapped,
                        self.options.get("in_axes", 0))
-    if size is None and self.options.get("axis_size") is None:
+    wanted = self.options.get("axis_size")
+    if None not in (size, wanted) and size != wanted:
+        raise ValueError(f"vmap got inconsistent sizes for array axes to be mapped: the `axis_size` argument was {wanted}, the "
+                         f"arguments have {size}")
+    if size is None and wanted is None:
         raise ValueError("vmap must have at least one non-None value in in_axes (or an axis_size)")
     values = [numeric(v) if a is not None else v for v, a in zip(values, axes)]
     ranks = tuple(_rank(v, a) for v, a in zip(values, axes))

@@ -8,7 +8,7 @@ import operator
 import numpy
 
 from runtime import xla
-from runtime.array import Array, to_buffer
+from runtime.array import Array, own_scalar, to_buffer
 from runtime.cotangent import CONTAINERS
 from runtime.device import put
 from runtime.dtypes import float0
@@ -314,6 +314,8 @@ def _array(object, dtype):
         raise ValueError("array: None is not a valid array; pass numbers, lists of numbers or arrays")
     if isinstance(object, str):
         raise TypeError(f"array: {object!r:.80} is not a valid array; pass numbers, lists of numbers or arrays")
+    if tracing.block is None and type(object) in (bool, int, float, complex):
+        return own_scalar(object)
     found = as_operand(object, "array")
     return found if dtype is None else cast(found, dtype)
 

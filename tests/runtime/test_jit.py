@@ -81,6 +81,18 @@ def test_keyword_order_does_not_matter():
     assert f._cache_size() == 1
 
 
+@pytest.mark.parametrize("number", [lambda: 5.25, lambda: rt.numpy.asarray(5.25), lambda: rt.lax.cond(True, lambda: 5.25, lambda: 1.0)])
+def test_numbers_that_are_given_away_stay_what_they_are(number):
+    """Arrays of frequent numbers are kept; a program that takes one over gets its own."""
+    f = rt.jit(lambda x: add(x, 1.0), donate_argnums=0)
+    for _ in range(3):
+        assert float(f(number())) == 6.25
+    assert float(add(rt.numpy.ones(()), 5.25)) == 6.25
+    assert float(f.lower(1.0).compile()(5.25)) == 6.25 == float(f(5.25))
+    rt.numpy.asarray(5.25).delete()
+    assert float(rt.numpy.asarray(5.25)) == 5.25
+
+
 def test_donated_arguments_are_deleted():
     f = rt.jit(lambda x, y: add(x, y), donate_argnums=0)
     x, y = as_operand(np.ones(1000)), as_operand(np.ones(1000))

@@ -59,6 +59,25 @@ def replaced(lowering, known, keywords, node):
     return made_with(lowering, known.cls, [], {**kept, **keywords}, node)
 
 
+def duplicate(lowering, known, node, deep):
+    """The compile-time value of ``copy.copy(p)``, or with ``deep`` of ``copy.deepcopy(p)``."""
+    own = next((m for m in ("__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__") if getattr(known.cls, m, None) not in (
+        None, getattr(object, m, None))), None)
+    if own is not None and not hasattr(known.cls, "_fields"):
+        refuse(node, lowering.unit, f"copies of {known.cls.__name__} objects are made by its {own}, which is not read",
+               "Call the class with the attributes of the other object.")
+    made = Instance(known.cls, {})
+    made.birth = lowering.depth
+    for attr, value in known.fields.items():
+        if isinstance(value, Instance) and deep:
+            value = duplicate(lowering, value, node, deep)
+        elif isinstance(value, gast.AST):
+            value = call(f"rt.builtins.{'deepcopy' if deep else 'copy'}", [clone(value)], node=node) if deep else clone(value)
+        store(lowering, made, attr, value, node, attr)
+    made.written.clear()
+    return made
+
+
 def made_with(lowering, cls, args, keywords, node, captured=None):
     """The compile-time value of a class called with these arguments."""
     from xform.desugar.calls import call_known_with

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import copy
 import functools
 import itertools
 import math
@@ -19,7 +20,7 @@ import operator
 
 import gast
 
-from runtime import iteration, scalars
+from runtime import builtins as runtime_builtins, iteration, scalars
 from xform.errors import refuse
 from xform.library import TEXT_METHODS
 from xform.resolve import Object
@@ -210,6 +211,13 @@ def _next(lowering, node, value):
     return _call(lowering, iteration.first if len(node.args) == 1 else iteration.first_or, [items, *node.args[1:]], node)
 
 
+def _copied(lowering, node, value):
+    """A copy of a value; one of an object is known (values.py)."""
+    if len(node.args) != 1 or not isinstance(lowering.known(node.args[0]), (type(None), Object)):
+        return None
+    return _call(lowering, runtime_builtins.copy if value is copy.copy else runtime_builtins.deepcopy, node.args, node)
+
+
 # -- math ---------------------------------------------------------------------------------------------------------------------------
 
 def _log(lowering, node, value):
@@ -223,7 +231,8 @@ _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, 
           operator.concat: lambda lowering, node, value: at(gast.BinOp(node.args[0], gast.Add(), node.args[1]), node),
           operator.getitem: lambda lowering, node, value: at(gast.Subscript(*node.args, gast.Load()), node),
           **dict.fromkeys([*_IN_PLACE, *_PLAIN], _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
-          itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log}
+          itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log, copy.copy: _copied,
+          copy.deepcopy: _copied}
 if hasattr(operator, "call"):
     _CALLS[operator.call] = lambda lowering, node, value: at(gast.Call(node.args[0], node.args[1:], node.keywords), node)
 

@@ -100,6 +100,9 @@ def _known_call(lowering, node):
         held = meshes.made(lowering, callee, node)
         if held is not None:
             return held
+        if isinstance(callee, Object) and any(callee.value is f for f in (copy.copy, copy.deepcopy)) and len(node.args) == 1:
+            held = lowering.known(node.args[0])
+            return objects.duplicate(lowering, held, node, callee.value is copy.deepcopy) if isinstance(held, Instance) else None
         held = _replaced_object(lowering, callee, node)
         if held is not None:
             args, keywords = arguments(lowering, node)

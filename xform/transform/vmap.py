@@ -155,7 +155,7 @@ def derive(unit, options, prefix):
         args.append(clone(size))
     body.append(assign(result, call(batched.name, args)))
     if isinstance(out_axes, (tuple, list, dict)) and not _fits(out_axes, out):
-        body.append(assign(result, call("rt.fitting", [name(result), expression_of(out_axes)])))
+        body.append(assign(result, call("rt.fitting", [name(result), expression_of(_unnamed(out_axes))])))
     body.append(returns(_placed(name(result), out, out_axes, size)))
     made = Unit(f"{unit.name}_vmap", function(f"{unit.name}_vmap", unit.params, body), {batched.name: batched}, {result},
                 unit.file, unit.origin, signature=unit.signature)
@@ -218,12 +218,20 @@ def _moved(param, axis):
             return []
         return [assign(param, call("rt.map_leaves", [name(param), expression_of(tuple(axis))]))]
     if _mixed(axis):
-        return [assign(param, call("rt.map_entries", [name(param), expression_of(axis)]))]
+        return [assign(param, call("rt.map_entries", [name(param), expression_of(_unnamed(axis))]))]
     if isinstance(axis, int):
         return [assign(param, call("rt.move_axis", [name(param), const(axis), const(0)]))]
     if all(a in (0, None) for a in _flat(axis)):
         return []
-    return [assign(param, call("rt.move_axes", [name(param), expression_of(axis)]))]
+    return [assign(param, call("rt.move_axes", [name(param), expression_of(_unnamed(axis))]))]
+
+
+def _unnamed(axis):
+    """A tree of axes with plain tuples for named ones: the value has the names."""
+    if isinstance(axis, dict):
+        return {k: _unnamed(v) for k, v in axis.items()}
+    return type(axis)([_unnamed(a) for a in axis]) if type(axis) in (tuple, list) else tuple(map(_unnamed, axis)) if isinstance(
+        axis, tuple) else axis
 
 
 def _mixed(axis):
@@ -248,7 +256,7 @@ def _placed(value, flag, out_axes, size):
     if isinstance(out_axes, tuple) and isinstance(flag, tuple) and len(flag) == len(out_axes):
         parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), f, a, size)
                  for i, (f, a) in enumerate(zip(flag, out_axes))]
-        return pack(parts)
+        return _as_its_class(parts, value, out_axes)
     if isinstance(out_axes, dict):
         value, flag = (value, flag) if isinstance(flag, bool) else (call("rt.spread", [value, size, expression_of(literal(flag))]), True)
         parts = [_placed(at(gast.Subscript(clone(value), const(k), gast.Load()), None), flag, a, size) for k, a in out_axes.items()]
@@ -256,7 +264,7 @@ def _placed(value, flag, out_axes, size):
     if isinstance(out_axes, tuple):
         parts = [_placed(at(gast.Subscript(clone(value), const(i), gast.Load()), None), flag, a, size)
                  for i, a in enumerate(out_axes)]
-        return pack(parts)
+        return _as_its_class(parts, value, out_axes)
     if out_axes is None:
         if is_batched(flag):
             raise ValueError("vmap has mapped output but out_axes is None")
@@ -265,6 +273,12 @@ def _placed(value, flag, out_axes, size):
         raise TransformError(f"vmap: out_axes that hold a {type(out_axes).__name__} are not supported", hint="Give an int for the whole object.")
     spread = value if flag is True else call("rt.spread", [value, size, expression_of(literal(flag))])
     return call("rt.move_axis", [spread, const(0), const(out_axes)])
+
+
+def _as_its_class(parts, value, axes):
+    """A tuple of the parts of a value: a named tuple of its class where its out_axes are one."""
+    made = pack(parts)
+    return call("rt.restore", [at(gast.List(made.elts, gast.Load()), None), clone(value)]) if hasattr(axes, "_fields") else made
 
 
 def _size(params, flags):

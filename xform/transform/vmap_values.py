@@ -25,7 +25,7 @@ STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt
              "rt.reiter": "items", "rt.reiter_lead": "items"}
 
 # Container ops whose result's structure follows from their operands'.
-SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy",
+SAME = frozenset({"rt.builtins.reversed", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.copy", "rt.builtins.deepcopy",
                   "rt.instantiate_shell", "rt.builtins.instantiate_shell"})
 
 
