@@ -357,6 +357,29 @@ def get(d, key, default=None):
     return default
 
 
+@op(linear="d", vjp={"d": "d_out"}, batch=lambda d, function, given, wanted, needed, over=(): keywords(d, function, given, wanted, needed))
+def keywords(d, function, given, wanted, needed):
+    """Return a dict of keyword arguments, where they suit a function.
+
+    given: parameters that have their arguments. wanted: those that may be among the keywords; None for any. needed: those that must be.
+    Raises: TypeError, as a call does.
+    """
+    for key in d:
+        if key in given:
+            raise TypeError(f"{function}() got multiple values for argument {key!r}")
+        if wanted is not None and key not in wanted:
+            raise TypeError(f"{function}() got an unexpected keyword argument {key!r}")
+    missing = [key for key in needed if key not in d]
+    if missing:
+        raise TypeError(f"{function}() missing a required argument: {missing[0]!r}")
+    return d
+
+
+def other_keywords(d, names):
+    """Return the entries of a dict whose keys are not among ``names``."""
+    return {key: d[key] for key in d if key not in names}
+
+
 @op(linear="x", vjp={"x": "d_out"}, batch=lambda x, over=(): x)
 def copy(x):
     """Return a copy: a new container; arrays are values already."""

@@ -1,4 +1,7 @@
 """Calls with *args and **kwargs of a known number, and pytrees taken apart and put together, under every transformation, as jax."""
+import collections
+import functools
+
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
@@ -156,11 +159,57 @@ def test_changed_options_are_seen():
     onp.testing.assert_allclose(gradient(2.0), 20.0)
 
 
-def test_options_with_unknown_keys_are_refused():
-    def f(x, n):
-        options = {"power": 3}
-        for _ in range(n):
-            options["scale"] = x
-        return scaled(x, **options)
+def more_of(x, y=None, **more):
+    return x * sum(more.values()) if y is None else x * y + sum(more.values())
+
+
+Options = collections.namedtuple("Options", "power scale")
+
+
+def unknown_keys(jax, jnp):
+    """Functions of a number and a dict, of which only the run knows the keys."""
+    made = {}
+    made["parameters"] = lambda x, d: scaled(x, **{k: v * x for k, v in d.items()})
+    made["one of them given"] = lambda x, d: scaled(x, 3, **{k: v for k, v in d.items() if k != "power"})
+    made["passed on"] = lambda x, d: more_of(x, **d) + more_of(x, x, **d) + more_of(x, z=x, **d)
+    made["of a named tuple"] = lambda x, d: (lambda o: o.power * x ** 2 + o.scale)(Options(**d))
+    made["of a transformed function"] = lambda x, d: jax.grad(scaled)(x, **d)
+
+    def of_a_nested_function(x, d):
+        def inner(y, *, power, scale=1.0, shift=2.0):
+            return scale * y ** power + shift * x
+
+        def outer(y, **options):
+            return inner(y, **options)
+        options = {}
+        for key in d:
+            options[key] = d[key] + x
+        return outer(x, **options)
+    made["of a nested function"] = of_a_nested_function
+    return made
+
+
+@pytest.mark.parametrize("name", unknown_keys(jax, jnp))
+def test_options_of_which_only_the_run_knows_the_keys(name):
+    f, wanted, options = unknown_keys(xform, np)[name], unknown_keys(jax, jnp)[name], {"power": 2.0, "scale": 1.5}
+    for run, own in ((jax.grad, xform.grad), (lambda f: jax.grad(f, 1), lambda f: xform.grad(f, 1)), (jax.jit, xform.jit),
+                     (lambda f: jax.jit(jax.grad(f)), lambda f: xform.jit(xform.grad(f))), (lambda f: jax.vmap(f, (0, None)), lambda f: xform.vmap(f, (0, None))),
+                     (jax.grad, lambda f: lambda x, d: xform.jvp(lambda x: f(x, d), (x,), (1.0,))[1])):
+        x = onp.float32([1.3, 0.4]) if "vmap" in run.__code__.co_names else X
+        jax.tree.map(lambda one, other: onp.testing.assert_allclose(one, other, rtol=2e-5), own(f)(x, options), run(wanted)(x, options))
+
+
+@pytest.mark.parametrize("options, reason", [
+    ({"powers": 2.0}, "scaled\\(\\) got an unexpected keyword argument 'powers'"), ({"x": 2.0}, "scaled\\(\\) got multiple values for argument 'x'")])
+def test_unknown_keys_that_do_not_suit(options, reason):
+    with pytest.raises(TypeError, match=reason):
+        xform.grad(lambda x, d: scaled(x, **{k: v for k, v in d.items()}))(X, options)
+    with pytest.raises(TypeError, match="missing a required argument: 'scale'"):
+        xform.jit(lambda x, d: Options(**{k: v for k, v in d.items()}).power * x)(X, {"power": 2.0})
+
+
+def test_unknown_keys_of_an_operation_are_refused():
     with pytest.raises(TransformError, match="keys of \\*\\*kwargs in this call are not known"):
-        xform.grad(f)(2.0, 1)
+        xform.grad(lambda x, d: np.sum(x, **{k: v for k, v in d.items()}))(X, {"axis": None})
+    with pytest.raises(TransformError, match="keys of \\*\\*kwargs in this call are not known"):
+        xform.grad(lambda x, d: functools.partial(scaled, **{k: v for k, v in d.items()})(x))(X, {"power": 2})

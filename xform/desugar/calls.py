@@ -32,6 +32,7 @@ from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
 from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
 from xform.desugar.rebound import Undecided
+from xform.desugar.refused import fails
 from xform.desugar.sequence_arguments import as_arrays
 from xform.library import STATIC_BUILTINS, canonical, is_runtime, lookup, scalar_type
 from xform.resolve import Closure, Custom, Derived, Display, Object, Partial
@@ -200,8 +201,7 @@ def call_known(lowering, callee, node):
         if kind:
             from xform.desugar.transformations import call_direct
             return at(gast.Tuple(call_direct(lowering, kind, node), gast.Load()), node)
-    args, keywords = arguments(lowering, node)
-    return call_known_with(lowering, callee, args, keywords, node)
+    return call_known_with(lowering, callee, *arguments(lowering, spread.for_callee(lowering, callee, node)), node)
 
 
 def call_known_with(lowering, callee, args, keywords, node):
@@ -447,7 +447,7 @@ def call_object(lowering, callee, args, keywords, node):
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         return call(name(key, node), own, node=node)
     if not callable(value):
-        refuse(node, lowering.unit, f"{type(value).__name__} object is not callable")
+        return fails(lowering, node, f"'{type(value).__name__}' object is not callable")
     wanted = getattr(value, "__name__", "function")
     return call(name(lowering.refer(wanted if wanted.isidentifier() else "function", callee), node), args, keywords, node)
 
@@ -470,7 +470,7 @@ def _gathered(function, args, keywords):
         fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         variadic[rest[inspect.Parameter.VAR_POSITIONAL]] = Display(tuple(args[len(fixed):]))
         args = args[:len(fixed)]
-    if inspect.Parameter.VAR_KEYWORD in rest:
+    if inspect.Parameter.VAR_KEYWORD in rest and "**" not in keywords:
         more = {k: v for k, v in keywords.items() if k not in {p.name for p in parameters}}
         variadic[rest[inspect.Parameter.VAR_KEYWORD]] = Display(tuple(more.values()), tuple(more), dict)
         keywords = {k: v for k, v in keywords.items() if k not in more}
@@ -517,8 +517,7 @@ def bind(lowering, unit, args, keywords, node, callee=None):
             whole = len(items) == 1 and isinstance(items[0], gast.Starred)
             made.append(items[0].value if whole else lowering.atom_value(at(gast.Tuple(list(items), gast.Load()), node)))
         elif param.kind is param.VAR_KEYWORD:
-            items = bound.arguments.get(param.name, {})
-            made.append(lowering.atom_value(at(gast.Dict([const(k, node) for k in items], list(items.values())), node)))
+            made.append(spread.gathered_keywords(lowering, bound.arguments.get(param.name, {}), node))
         elif param.name in bound.arguments:
             made.append(bound.arguments[param.name])
         else:

@@ -11,18 +11,28 @@ After::
     pair = x, product
     item, item_1 = pair
     y = np.hypot(item, item_1) + np.sum(z, axis=0)
+
+Of ``f(x, **options)`` whose keys only the run knows, with ``def f(x, scale, *, shift=0.0)``::
+
+    named = rt.builtins.keywords(options, "f", ("x",), ("scale", "shift"), ("scale",))
+    scale = named["scale"]
+    shift = rt.builtins.get(named, "shift", 0.0)
+    f(x, scale, shift)
 """
 from __future__ import annotations
 
 import builtins
+import inspect
+import types
 
 import gast
 
 from runtime.tree import tree_unflatten
-from xform import resolve
+from xform import parse, resolve
 from xform.errors import refuse
-from xform.resolve import Object
-from xform.syntax import assign, at, clone, const, name, params_of
+from xform.library import is_runtime
+from xform.resolve import Closure, Derived, Object, Partial
+from xform.syntax import assign, at, call, clone, const, name, params_of
 from xform.unit import Items
 
 _CHANGES = frozenset("append extend insert pop remove clear update setdefault popitem".split())
@@ -38,7 +48,7 @@ def note(lowering, node):
         return _note_arguments(lowering, target.elts, node)
     if not isinstance(target, gast.Name) or lowering.counts.get(target.id, 2) != 1 or target.id in changed_containers(lowering):
         return
-    extent = keys_of(lowering, node.value) if isinstance(node.value, (gast.Dict, gast.Call)) else None
+    extent = keys_of(lowering, node.value) if isinstance(node.value, (gast.Dict, gast.Call)) else _keys_kept(lowering, node.value)
     extent = length(lowering, node.value) if extent is None else {
         k: v if isinstance(v, gast.Constant) else None for k, v in extent.items()}
     if extent is not None:
@@ -183,6 +193,19 @@ def keys_of(lowering, node):
     return None
 
 
+def _keys_kept(lowering, node):
+    """The keys of ``{k: f(v) for k, v in options.items()}`` where those of ``options`` are known, each with None for its value."""
+    if not isinstance(node, gast.DictComp) or len(node.generators) != 1 or node.generators[0].ifs:
+        return None
+    target, source = node.generators[0].target, node.generators[0].iter
+    if not isinstance(target, gast.Tuple) or not isinstance(source, gast.Call) or source.args or not isinstance(
+            source.func, gast.Attribute) or source.func.attr != "items" or not isinstance(node.key, gast.Name) or not isinstance(
+            target.elts[0], gast.Name) or target.elts[0].id != node.key.id:
+        return None
+    found = keys_of(lowering, source.func.value)
+    return None if found is None else dict.fromkeys(found)
+
+
 def _pairs(lowering, node):
     """What ``dict(node)`` holds: a dict, or a zip of names that are written out and of a sequence."""
     callee = lowering.known(node.func) if isinstance(node, gast.Call) and len(node.args) == 2 and not node.keywords else None
@@ -213,9 +236,79 @@ def keywords(lowering, node, spread, one):
     return {k: one(v) if isinstance(v, gast.AST) and not isinstance(v, gast.Constant) else v for k, v in found.items()}
 
 
+def for_callee(lowering, callee, node):
+    """The call with ``**options`` of unknown keys looked up for each parameter of the callee that nothing else is given for.
+
+    What is left goes to the callee's own **kwargs, as the keyword "**". The call is returned as it is where the keys are known, or the
+    parameters are not.
+    """
+    spread = [k for k in node.keywords if k.arg is None and keys_of(lowering, k.value) is None]
+    counts = [length_given(lowering, a.value) if isinstance(a, gast.Starred) else 1 for a in node.args]
+    signature = _parameters(callee) if len(spread) == 1 and None not in counts else None
+    if signature is None:
+        return node
+    from xform.desugar.calls import _default
+    given = [k for k in node.keywords if k is not spread[0]]
+    taken = {k for one in given for k in ([one.arg] if one.arg else keys_of(lowering, one.value))}
+    parameters = list(signature.parameters.values())
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    taken |= {p.name for p in positional[:sum(counts)]}
+    left = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in taken]
+    more = any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def names(some):
+        return lowering.atom_value(at(gast.Tuple([const(n, node) for n in some], gast.Load()), node))
+    titled = getattr(getattr(callee, "value", None), "__name__", None) or getattr(
+        getattr(getattr(callee, "nested", None), "tree", None), "name", "function")
+    named = lowering.store_temp(call("rt.builtins.keywords", [
+        lowering.atom(spread[0].value), const(titled, node), names(sorted(taken)), const(None, node) if more else names([p.name for p in left]),
+        names([p.name for p in left if p.default is p.empty])], node=node), "named", node)
+    for p in left:
+        value = at(gast.Subscript(clone(named), const(p.name, node), gast.Load()), node) if p.default is p.empty else call(
+            "rt.builtins.get", [clone(named), const(p.name, node), _default(lowering, p.default, callee, node)], node=node)
+        given.append(gast.keyword(p.name, lowering.store_temp(value, p.name, node)))
+    if more:
+        rest = named if not left else lowering.store_temp(call(
+            "rt.builtins.other_keywords", [clone(named), names([p.name for p in left])], node=node), "others", node)
+        given.append(gast.keyword("**", rest))
+    return at(gast.Call(node.func, node.args, given), node)
+
+
+def gathered_keywords(lowering, given, node):
+    """What **kwargs holds: the keywords that a call spells out, and those that only the run knows."""
+    spelled = {k: v for k, v in given.items() if k != "**"}
+    made = lowering.atom_value(at(gast.Dict([const(k, node) for k in spelled], list(spelled.values())), node)) if spelled or not given else None
+    if "**" not in given:
+        return made
+    return given["**"] if made is None else lowering.store_temp(call("rt.update", [made, given["**"]], node=node), "keywords", node)
+
+
+def length_given(lowering, node):
+    """How many arguments ``*node`` stands for; None where only the run knows."""
+    known = lowering.known(node)
+    found = None if known is None else resolve.items_of(known)
+    return len(found[0]) if found is not None and found[1] is None else length(lowering, node)
+
+
+def _parameters(callee):
+    """The signature of a user's function, or of a named tuple, that is called by name; else None."""
+    callee = resolve.normal(callee)
+    if isinstance(callee, Closure):
+        return callee.nested.signature() if hasattr(callee.nested, "signature") else None
+    if isinstance(callee, Derived):
+        found = _parameters(callee.fn) if not isinstance(resolve.normal(callee.fn), Partial) else None
+        return None if found is None or any(p.kind is p.VAR_KEYWORD for p in found.parameters.values()) else found
+    value = callee.value if isinstance(callee, Object) else None
+    if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        return inspect.signature(value)
+    return parse.signature(value) if isinstance(value, types.FunctionType) and not is_runtime(value) else None
+
+
 def gathered(signature, args, given):
     """What *args and **kwargs of a nested function hold in a call, as displays by parameter, and the other arguments."""
     kinds, held = {p.kind: p.name for p in signature.parameters.values()}, {}
+    if "**" in given:       # only the run knows what they hold
+        return {}, args, given
     fixed = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     some = next(iter(signature.parameters.values()), None)
     if some is None or any(isinstance(a, gast.Starred) for a in args):

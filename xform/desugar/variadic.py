@@ -78,7 +78,7 @@ def spread(function, count, keywords, kinds=None):
 def spread_call(lowering, function, args, keywords, node):
     """A call of a function with *args or **kwargs, specialised to what the call gives; None where that is not possible."""
     from xform.desugar.calls import bind
-    if any(isinstance(a, gast.Starred) for a in args):
+    if any(isinstance(a, gast.Starred) for a in args) or "**" in keywords:
         return None
     found = spread(read_as(function), len(args), tuple(keywords))
     if found is None:
