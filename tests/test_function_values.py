@@ -1,6 +1,6 @@
 """Functions as values: in lists and dicts, returned by functions, picked by an index, held by objects."""
 import functools
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as onp
 import pytest
@@ -348,3 +348,71 @@ def test_a_function_in_a_list_keeps_its_defaults():
             i += 1
         return sum(f(x) for f in fs)
     assert float(jax.jit(gathered)(2.0)) == gathered(2.0) == 12.0
+
+
+class Pair(NamedTuple):
+    make: Callable
+    take: Callable
+
+
+class Wide(Pair):
+    """A pair whose second function takes options, too."""
+
+
+def widened(pair):
+    if isinstance(pair, Wide):
+        return pair
+    return Wide(pair.make, lambda x, **options: pair.take(x))
+
+
+def pair_of(k, wide=False):
+    return Wide(lambda x: x * k, lambda x, **options: x * k + sum(options.values())) if wide else Pair(lambda x: x * k, lambda x: x + k)
+
+
+def masked(pair, mask):
+    pair = widened(pair)
+
+    def make(x):
+        taken = mask(x) if is_mask(mask) else mask
+        return {k: pair.make(x) if v else x for k, v in taken.items()}
+    return Wide(make, lambda x, **options: pair.take(x, **options))
+
+
+def is_mask(mask):
+    return all([callable(leaf) for leaf in [mask]])
+
+
+PAIRS = {"narrow": pair_of(2.0), "wide": pair_of(3.0, wide=True)}
+MASK = {"a": True, "b": False}
+
+
+def made_by_all(x):
+    return {k: masked(pair, MASK).make(x)["a"] for k, pair in PAIRS.items()}
+
+
+def taken_by_all(x):
+    for pair in PAIRS.values():
+        x = masked(pair, lambda x: MASK).take(x * x, shift=x)
+    return x
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: sum([masked(pair, MASK).make(x)["a"] for pair in PAIRS.values() if pair is not None]),
+    lambda x: sum([pair.make(x) * y for pair in PAIRS.values() for y in (2.0, x)]),
+    lambda x: made_by_all(x)["wide"] * x, taken_by_all,
+    lambda x: masked(PAIRS["narrow"], lambda x: {"a": x > 0.0}).make(x)["a"]], ids=["list", "two loops", "dict", "loop", "mask"])
+def test_comprehensions_over_objects_and_objects_made_in_them(f):
+    slope = (f(1.301) - f(1.299)) / 0.002
+    onp.testing.assert_allclose(jax.grad(f)(1.3), slope, rtol=1e-3)
+    onp.testing.assert_allclose(jax.jit(f)(1.3), f(1.3), rtol=1e-5)
+    onp.testing.assert_allclose(jax.jvp(f, (1.3,), (1.0,))[1], slope, rtol=1e-3)
+
+
+def test_data_that_is_called():
+    given = MASK
+
+    def f(x):
+        return masked(PAIRS["wide"], MASK).make(x)["a"] * (given(x) if x > 1.0 else x)
+    onp.testing.assert_allclose(jax.grad(f)(0.5), 3.0)
+    with pytest.raises(TypeError, match="'dict' object is not callable"):
+        jax.grad(f)(1.5)

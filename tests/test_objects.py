@@ -297,7 +297,8 @@ def missing(x):
 
 def two_kinds(x):
     v = Box(x)
-    v = Vector(x, x)
+    if x > 0:
+        v = Vector(x, x)
     return v.x
 
 

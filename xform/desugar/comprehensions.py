@@ -12,11 +12,14 @@ After::
         if above:
             product = x * x
             ys = rt.append(ys, product)
+
+Those over functions or objects that are known here have no loop: their turns stand one behind the other.
 """
 from __future__ import annotations
 
 import gast
 
+from xform.desugar import sequences
 from xform.syntax import assign, at, call, clone, name, rename, target_names
 
 
@@ -57,6 +60,13 @@ def _loops(lowering, node, depth, result, is_dict):
             lowering.emit(result, call("rt.append", [name(result), value], node=node), node)
         return
     generator = node.generators[depth]
+    found = sequences.turns_of_functions(lowering, generator.iter)
+    if found is not None:
+        for value in found:
+            again = clone(node)
+            sequences.bind(lowering, again.generators[depth].target, value, node)
+            _tests(lowering, again, again.generators[depth].ifs, depth, result, is_dict)
+        return
     body_marker = at(gast.Pass(), node)
     loop = at(gast.For(generator.target, generator.iter, [body_marker], [], None), node)
     lowering.do_For(loop)

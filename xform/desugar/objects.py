@@ -106,6 +106,7 @@ def make_tuple(lowering, cls, node):
         return None
     args, keywords = arguments(lowering, node)
     made = Instance(cls, {})
+    made.birth = lowering.depth
     _bound(lowering, made, args, keywords, node)
     made.written.clear()
     return made

@@ -40,6 +40,9 @@ def asked(lowering, node):
         from xform.desugar.sequences import constant
         attr = constant(lowering, node.args[1])
         return at(gast.Attribute(clone(node.args[0]), attr, gast.Load()), node) if isinstance(attr, str) else None
+    if which in ("isinstance", "hasattr") and isinstance(known, Object) and is_static(known) and not isinstance(known.value, builtins.type):
+        rest = [lowering.known(a) for a in node.args[1:]]
+        return Object(value(known.value, *[r.value for r in rest])) if None not in rest and all(isinstance(r, Object) for r in rest) else None
     return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
 
 

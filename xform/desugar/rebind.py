@@ -15,6 +15,8 @@ After::
         y = p_x
         p_x = x_1
         p_y = y
+
+Outside branches and loops a name may get an object of another class, too: it means that one from there on.
 """
 from __future__ import annotations
 
@@ -47,6 +49,9 @@ def assign_object(lowering, identifier, known, node):
     else:
         pairs = []
         reason = mismatch(own, known, pairs)
+        if reason and _for_good(lowering, identifier, node):
+            lowering.statics[identifier] = own = copied(lowering, known, identifier, node)
+            reason, pairs = None, []
         if reason:
             refuse(node, lowering.unit, f"{identifier!r} is bound to objects that {reason}", "Use two names.")
         staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
@@ -58,9 +63,22 @@ def assign_object(lowering, identifier, known, node):
         known.copied = True
 
 
+def _for_good(lowering, identifier, node) -> bool:
+    """Whether a name means its new object wherever it is read from here on: no branch or loop around, no earlier function that reads it."""
+    line = getattr(node, "lineno", None)
+    if lowering.depth or line is None:
+        return False
+    earlier = [n for n in gast.walk(lowering.tree) if isinstance(n, (gast.FunctionDef, gast.Lambda, gast.ClassDef)) and n is not lowering.tree
+               and getattr(n, "lineno", 0) <= line]
+    return not any(isinstance(n, gast.Name) and n.id == identifier for one in earlier for n in gast.walk(one))
+
+
 def refuse_other(lowering, identifier, node):
     """Refuse what is no object for a name that is bound to an object elsewhere."""
     own = lowering.statics.get(identifier)
+    if own is not None and _for_good(lowering, identifier, node) and identifier not in lowering.given:
+        del lowering.statics[identifier]
+        return
     if lowering.counts.get(identifier, 0) > 1 and (isinstance(own, Instance) or isinstance(own, Display) and holds_object(own)):
         refuse(node, lowering.unit, f"{identifier!r} is bound to an object and to something else", "Use two names.")
 

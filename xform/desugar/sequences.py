@@ -378,19 +378,30 @@ def _iterated(lowering, node):
 def unroll(lowering, node):
     """Lower a loop over a sequence that holds functions, turn by turn; returns whether ``node`` was such a loop."""
     node.iter = _iterated(lowering, node.iter)
-    found = turns(lowering, node.iter)
-    if found is not None and not any(holds_function(value) for value in found):
-        found = None
+    found = turns_of_functions(lowering, node.iter)
     if found is None:
         found = indexes(lowering, node)
     if found is None and mutations.adds_functions(lowering, node.body) and known_turns(lowering, node.iter):
         found = _of_literal(lowering, node.iter)
     if found is None:
         return False
-    if len(found) > LONGEST:
-        refuse(node, lowering.unit, f"a loop over {len(found)} functions is not unrolled", "Loop over data instead.")
+    _short(lowering, found, node)
     _turn(lowering, node, found)
     return True
+
+
+def turns_of_functions(lowering, node):
+    """What each turn of a loop over a sequence that holds functions takes; None for other loops."""
+    found = turns(lowering, node)
+    if found is None or not any(holds_function(value) for value in found):
+        return None
+    _short(lowering, found, node)
+    return found
+
+
+def _short(lowering, found, node):
+    if len(found) > LONGEST:
+        refuse(node, lowering.unit, f"a loop over {len(found)} functions is not unrolled", "Loop over data instead.")
 
 
 def holds_function(value):
