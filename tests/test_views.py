@@ -109,7 +109,7 @@ AT_RUN_TIME = [another_name, added_to_a_part, rows_multiplied, part_of_what_chan
 @pytest.mark.parametrize("f", AT_RUN_TIME)
 @pytest.mark.parametrize("transform", [xform.jit, xform.grad, lambda f: lambda x: xform.vmap(f)(np.stack([x, x]))], ids=["jit", "grad", "vmap"])
 def test_shared_parts_are_refused_where_shapes_tell(f, transform):
-    with pytest.raises(TypeError, match="Arrays are values here, so that only one would change. Keep a copy") as caught:
+    with pytest.raises(TypeError, match="Arrays and containers are values here, so that only one would change. Keep a copy") as caught:
         transform(f)(X)
     assert "test_views.py" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
 

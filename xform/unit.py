@@ -40,6 +40,7 @@ class Unit:
     reads: dict[str, tuple] = field(default_factory=dict)   # env name -> (namespace, key) of a global or cell read
     core: bool = False          # whether the tree is in the core language (grammar.py) or in the readable form
     function: Any = None        # the Python object that this unit was read from, when there is one
+    within: Any = None          # the Python function whose text has this one in it
     result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
     writes: tuple = ()          # parameters, objects all, whose changed attributes follow the result in what ``result`` describes
     signature: Any = None       # inspect.Signature for binding calls

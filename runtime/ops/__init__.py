@@ -35,7 +35,7 @@ from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polyga
 from runtime.ops.take import (blank, quiet, starts_from_front, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples, unpicked,
                                 update_examples, update_examples_dot, updated_examples, won)
-from runtime.ops.views import no_array, no_items, no_rows, no_view, not_shared, only_keys
+from runtime.ops.views import no_array, no_common_items, no_items, no_rows, no_view, not_shared, not_shared_items, only_keys, unshared
 from runtime.ops.window import (pick_places, unpick_places, unwindow_sum, window_extremum, window_places, window_sum)
 from runtime.ops.windows import ungather
 
@@ -49,7 +49,7 @@ __all__ = (
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
     "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
-    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "no_array", "no_items", "no_rows", "no_view", "not_shared", "only_keys", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
+    "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "no_array", "no_common_items", "no_items", "no_rows", "no_view", "not_shared", "not_shared_items", "only_keys", "unshared", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "starts_from_front", "take_along_axis_again", "turned_left", "turned_right", "typeof", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",

@@ -12,11 +12,16 @@ import numpy
 from runtime.array import Array
 from runtime.ops.kernel import about_types
 
-_ADVICE = "Arrays are values here, so that only one would change. Keep a copy, as x[i].copy(), or read the array again."
+_ADVICE = "Arrays and containers are values here, so that only one would change. Keep a copy, as x[i].copy(), or read the array again."
 
 
 def _is_array(x) -> bool:
     return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+def _changes(x) -> bool:
+    """Whether an object can be changed in place: a container or an array with axes, or a tuple of such."""
+    return isinstance(x, (list, dict)) or _is_array(x) and len(x.shape) > 0 or isinstance(x, tuple) and any([_changes(item) for item in x])
 
 
 @about_types
@@ -47,10 +52,27 @@ def not_shared(x, index) -> bool:
     if isinstance(x, (list, tuple, dict)) and not isinstance(index, builtins.slice):
         if isinstance(index, Array):
             index = int(index)
-        part = x[index]
-        if isinstance(part, (list, dict)) or _is_array(part) and len(part.shape):
+        if _changes(x[index]):
             raise TypeError("an item of a container is changed in place here while the container is in use, which in Python holds the same "
                             f"object. {_ADVICE}")
+    return True
+
+
+@about_types
+def not_shared_items(x, index) -> bool:
+    """Raise TypeError if ``x[index]``, an item of which is changed, is or shares what a container goes on holding."""
+    if isinstance(index, builtins.slice) and isinstance(x, (list, tuple)):
+        return no_items(x[index])
+    return not_shared(x, index)
+
+
+@about_types
+def unshared(x, holder=None) -> bool:
+    """Raise TypeError if ``x``, which a container gets to hold, is an object that can be changed in place."""
+    if _changes(x) and not _is_array(holder):
+        what = f"an array of shape {tuple(x.shape)}" if _is_array(x) else f"a {type(x).__name__}"
+        raise TypeError(f"{what} is put into a container here, and is changed in place later under its own name or in the container, while the "
+                        f"other is in use: in Python both are the same object. {_ADVICE}")
     return True
 
 
@@ -67,10 +89,16 @@ def no_array(x) -> bool:
 def no_items(x) -> bool:
     """Raise TypeError if the items of ``x`` are objects that it goes on holding, or views of an array."""
     for item in x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else ():
-        if isinstance(item, (list, dict)) or _is_array(item) and len(item.shape):
-            raise TypeError("an item of a container is changed in place in a loop over it, while the container is in use, which in Python holds "
-                            f"the same object. {_ADVICE}")
+        if _changes(item):
+            raise TypeError("an item of a container is changed in place, in a loop over it or in a copy that has the same items, while the "
+                            f"container is in use, which in Python holds the same object. {_ADVICE}")
     return no_rows(x)
+
+
+@about_types
+def no_common_items(x) -> bool:
+    """Raise TypeError if ``x``, a container of whose items there is a copy, holds objects that can be changed in place."""
+    return _is_array(x) or no_items(x)
 
 
 @about_types

@@ -20,6 +20,8 @@ After::
     rt.no_view(a, i)    # a number, or a copy?
     b = a[i]
     ...
+
+Here the statements are read; what they say of names is kept by ``sharing.py``.
 """
 from __future__ import annotations
 
@@ -28,6 +30,7 @@ import types
 import gast
 
 from xform import parse
+from xform.analyze.sharing import Sharing
 from xform.errors import refuse
 from xform.names import Names
 from xform.resolve import mentions
@@ -36,133 +39,31 @@ from xform.syntax import assign, at, call, clone, dotted, name, reads, target_na
 VIEWS = frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
                                            "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "rollaxis")})
 ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
-WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update"})
+OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
+WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse"})
+POPS = frozenset({"rt.popped", "rt.popped_at", "rt.popped_or", "rt.set_default"})       # (item, the changed object)
+COPIES = frozenset({"rt.builtins.list", "rt.builtins.tuple", "rt.builtins.dict_of", "rt.builtins.sorted", "rt.builtins.copy", "rt.builtins.reversed"})
+JOINS = frozenset({"rt.extend", "rt.update"})
 
 
 def check(unit):
     """Raise TransformError where a unit reads what was changed under another name; put in questions where that depends on shapes."""
     walk = _Walk(unit)
-    walk.block(unit.tree.body, _State())
+    walk.block(unit.tree.body, Sharing())
     if walk.questions:
         unit.tree.body = walk.asked(unit.tree.body)
     return unit
 
 
-class _State:
-    """Which names hold the same object, which hold one that was changed under another name, and which may be views.
-
-    classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
-    views: name -> frozenset of (name of the whole, id of the statement that made the part). doubtful: name -> frozenset of (id of a
-    statement, whole, question) that have to be asked if the name is read. bound: name -> (id of the statement ``name = other``, other).
-    """
-
-    def __init__(self, classes=None, stale=None, views=None, doubtful=None, bound=None):
-        self.classes = {} if classes is None else classes
-        self.stale = {} if stale is None else stale
-        self.views = {} if views is None else views
-        self.doubtful = {} if doubtful is None else doubtful
-        self.bound = {} if bound is None else bound
-
-    def copy(self):
-        return _State(dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful), dict(self.bound))
-
-    def together(self, identifier):
-        return self.classes.get(identifier, frozenset({identifier}))
-
-    def rebind(self, identifier):
-        for other in self.classes.pop(identifier, ()):
-            if other in self.classes:
-                self.classes[other] = self.classes[other] - {identifier}
-        self.stale.pop(identifier, None)
-        self.doubtful.pop(identifier, None)
-        self.views.pop(identifier, None)
-        for part, wholes in list(self.views.items()):
-            kept = frozenset((whole, made) for whole, made in wholes if whole != identifier)
-            if kept != wholes:
-                self.views[part] = kept
-
-    def alias(self, identifier, of, made=None):
-        self.rebind(identifier)
-        if made is not None:
-            self.bound[identifier] = id(made), of
-        together = self.together(of) | {identifier}
-        for other in together:
-            self.classes[other] = together
-        for facts in (self.stale, self.views, self.doubtful):
-            if of in facts:
-                facts[identifier] = facts[of]
-
-    def view(self, identifier, wholes):
-        """``identifier`` may be a view of each of some (name, id of the statement that makes it)."""
-        self.views[identifier] = frozenset((other, made) for whole, made in wholes for other in self.together(whole) if other != identifier)
-
-    def write(self, identifier, node, itself=False, nested=False):
-        for other in self.together(identifier):
-            if itself or other != identifier:
-                self.stale[other] = identifier, getattr(node, "lineno", None)
-        self.doubt_parts(identifier, {identifier}, "not_shared" if nested else "no_view")
-        self.doubt_wholes(identifier, {identifier})
-
-    def augment(self, identifier):
-        """``x += v``: an array of NumPy's is changed in place, a number is not."""
-        for other in self.together(identifier) - {identifier}:
-            made, of = self.bound.get(other) or self.bound.get(identifier) or (None, None)
-            if made is not None:
-                self.doubt(other, frozenset({(made, of, "no_array")}))
-        self.doubt_parts(identifier, {identifier})
-        self.doubt_wholes(identifier, {identifier})
-
-    def doubt(self, identifier, asked):
-        self.doubtful[identifier] = self.doubtful.get(identifier, frozenset()) | asked
-
-    def doubt_parts(self, whole, seen, question="no_view"):
-        """The parts of what has changed are not what they are in NumPy if they are views."""
-        wholes = self.together(whole)
-        for part, found in self.views.items():
-            asked = frozenset((made, of, question) for of, made in found if of in wholes)
-            if asked and part not in seen:
-                self.doubt(part, asked)
-                self.doubt_parts(part, seen | {part})
-
-    def doubt_wholes(self, part, seen):
-        """The wholes, and their other parts, are not what they are in NumPy if what has changed is a view of them."""
-        for whole, made in self.views.get(part, ()):
-            if whole not in seen:
-                self.doubt(whole, frozenset({(made, whole, "not_shared")}))
-                self.doubt_parts(whole, seen | {part, whole})
-                self.doubt_wholes(whole, seen | {whole})
-
-    def within(self, part, wholes):
-        """The (id of the statement that made it, whole) of each step from a part to some wholes; None if it is no part of them."""
-        for whole, made in self.views.get(part, ()):
-            if whole in wholes:
-                return [(made, whole)]
-            more = self.within(whole, wholes)
-            if more is not None:
-                return [(made, whole), *more]
-        return None
-
-    def join(self, other):
-        for identifier in set(self.classes) | set(other.classes):
-            one = self.together(identifier)
-            self.classes[identifier] = one | other.together(identifier)
-        self.stale.update(other.stale)
-        self.bound.update(other.bound)
-        for own, more in ((self.views, other.views), (self.doubtful, other.doubtful)):
-            for identifier, found in more.items():
-                own[identifier] = own.get(identifier, frozenset()) | found
-
-    def key(self):
-        return dict(self.classes), dict(self.stale), dict(self.views), dict(self.doubtful)
-
-
 class _Walk:
     def __init__(self, unit):
         self.unit = unit
-        self.of_numpy = mentions(unit.function, "numpy") and not mentions(unit.function, "runtime.numpy")   # x += v changes what x is
-        self.questions = {}     # id of a statement that makes a part -> the names of the questions to be asked before it
+        function = unit.function or unit.within
+        self.of_numpy = mentions(function, "numpy") and not mentions(function, "runtime.numpy")     # x += v changes what x is
+        self.questions = {}     # id of a statement that makes a link -> the (subject, question) to be asked before it
         self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
         self.made = {}          # name -> the expression that it was bound to last
+        self.rows = {}          # name of a loop's item -> (what the loop runs over, the loop), where that is enumerate, zip or items
         self.loops = []         # the for loops around
 
     def asked(self, statements):
@@ -172,14 +73,25 @@ class _Walk:
             for block in ("body", "orelse"):
                 if getattr(node, block, None):
                     setattr(node, block, self.asked(getattr(node, block)))
-            for whole, question in sorted(self.questions.get(id(node), ())):
-                if isinstance(node, gast.For) or question == "no_array":
-                    question, arguments = {"no_view": "no_rows", "not_shared": "no_items"}.get(question, question), [name(whole, node)]
-                else:
-                    arguments = [clone(node.value.value), self.index(node.value.slice, made)]
-                made.append(at(gast.Expr(call("rt." + question, arguments, node=node)), node))
+            for subject, question in sorted(self.questions.get(id(node), ()), key=repr):
+                made.append(at(gast.Expr(self.question(node, subject, question, made)), node))
             made.append(node)
         return made
+
+    def question(self, node, subject, question, made):
+        """The call that asks about a link that a statement makes."""
+        if isinstance(subject, tuple):
+            arguments = [name(subject[0], node), gast.Constant(subject[1], None)]
+        elif isinstance(node, gast.For):
+            question = {"no_view": "no_rows", "not_shared": "no_items", "not_shared_items": "no_items"}.get(question, question)
+            arguments = [name(subject, node)]
+        elif question in ("no_view", "not_shared", "not_shared_items"):
+            arguments = [clone(node.value.value), self.index(node.value.slice, made)]
+        else:
+            arguments = [name(subject, node)]
+            if question == "unshared" and isinstance(node.value, gast.Call) and dotted(node.value.func) == "rt.setitem":
+                arguments.append(clone(node.value.args[0]))
+        return call("rt." + question, arguments, node=node)
 
     def index(self, node, made):
         """An index as an atom: slices and tuples of them are bound to names of their own by statements that are added to ``made``."""
@@ -197,13 +109,14 @@ class _Walk:
 
     def read(self, node, state, at=None):
         for identifier in reads(node):
-            for made, whole, question in state.doubtful.get(identifier, ()):
-                self.questions.setdefault(made, set()).add((whole, question))
+            for made, subject, question in state.doubtful.get(identifier, ()):
+                self.questions.setdefault(made, set()).add((subject, question))
             if identifier in state.stale:
                 other, line = state.stale[identifier]
                 how = "changed in place by a call" if other == identifier else f"changed in place as {other!r}"
+                what = "a part of a container" if identifier in self.unit.temps else repr(identifier)
                 refuse(node if hasattr(node, "lineno") else at, self.unit,
-                       f"{identifier!r} is read here after it was {how}" + (f" in line {line}" if line else "") +
+                       f"{what} is read here after it was {how}" + (f" in line {line}" if line else "") +
                        ": arrays and containers are values in transformed code, so it would still have its old contents",
                        f"Read {other!r} instead, or copy before changing it." if other != identifier else
                        "Return the changed object from the function and bind it.")
@@ -229,7 +142,7 @@ class _Walk:
                 turn = state.copy()
                 if isinstance(node, gast.For):
                     turn.rebind(node.target.id)
-                    turn.view(node.target.id, [(root, id(node)) for root in self.roots(node.iter.id)])
+                    self.item(node.target.id, node.iter.id, node, turn)
                     self.loops.append(node)
                 self.block(node.body, turn)
                 if isinstance(node, gast.For):
@@ -246,66 +159,144 @@ class _Walk:
     def assignment(self, node, state):
         self.read(node.value, state, node)
         value, targets = node.value, target_names(node.targets[0])
+        path = dotted(value.func) if isinstance(value, gast.Call) else None
+        told = id(node) in self.unit.in_place or id(node) in self.unit.augmented
+        if path in WRITES and isinstance(value.args[0], gast.Name) and value.args[0].id == targets[0] and (told or path not in JOINS):
+            return self.changed(targets[0], node, state)        # the same object still
         if id(node) in self.unit.in_place:
-            return state.write(targets[0], node)
+            return state.write(targets[0], getattr(node, "lineno", None))
+        if isinstance(value, gast.Name):
+            return self.copy(targets, value.id, node, state)
         if id(node) in self.unit.augmented and self.of_numpy:
             return state.augment(targets[0])
-        if isinstance(value, gast.Name) and isinstance(node.targets[0], gast.Name):
-            if value.id != targets[0]:
-                state.alias(targets[0], value.id, node)
-            return
         if isinstance(value, gast.Call):
-            if dotted(value.func) in WRITES and isinstance(value.args[0], gast.Name) and value.args[0].id == targets[0]:
-                self.changed(targets[0], node, state)
-                return      # the same object still
             self.call(value, state)
-        wholes = self.wholes(value, state, node)
-        for identifier in targets:
-            state.rebind(identifier)
-        self.made[targets[0]] = value
-        if isinstance(value, gast.Call) and dotted(value.func) in VIEWS and value.args and isinstance(value.args[0], gast.Name) and (
-                value.args[0].id != targets[0]):
-            return state.alias(targets[0], value.args[0].id, node)
-        if wholes:
+        whole = value.value.id if isinstance(value, gast.Subscript) and isinstance(value.value, gast.Name) else None
+        same = self.at_constant(value, whole, state)
+        links = self.links(value, path, targets[0], node, state)
+        if targets[0] in same:
+            return state.read_again(targets[0])
+        if same:
+            state.alias(targets[0], same[0], node, fresh=True)
+        else:
             for identifier in targets:
-                state.view(identifier, wholes)
+                state.rebind(identifier)
+        self.made[targets[0]] = value
+        if path == "rt.repeated" and isinstance(value.args[0], gast.Name):
+            state.holds_several(targets[0], (id(node), value.args[0].id, "no_items"))
+        if path in VIEWS and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
+            return state.alias(targets[0], value.args[0].id, node)
+        if whole is not None and whole not in targets and not same:
+            state.part(targets[0], whole, id(node))
+        state.add(links)
         for identifier, argument in self.unit.same.get(id(node), {}).items():
             state.alias(identifier, argument)
 
-    def wholes(self, value, state, node):
-        """The (name, id of the statement) of what a value may be a part of."""
-        if isinstance(value, gast.Subscript) and isinstance(value.value, gast.Name):
-            return [(value.value.id, id(node))]
-        if isinstance(value, gast.Name):        # a tuple that is taken apart: an item of what a loop runs over
-            return state.views.get(value.id, ())
-        return ()
+    def copy(self, targets, other, node, state):
+        """``a = b``, or ``a, b = c``."""
+        if isinstance(node.targets[0], gast.Name):
+            if other != targets[0]:
+                state.alias(targets[0], other, node)
+            return
+        source = self.made.get(other)
+        if other in self.rows:
+            iterable, loop = self.rows[other]
+            for target, over in zip(targets, self.columns(self.made[iterable], len(targets))):
+                state.rebind(target)
+                if over is not None:
+                    self.item(target, over, loop, state)
+        elif isinstance(source, gast.Call) and dotted(source.func) in POPS and targets[-1] == source.args[0].id:
+            changed = targets[-1]
+            state.rebind(targets[0])
+            state.write(changed, getattr(node, "lineno", None))
+            if dotted(source.func) == "rt.set_default":
+                state.part(targets[0], changed, id(node), (other, 0))
+        else:
+            state.take_apart(targets, other, id(node))
 
-    def roots(self, identifier):
+    def at_constant(self, value, whole, state):
+        """The names of what is read at a constant place of a container."""
+        place = value.slice if whole is not None else None
+        return state.at_place(whole, place.value) if isinstance(place, gast.Constant) and place.value is not None else []
+
+    def links(self, value, path, target, node, state):
+        """What a new value holds, or is a shallow copy of."""
+        if isinstance(value, (gast.List, gast.Tuple)):
+            return state.held(target, [(e.id, i) for i, e in enumerate(value.elts) if isinstance(e, gast.Name)], id(node))
+        if isinstance(value, gast.Dict):
+            return state.held(target, [(v.id, k.value if isinstance(k, gast.Constant) else None) for k, v in zip(value.keys, value.values)
+                                       if isinstance(v, gast.Name)], id(node))
+        new = {}
+        if path in WRITES and path not in JOINS and path != "rt.remove" and isinstance(value.args[-1], gast.Name):
+            return state.held(target, [(value.args[-1].id, None)], id(node))        # one step of x[i][j] = v
+        if path in COPIES or path in JOINS or path == "rt.repeated":
+            for argument in value.args[:2 if path in JOINS else 1]:
+                if isinstance(argument, gast.Name):
+                    for identifier, found in state.copied(target, argument.id, id(node)).items():
+                        new.setdefault(identifier, set()).update(found)
+        return new
+
+    def item(self, target, iterable, loop, state):
+        """A loop's target is an item of what it runs over."""
+        value = self.made.get(iterable)
+        path = dotted(value.func) if isinstance(value, gast.Call) else None
+        if path in ("rt.builtins.reversed", "rt.builtins.values") and isinstance(value.args[0], gast.Name):
+            return self.item(target, value.args[0].id, loop, state)
+        if path in ITERATED or path == "rt.builtins.items":
+            self.rows[target] = iterable, loop
+        for root in self.roots(iterable, OVER_VALUES):
+            state.part(target, root, id(loop))
+
+    def columns(self, value, count):
+        """The names of what the places of a row of ``enumerate``, ``zip`` and ``items`` run over; None for what they make themselves."""
+        over = [a.id if isinstance(a, gast.Name) else None for a in value.args]
+        if dotted(value.func) != "rt.builtins.zip":
+            over = [None, over[0]]
+        return over + [None] * (count - len(over))
+
+    def roots(self, identifier, also=frozenset()):
         """The names of what a loop over ``enumerate(x)``, ``zip(x, y)`` ... runs over."""
         value = self.made.get(identifier)
-        if isinstance(value, gast.Call) and dotted(value.func) in ITERATED:
-            return [root for a in value.args if isinstance(a, gast.Name) for root in self.roots(a.id)]
+        if isinstance(value, gast.Call) and (dotted(value.func) in ITERATED or dotted(value.func) in also):
+            return [root for a in value.args if isinstance(a, gast.Name) for root in self.roots(a.id, also)]
         return [identifier]
+
+    def depth(self, node, state):
+        """How many levels deep ``x = rt.setitem(x, i, v)`` changes x: with ``v`` made by a change of ``x[i]`` it is two or more."""
+        depth, value = 1, node.value
+        while dotted(value.func) == "rt.setitem" and isinstance(value.args[-1], gast.Name):
+            part = value.args[-1].id
+            value = self.made.get(part)
+            if isinstance(value, gast.Call) and dotted(value.func) in WRITES and value.args[0].id != part:
+                depth += 1
+            else:
+                break
+        return depth + (self.of_numpy and id(node) in self.unit.augmented)
 
     def changed(self, identifier, node, state):
         """A name's object is changed in place: ``x = rt.setitem(x, i, v)``, ``x = rt.append(x, v)``."""
-        part = node.value.args[-1]
-        source = self.made.get(part.id) if isinstance(part, gast.Name) else None
-        nested = isinstance(source, gast.Call) and dotted(source.func) == "rt.setitem"     # x[i][j] = v
-        state.write(identifier, node, nested=nested)
+        path, depth = dotted(node.value.func), self.depth(node, state)
+        arguments, new = node.value.args, {}
+        place = arguments[1].value if path == "rt.setitem" and isinstance(arguments[1], gast.Constant) else None
+        if path in JOINS:
+            new = state.copied(identifier, arguments[1].id, id(node)) if isinstance(arguments[1], gast.Name) else {}
+        elif path != "rt.remove" and len(arguments) > 1 and isinstance(arguments[-1], gast.Name):
+            new = state.held(identifier, [(arguments[-1].id, place)], id(node))
+        state.write(identifier, getattr(node, "lineno", None), depth, place)
+        state.add(new)
         same = state.together(identifier)
         for loop in self.loops:
             for root in self.roots(loop.iter.id):
-                if root in same and dotted(node.value.func) == "rt.setitem":
+                if root in same and path == "rt.setitem":
                     if not self.behind(loop, node) and not self.keyed(loop, node):
                         self.questions.setdefault(id(loop), set()).add((root, "only_keys"))
                 elif root in same:
                     refuse(node, self.unit, f"{identifier!r} is changed here while the loop of line {getattr(loop, 'lineno', '?')} runs over it: in "
                            "Python the later turns see the change, here a loop runs over what there was at its start",
                            "Run over the numbers, for i in range(len(x)), and read x[i] in the loop; or run over a copy.")
-                steps = None if root in same else state.within(root, same)
-                if steps and not self.behind(loop, node, steps[0][0]):
-                    self.questions.setdefault(steps[0][0], set()).add((steps[0][1], "no_view"))
+                links = None if root in same else state.within(root, same)
+                if links and not self.behind(loop, node, links[0].made):
+                    self.questions.setdefault(links[0].made, set()).add((links[0].subject, "no_view"))
 
     def keyed(self, loop, node):
         """Whether ``x[k] = v`` tells that the loop runs over the keys of a dict, which stay as they are."""
@@ -340,7 +331,7 @@ class _Walk:
         callee = self.unit.env.get(node.func.id) if isinstance(node.func, gast.Name) else None
         for place in written_params(callee):
             if place < len(node.args) and isinstance(node.args[place], gast.Name):
-                state.write(node.args[place].id, node, itself=True)
+                state.write(node.args[place].id, getattr(node, "lineno", None), itself=True)
 
 
 def written_params(callee):

@@ -341,6 +341,7 @@ class Nested:
         identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
         unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
         unit.takes = takes
+        unit.within = parent.unit.function or parent.unit.within
         if gives:
             self._giving[gives] = unit
         elif not takes:

@@ -136,6 +136,7 @@ def mutation(lowering, value, node):
     args, keywords = arguments(lowering, value)
     made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(base.id, node), *args], keywords, node)
     lowering.emit(base.id, made, node)
+    lowering.unit.in_place.add(id(lowering.out[-1]))
     return True
 
 

@@ -175,6 +175,7 @@ def augmented(lowering, node):
     new = lowering.store_temp(new, lowering.title(new, node), node)
     pinned = at(gast.Subscript(target.value, index, gast.Store()), node)
     set_element(lowering, pinned, new, node)
+    lowering.unit.augmented.add(id(lowering.out[-1]))
 
 
 def delete(lowering, node):

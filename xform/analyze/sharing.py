@@ -1,0 +1,279 @@
+"""What names share: which hold one object, which hold parts of what others hold, and which of them a change in place leaves out of date.
+
+Before::
+
+    xs = [y]            # y is held in xs
+    row = grid[i]       # row is a part of grid
+    zs = list(xs)       # zs is a copy of xs: other lists of the same items
+    xs[0][1] = v        # changes what y and zs have as well
+
+After the last line ``y``, ``zs`` are *doubtful*: whoever reads them gets other numbers than in Python if the statement that made the link
+did share, which a question in the code tells when it runs.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DEEPEST = 3     # levels of containers that are told apart
+
+
+class Link(NamedTuple):
+    """How a name's object, or one inside it, lies in another name's.
+
+    whole: that other name. made: id of the statement that made the link. kind: "part" (``p = w[i]``, a row of a loop), "held"
+    (``w = [p]``, ``w.append(p)``) or "copied" (``p = list(w)``). subject: the name that a question about the link is about, as it is at
+    the statement, or (name, place) where it is about that item. level: how many containers deep it lies in the whole. place: its constant index there, where known. inner: how
+    many containers deep in the name's own object that is of which this tells.
+    """
+    whole: str
+    made: int
+    kind: str
+    subject: object = None
+    level: int = 1
+    place: object = None
+    inner: int = 0
+
+    def reached(self, depth):
+        """Whether a change of the whole, ``depth`` levels deep (``w[i] = v`` is one), is one of what the link is about."""
+        return depth >= (self.level if self.kind == "part" else self.level + 1)
+
+    def question(self, depth):
+        """(statement, name, question) to ask when the whole has been changed."""
+        if self.kind == "part":
+            return self.made, self.subject, "no_view" if depth == self.level else "not_shared_items"
+        return self.made, self.subject, "no_common_items" if self.kind == "copied" else "unshared"
+
+    def question_of_whole(self, depth):
+        """(statement, name, question) to ask when what lies in the whole has been changed."""
+        if self.kind == "part":
+            return self.made, self.subject, "not_shared" if depth == 1 else "not_shared_items"
+        return self.question(depth)
+
+
+class Sharing:
+    """Which names hold the same object, which hold one that was changed under another name, and which may share parts.
+
+    classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
+    links: name -> frozenset of Links. doubtful: name -> frozenset of (id of a statement, subject, question) that have to be asked if
+    the name is read. bound: name -> (id of the statement ``name = other``, other). several: name of a container that may hold one object
+    at several places -> frozenset of such questions.
+    """
+
+    def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None):
+        self.classes = {} if classes is None else classes
+        self.stale = {} if stale is None else stale
+        self.links = {} if links is None else links
+        self.doubtful = {} if doubtful is None else doubtful
+        self.bound = {} if bound is None else bound
+        self.several = {} if several is None else several
+
+    def copy(self):
+        return Sharing(dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.bound), dict(self.several))
+
+    def key(self):
+        return dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.several)
+
+    def join(self, other):
+        for identifier in set(self.classes) | set(other.classes):
+            one = self.together(identifier)
+            self.classes[identifier] = one | other.together(identifier)
+        self.stale.update(other.stale)
+        self.bound.update(other.bound)
+        for own, more in ((self.links, other.links), (self.doubtful, other.doubtful), (self.several, other.several)):
+            for identifier, found in more.items():
+                own[identifier] = own.get(identifier, frozenset()) | found
+
+    def together(self, identifier):
+        return self.classes.get(identifier, frozenset({identifier}))
+
+    # -- what statements say ----------------------------------------------------------------------------------------------
+
+    def rebind(self, identifier):
+        for other in self.classes.pop(identifier, ()):
+            if other in self.classes:
+                self.classes[other] = self.classes[other] - {identifier}
+        for facts in (self.stale, self.doubtful, self.links, self.several):
+            facts.pop(identifier, None)
+        for other, found in list(self.links.items()):
+            if any(link.whole == identifier for link in found):
+                self.links[other] = frozenset(link for link in found if link.whole != identifier)
+
+    def alias(self, identifier, of, made=None, fresh=False):
+        """``identifier = of``, or, ``fresh``, what ``of`` holds as well, read from where it has not been left out of date."""
+        self.rebind(identifier)
+        if made is not None:
+            self.bound[identifier] = id(made), of
+        together = self.together(of) | {identifier}
+        for other in together:
+            self.classes[other] = together
+        for facts in (self.links, self.several) if fresh else (self.links, self.several, self.stale, self.doubtful):
+            if of in facts:
+                facts[identifier] = facts[of]
+        self._link_alike(identifier, of)
+
+    def _link_alike(self, identifier, of):
+        """What lies in ``of`` lies in ``identifier``."""
+        for other, found in list(self.links.items()):
+            more = {link._replace(whole=identifier) for link in found if link.whole == of}
+            if more:
+                self.links[other] = found | more
+
+    def take_apart(self, targets, whole, made):
+        """``a, b = whole``: what the names held at those places, or parts of the whole."""
+        found = [self.at_place(whole, place) for place in range(len(targets))]
+        for place, same in enumerate(found):        # under names of their own, since a target may be one of those held: a, b = b, a
+            for other in same[:1]:
+                self.alias(f"·{place}", other, fresh=True)
+        for target in targets:
+            self.rebind(target)
+        for place, (target, same) in enumerate(zip(targets, found)):
+            if same:
+                self.alias(target, f"·{place}")
+                self.bound[target] = made, same[0]
+                self.rebind(f"·{place}")
+            elif whole not in targets:
+                self.part(target, whole, made, (whole, place))
+
+    def at_place(self, whole, place):
+        """The names that are known to be held at a constant place of a container."""
+        return sorted(n for n, found in self.links.items() if any(
+            link.whole == whole and link.kind == "held" and link.level == 1 and link.inner == 0 and link.place is not None
+            and type(link.place) is type(place) and link.place == place for link in found))
+
+    def part(self, identifier, whole, made, subject=None):
+        """``identifier = whole[i]``: it may be a view, or what the whole holds. ``subject``: where it is not the statement that says so."""
+        subject = whole if subject is None else subject
+        self._link(identifier, {Link(other, made, "part", subject) for other in self.together(whole) if other != identifier})
+
+    def held(self, whole, items, made):
+        """``whole`` holds (name, place) from now on; to be called before a name that the statement binds is bound."""
+        new = {}
+        for item, place in items:
+            for other in self.together(item):
+                new.setdefault(other, set()).add(Link(whole, made, "held", item, 1, place))
+            for inner, found in self.links.items():
+                for link in found:
+                    if link.whole == item:
+                        new.setdefault(inner, set()).add(link._replace(whole=whole, level=min(link.level + 1, DEEPEST), place=place))
+                    if inner == item:
+                        new.setdefault(whole, set()).add(link._replace(inner=min(link.inner + 1, DEEPEST)))
+        return new
+
+    def copied(self, whole, source, made):
+        """``whole`` is another container of the items of ``source``; to be called before the whole is bound."""
+        new = {whole: {Link(other, made, "copied", source) for other in self.together(source)}}
+        for inner, found in self.links.items():
+            more = {link._replace(whole=whole, place=None) for link in found if link.whole == source and link.kind != "copied"}
+            if more:
+                new.setdefault(inner, set()).update(more)
+            if inner == source:
+                new[whole] |= {link for link in found if link.kind != "part" and link.inner}
+        return new
+
+    def read_again(self, identifier):
+        """``identifier = whole[i]``, which it is known to be: as up to date as the whole."""
+        self.stale.pop(identifier, None)
+        self.doubtful.pop(identifier, None)
+
+    def add(self, new):
+        """Add links that ``held`` or ``copied`` gave."""
+        for identifier, more in new.items():
+            for link in more:
+                before = [l for l in self.links.get(identifier, ()) if l.whole == link.whole and l.kind == "held"]
+                if link.kind == "held" and (before or sum(l.kind == "held" and l.whole == link.whole for l in more) > 1):
+                    self.holds_several(link.whole, (link.made, link.subject, "unshared"))
+            self._link(identifier, {link for link in more if link.whole != identifier})
+
+    def holds_several(self, whole, question):
+        """A container may hold one object at several places."""
+        self.several[whole] = self.several.get(whole, frozenset()) | {question}
+
+    def _link(self, identifier, more):
+        if more:
+            self.links[identifier] = self.links.get(identifier, frozenset()) | more
+
+    # -- changes in place ---------------------------------------------------------------------------------------------------
+
+    def write(self, identifier, line, depth=1, place=None, itself=False):
+        """An object is changed ``depth`` levels deep, at a constant place or anywhere: ``x[i] = v`` one, ``x[i][j] = v`` two."""
+        for other in self.together(identifier):
+            if itself or other != identifier:
+                self.stale[other] = identifier, line
+        if depth == 1:
+            self._put(self.together(identifier), place)
+        if depth > 1:
+            for asked in self.several.get(identifier, ()):
+                self.doubt(identifier, asked)
+        self.spread(identifier, depth, place)
+
+    def _put(self, wholes, place):
+        """Something else is at a constant place of a container, or may be at any."""
+        for other, found in list(self.links.items()):
+            if any(link.whole in wholes and link.place is not None for link in found):
+                self.links[other] = frozenset(
+                    link if link.whole not in wholes or link.place is None or place is not None and link.place != place
+                    else link._replace(place=None)
+                    for link in found if not (link.whole in wholes and link.kind == "held" and place is not None and link.place == place))
+
+    def augment(self, identifier):
+        """``x += v``: an array of NumPy's is changed in place, a number is not."""
+        for other in self.together(identifier) - {identifier}:
+            made, of = self.bound.get(other) or self.bound.get(identifier) or (None, None)
+            if made is not None:
+                self.doubt(other, (made, of, "no_array"))
+        self.spread(identifier, 1)
+
+    def doubt(self, identifier, asked):
+        self.doubtful[identifier] = self.doubtful.get(identifier, frozenset()) | {asked}
+
+    def spread(self, identifier, depth, place=None):
+        """Doubt what shares what ``identifier`` holds, after a change of that, ``depth`` levels deep."""
+        self._visit(identifier, depth, None, None, {}, self.together(identifier), place)
+
+    def _visit(self, identifier, depth, came, asked, seen, origin, place=None):
+        """``came``: the kind of the link that was followed to here from a part, ``asked``: the question about the links so far that decides.
+
+        origin: the names of what was changed, which is as it should be.
+        """
+        if seen.get(identifier, 0) >= depth:
+            return
+        seen[identifier] = depth
+        same = self.together(identifier)
+        for part, found in list(self.links.items()):
+            for link in found:
+                if link.whole not in same or part in same or part in origin:
+                    continue
+                if place is not None and link.place is not None and link.place != place:
+                    continue
+                reach = 1 if came == "part" and link.kind == "part" else depth
+                if came == "held" and link.kind == "held" or not link.reached(reach):
+                    continue
+                question = _deciding(asked, link, link.question(reach))
+                self.doubt(part, question)
+                self._visit(part, min(max(1, reach - link.level) + link.inner, 2 * DEEPEST), None, question, seen, origin)
+        for name in same:
+            for link in self.links.get(name, ()):
+                own = depth - link.inner
+                if own < 1 or link.kind == "copied" and own < 2 or link.whole in same or link.whole in origin:
+                    continue
+                question = _deciding(asked, link, link.question_of_whole(own))
+                self.doubt(link.whole, question)
+                more = own + link.level - (link.kind == "copied")
+                self._visit(link.whole, min(more, 2 * DEEPEST), link.kind, asked if link.kind == "held" else question, seen, origin)
+
+    def within(self, part, wholes):
+        """The links of each step from a part to some wholes; None if it is no part of them."""
+        for link in self.links.get(part, ()):
+            if link.kind != "part" or link.inner:
+                continue
+            if link.whole in wholes:
+                return [link]
+            more = self.within(link.whole, wholes)
+            if more is not None:
+                return [link, *more]
+        return None
+
+
+def _deciding(asked, link, question):
+    """The question to ask of what one link more leads to: all have to share; what is held mostly does, a part or copy may not."""
+    return question if asked is None or asked[2] == "unshared" and link.kind != "held" else asked
