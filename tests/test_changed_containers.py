@@ -131,3 +131,34 @@ def test_residuals_keep_the_list_that_a_call_was_given(f):
     slope = (f(1.5 + 1e-3) - f(1.5 - 1e-3)) / 2e-3
     for found in (grad(f)(1.5), jit(grad(f))(1.5), vmap(grad(f))(np.array([1.5]))[0], xform.jvp(f, (1.5,), (1.0,))[1]):
         assert abs(float(found) - slope) < 1e-3
+
+
+def kept_by_key(x):
+    found = {}
+    for i, key in enumerate("abab"):
+        found.setdefault(key, []).append(x[i])
+        found.setdefault(i % 2, {}).update({i: x[i] * 2.0})
+    return sum(found["a"]) * sum(found["b"]) + found[1][3]
+
+
+def sorted_in_two(x):
+    low, high = [], []
+    for i in range(4):
+        (low if i < 2 else high).append(x[i] * x[0])
+    return sum(low) * 2 + sum(high)
+
+
+@pytest.mark.parametrize("f", [kept_by_key, sorted_in_two])
+def test_what_an_expression_gives_is_changed_where_it_is_kept(f):
+    x, v = np.asarray([0.5, 1.5, -0.7, 2.0], "float32"), np.asarray([1.0, -0.5, 0.3, 0.2], "float32")
+    slope = (f(x + 1e-3 * v) - f(x - 1e-3 * v)) / 2e-3
+    for found in (grad(f)(x), jit(grad(f))(x), vmap(grad(f))(np.stack([x, x]))[1]):
+        assert abs(float(np.dot(found, v) - slope)) < 1e-2
+
+
+def test_a_change_of_what_a_call_gives_is_refused():
+    def other(x):
+        dict(a=[x]).get("a").append(x)
+        return x
+    with pytest.raises(xform.TransformError, match=r"\.append\(\) on what an expression gives is not supported"):
+        grad(other)(1.0)

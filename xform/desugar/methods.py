@@ -21,7 +21,7 @@ from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
 from xform.resolve import Instance, Object
-from xform.syntax import assign, at, call, name
+from xform.syntax import assign, at, call, clone, name
 
 CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
                      "get": "rt.builtins.get"}
@@ -107,6 +107,8 @@ def mutation(lowering, value, node):
                          [*value.args, *[k.value for k in value.keywords]])
         value = at(gast.Call(function, [at(more, node)], []), node)
     base = function.value
+    if _in_steps(lowering, value, base, node):
+        return True
     if mutations.change(lowering, base, function.attr, value.args, value.keywords, node) is not mutations.UNKNOWN:
         return True
     if not isinstance(base, gast.Name):
@@ -128,7 +130,8 @@ def mutation(lowering, value, node):
             store(lowering, held, base.attr, made, node, base.attr)
             held.mutated.add(base.attr)
             return True
-        refuse(node, lowering.unit, f".{function.attr}() on an attribute is not supported in a transformed function",
+        what = "an attribute" if isinstance(base, gast.Attribute) else "what an expression gives"
+        refuse(node, lowering.unit, f".{function.attr}() on {what} is not supported in a transformed function",
                "Take the list into a local variable first.")
     if base.id not in lowering.counts:
         refuse(node, lowering.unit, f"{base.id!r} is not a local variable: a transformed function changes no outer object",
@@ -137,6 +140,23 @@ def mutation(lowering, value, node):
     made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(base.id, node), *args], keywords, node)
     lowering.emit(base.id, made, node)
     lowering.unit.in_place.add(id(lowering.out[-1]))
+    return True
+
+
+def _in_steps(lowering, value, base, node):
+    """``(xs if c else ys).append(v)`` as a branch, ``d.setdefault(k, []).append(v)`` as two changes of ``d``; returns whether it was one."""
+    def on(held):
+        return at(gast.Expr(at(gast.Call(at(gast.Attribute(held, value.func.attr, gast.Load()), node), clone(value.args), clone(value.keywords)), node)), node)
+
+    if isinstance(base, gast.IfExp):
+        lowering.statement(at(gast.If(base.test, [on(base.body)], [on(base.orelse)]), node))
+        return True
+    if not (isinstance(base, gast.Call) and isinstance(base.func, gast.Attribute) and base.func.attr == "setdefault" and len(base.args) == 2
+            and not base.keywords and isinstance(base.func.value, gast.Name) and base.func.value.id in lowering.counts):
+        return False
+    key = atom_of(lowering, lowering.atom(base.args[0]), node)
+    lowering.statement(at(gast.Expr(at(gast.Call(base.func, [key, base.args[1]], []), node)), node))
+    lowering.statement(on(at(gast.Subscript(clone(base.func.value), clone(key), gast.Load()), node)))
     return True
 
 
