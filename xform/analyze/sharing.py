@@ -54,21 +54,24 @@ class Sharing:
     """Which names hold the same object, which hold one that was changed under another name, and which may share parts.
 
     classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
-    links: name -> frozenset of Links. doubtful: name -> frozenset of (id of a statement, subject, question) that have to be asked if
+    links: name -> dict of Links, as an ordered set. inside: name -> dict of
+    the names that may have a link to it. doubtful: name -> frozenset of (id of a statement, subject, question) that have to be asked if
     the name is read. bound: name -> (id of the statement ``name = other``, other). several: name of a container that may hold one object
     at several places -> frozenset of such questions.
     """
 
-    def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None):
+    def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None, inside=None):
         self.classes = {} if classes is None else classes
         self.stale = {} if stale is None else stale
         self.links = {} if links is None else links
         self.doubtful = {} if doubtful is None else doubtful
         self.bound = {} if bound is None else bound
         self.several = {} if several is None else several
+        self.inside = {} if inside is None else inside
 
     def copy(self):
-        return Sharing(dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.bound), dict(self.several))
+        return Sharing(dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.bound), dict(self.several),
+                       dict(self.inside))
 
     def key(self):
         return dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.several)
@@ -79,9 +82,12 @@ class Sharing:
             self.classes[identifier] = one | other.together(identifier)
         self.stale.update(other.stale)
         self.bound.update(other.bound)
-        for own, more in ((self.links, other.links), (self.doubtful, other.doubtful), (self.several, other.several)):
+        for own, more in ((self.doubtful, other.doubtful), (self.several, other.several)):
             for identifier, found in more.items():
                 own[identifier] = own.get(identifier, frozenset()) | found
+        for own, more in ((self.links, other.links), (self.inside, other.inside)):
+            for identifier, found in more.items():
+                own[identifier] = own.get(identifier, {}) | found
 
     def together(self, identifier):
         return self.classes.get(identifier, frozenset({identifier}))
@@ -94,9 +100,16 @@ class Sharing:
                 self.classes[other] = self.classes[other] - {identifier}
         for facts in (self.stale, self.doubtful, self.links, self.several):
             facts.pop(identifier, None)
-        for other, found in list(self.links.items()):
-            if any(link.whole == identifier for link in found):
-                self.links[other] = frozenset(link for link in found if link.whole != identifier)
+        for other in self.inside.pop(identifier, ()):
+            self._keep(other, lambda link: link.whole != identifier)
+
+    def _keep(self, identifier, wanted):
+        self.links[identifier] = {link: None for link in self.links.get(identifier, ()) if wanted(link)}
+
+    def _within(self, wholes):
+        """(name, link) of what has a link to one of some names."""
+        return [(name, link) for name in {n: None for whole in wholes for n in self.inside.get(whole, ())}
+                for link in self.links.get(name, ()) if link.whole in wholes]
 
     def alias(self, identifier, of, made=None, fresh=False):
         """``identifier = of``, or, ``fresh``, what ``of`` holds as well, read from where it has not been left out of date."""
@@ -113,10 +126,8 @@ class Sharing:
 
     def _link_alike(self, identifier, of):
         """What lies in ``of`` lies in ``identifier``."""
-        for other, found in list(self.links.items()):
-            more = {link._replace(whole=identifier) for link in found if link.whole == of}
-            if more:
-                self.links[other] = found | more
+        for other, link in self._within({of}):
+            self._link(other, [link._replace(whole=identifier)])
 
     def take_apart(self, targets, whole, made):
         """``a, b = whole``: what the names held at those places, or parts of the whole."""
@@ -136,38 +147,33 @@ class Sharing:
 
     def at_place(self, whole, place):
         """The names that are known to be held at a constant place of a container."""
-        return sorted(n for n, found in self.links.items() if any(
-            link.whole == whole and link.kind == "held" and link.level == 1 and link.inner == 0 and link.place is not None
-            and type(link.place) is type(place) and link.place == place for link in found))
+        return sorted({n for n, link in self._within({whole}) if link.kind == "held" and link.level == 1 and link.inner == 0
+                       and link.place is not None and type(link.place) is type(place) and link.place == place})
 
     def part(self, identifier, whole, made, subject=None):
         """``identifier = whole[i]``: it may be a view, or what the whole holds. ``subject``: where it is not the statement that says so."""
         subject = whole if subject is None else subject
-        self._link(identifier, {Link(other, made, "part", subject) for other in self.together(whole) if other != identifier})
+        self._link(identifier, [Link(other, made, "part", subject) for other in sorted(self.together(whole)) if other != identifier])
 
     def held(self, whole, items, made):
         """``whole`` holds (name, place) from now on; to be called before a name that the statement binds is bound."""
         new = {}
         for item, place in items:
-            for other in self.together(item):
-                new.setdefault(other, set()).add(Link(whole, made, "held", item, 1, place))
-            for inner, found in self.links.items():
-                for link in found:
-                    if link.whole == item:
-                        new.setdefault(inner, set()).add(link._replace(whole=whole, level=min(link.level + 1, DEEPEST), place=place))
-                    if inner == item:
-                        new.setdefault(whole, set()).add(link._replace(inner=min(link.inner + 1, DEEPEST)))
+            for other in sorted(self.together(item)):
+                new.setdefault(other, {})[Link(whole, made, "held", item, 1, place)] = None
+            for inner, link in self._within({item}):
+                new.setdefault(inner, {})[link._replace(whole=whole, level=min(link.level + 1, DEEPEST), place=place)] = None
+            for link in self.links.get(item, ()):
+                new.setdefault(whole, {})[link._replace(inner=min(link.inner + 1, DEEPEST))] = None
         return new
 
     def copied(self, whole, source, made):
         """``whole`` is another container of the items of ``source``; to be called before the whole is bound."""
-        new = {whole: {Link(other, made, "copied", source) for other in self.together(source)}}
-        for inner, found in self.links.items():
-            more = {link._replace(whole=whole, place=None) for link in found if link.whole == source and link.kind != "copied"}
-            if more:
-                new.setdefault(inner, set()).update(more)
-            if inner == source:
-                new[whole] |= {link for link in found if link.kind != "part" and link.inner}
+        new = {whole: {Link(other, made, "copied", source): None for other in sorted(self.together(source))}}
+        for inner, link in self._within({source}):
+            if link.kind != "copied":
+                new.setdefault(inner, {})[link._replace(whole=whole, place=None)] = None
+        new[whole].update({link: None for link in self.links.get(source, ()) if link.kind != "part" and link.inner})
         return new
 
     def read_again(self, identifier):
@@ -182,7 +188,7 @@ class Sharing:
                 before = [l for l in self.links.get(identifier, ()) if l.whole == link.whole and l.kind == "held"]
                 if link.kind == "held" and (before or sum(l.kind == "held" and l.whole == link.whole for l in more) > 1):
                     self.holds_several(link.whole, (link.made, link.subject, "unshared"))
-            self._link(identifier, {link for link in more if link.whole != identifier})
+            self._link(identifier, [link for link in more if link.whole != identifier])
 
     def holds_several(self, whole, question):
         """A container may hold one object at several places."""
@@ -190,7 +196,10 @@ class Sharing:
 
     def _link(self, identifier, more):
         if more:
-            self.links[identifier] = self.links.get(identifier, frozenset()) | more
+            self.links[identifier] = {**self.links.get(identifier, {}), **dict.fromkeys(more)}
+            for link in more:
+                if identifier not in self.inside.get(link.whole, ()):
+                    self.inside[link.whole] = {**self.inside.get(link.whole, {}), identifier: None}
 
     # -- changes in place ---------------------------------------------------------------------------------------------------
 
@@ -208,12 +217,12 @@ class Sharing:
 
     def _put(self, wholes, place):
         """Something else is at a constant place of a container, or may be at any."""
-        for other, found in list(self.links.items()):
-            if any(link.whole in wholes and link.place is not None for link in found):
-                self.links[other] = frozenset(
-                    link if link.whole not in wholes or link.place is None or place is not None and link.place != place
-                    else link._replace(place=None)
-                    for link in found if not (link.whole in wholes and link.kind == "held" and place is not None and link.place == place))
+        for other in dict.fromkeys(name for name, link in self._within(wholes) if link.place is not None):
+            kept = [link for link in self.links[other] if not (
+                link.whole in wholes and link.kind == "held" and place is not None and link.place == place)]
+            self.links[other] = dict.fromkeys(
+                link if link.whole not in wholes or link.place is None or place is not None and link.place != place else link._replace(place=None)
+                for link in kept)
 
     def augment(self, identifier):
         """``x += v``: an array of NumPy's is changed in place, a number is not."""
@@ -239,19 +248,16 @@ class Sharing:
             return
         seen[identifier] = depth
         same = self.together(identifier)
-        for part, found in list(self.links.items()):
-            for link in found:
-                if link.whole not in same or part in same or part in origin:
-                    continue
-                if place is not None and link.place is not None and link.place != place:
-                    continue
-                reach = 1 if came == "part" and link.kind == "part" else depth
-                if came == "held" and link.kind == "held" or not link.reached(reach):
-                    continue
-                question = _deciding(asked, link, link.question(reach))
-                self.doubt(part, question)
-                self._visit(part, min(max(1, reach - link.level) + link.inner, 2 * DEEPEST), None, question, seen, origin)
-        for name in same:
+        for part, link in self._within(same):
+            if part in same or part in origin or place is not None and link.place is not None and link.place != place:
+                continue
+            reach = 1 if came == "part" and link.kind == "part" else depth
+            if came == "held" and link.kind == "held" or not link.reached(reach):
+                continue
+            question = _deciding(asked, link, link.question(reach))
+            self.doubt(part, question)
+            self._visit(part, min(max(1, reach - link.level) + link.inner, 2 * DEEPEST), None, question, seen, origin)
+        for name in sorted(same):
             for link in self.links.get(name, ()):
                 own = depth - link.inner
                 if own < 1 or link.kind == "copied" and own < 2 or link.whole in same or link.whole in origin:
