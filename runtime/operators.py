@@ -1,6 +1,8 @@
 """Python's ``operator`` for generated code, where a function of it is no operation of the array library."""
 from __future__ import annotations
 
+import types
+
 
 def truth(a):
     """Say whether a value is true."""
@@ -37,3 +39,8 @@ def itemgetter(item, *items):
     if items:
         return lambda obj: tuple([obj[place] for place in (item, *items)])
     return lambda obj: obj[item]
+
+
+def defaulted(function, defaults):
+    """Return a function whose last parameters have default values: ``lambda x, k=k: ...`` as a value."""
+    return types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)

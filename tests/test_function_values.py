@@ -416,3 +416,21 @@ def test_data_that_is_called():
     onp.testing.assert_allclose(jax.grad(f)(0.5), 3.0)
     with pytest.raises(TypeError, match="'dict' object is not callable"):
         jax.grad(f)(1.5)
+
+
+def choice(k):
+    if k > 1:
+        return lambda x, p=None: x * k if p is None else x * k * p
+    return lambda x, p=3.0: x + p
+
+
+def of_options(x, factor=1.0, *, shift=0.0):
+    return x * factor + shift
+
+
+@pytest.mark.parametrize("f, wanted", [
+    (lambda x, k: (lambda h: h(x, 3.0) + h(x) + h(x, p=2.0))(choice(k)), 18.0),
+    (lambda x, k: (functools.partial(of_options, shift=x) if k > 1.0 else abs)(x) * k, 6.0),
+    (lambda x, k: (functools.partial(of_options, factor=x, shift=k) if k > 1.0 else abs)(x), 5.5)], ids=["default", "keyword", "keywords"])
+def test_functions_with_defaults_and_keywords_as_values(f, wanted):
+    assert float(jax.jit(f, static_argnums=1)(2.0, 1.5)) == wanted == f(2.0, 1.5)

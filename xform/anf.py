@@ -27,7 +27,8 @@ import gast
 
 from xform import resolve
 from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods, mutations,
-                           objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, targets, values)
+                           objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
+                           values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -421,7 +422,7 @@ class Lowering:
                 return reference(path, node)
             wanted = node.id if isinstance(node, gast.Name) else getattr(node, "attr", None) or "constant"
             return name(self.refer(wanted, known), node)
-        return functions.as_value(self, known, node)
+        return stored.as_value(self, known, node)
 
     def written_path(self, node, value):
         """The runtime reference that generated code spells out, such as rt.ZERO."""

@@ -135,11 +135,11 @@ def _call(node, unit):
             if any(isinstance(a, gast.Starred) for a in node.args):
                 return Opaque(node, f"{path} with *args", "Spell the arguments out.", operands)
             return _rule_call(path, args, keywords, node)
-        if isinstance(target, types.FunctionType):
-            return _unit_call(target, node, args, keywords, path)
-        if path == "rt.partial":    # made by desugar.functions.as_value
+        if path in ("rt.partial", "rt.defaulted"):    # made by desugar.stored
             return Opaque(node, "a function that holds values of its own and is kept in a list or given back", "Keep the values, and call one "
                           "function with them: for k in ks: y = f(y, k). A comprehension of lambdas in place of the loop works, too.", operands)
+        if isinstance(target, types.FunctionType):
+            return _unit_call(target, node, args, keywords, path)
         return Opaque(node, path, operands=operands)
     if isinstance(node.func, gast.Name):
         target = unit.env.get(path)

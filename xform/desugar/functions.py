@@ -35,7 +35,7 @@ from xform.library import is_runtime
 from xform.memo import Memo
 from xform.resolve import Closure, Object, Partial
 from xform.names import Names
-from xform.syntax import assign, branch, call, name, pack, reference, returns, target_names
+from xform.syntax import assign, branch, name, pack, reference, returns, target_names
 from xform.unit import Unit
 
 FUNCTIONS = (gast.FunctionDef, gast.Lambda, gast.AsyncFunctionDef)
@@ -550,40 +550,6 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
     del captured
     return _specialised[key][0], passed
-
-
-def _defaults(lowering, known, unit, prefix, node):
-    """The default values of a nested function's parameters, by the names that these have in its unit."""
-    if not isinstance(known, Closure) or not getattr(known.nested, "defaults", None):
-        return {}
-    from xform.desugar.calls import atom_of
-    given = zip(unit.params[len(prefix):], known.nested.signature().parameters)
-    return {own: atom_of(lowering, known.default(known.nested.defaults[p]), node) for own, p in given if p in known.nested.defaults}
-
-
-def as_value(lowering, known, node):
-    """A function as a run-time value: its name, or a partial over the captured locals."""
-    from xform.desugar.calls import atom_of, direct
-    if isinstance(known, Partial) and known.whole is not None:
-        return name(known.whole, node)
-    if isinstance(known, Partial) and known.tree:
-        from xform.desugar.kinds import bound
-        held = [atom_of(lowering, v, node) for v in (*known.args, *dict(known.keywords).values())]
-        path = as_value(lowering, known.fn, node)
-        prefix = list(path.args[1:]) if isinstance(path, gast.Call) else []     # what a nested function captures is held, too
-        return bound(known, path.args[0] if prefix else path, prefix + held, lowering.atom_value, node)
-    if isinstance(known, (Closure, Partial)) or not isinstance(known, Object):
-        unit, prefix, keywords = direct(lowering, known, node)
-        if keywords:
-            refuse(node, lowering.unit, "this function value cannot be stored", "Call it where it is made.")
-        path = name(lowering.refer(unit.name, unit), node) if isinstance(unit, Unit) else lowering.atom_value(
-            lowering.materialise(unit, node))
-        defaults = _defaults(lowering, known, unit, prefix, node)
-        if not prefix and not defaults:
-            return path
-        return call("rt.partial", [path, *prefix], defaults, node)
-    wanted = getattr(known.value, "__name__", "function").replace("<lambda>", "lambda_")
-    return name(lowering.refer(wanted, known), node)
 
 
 __all__ = ["nested", "unit_of", "specialise", "pack"]
