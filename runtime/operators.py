@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import types
 
+from runtime.op import op
+
 
 def truth(a):
     """Say whether a value is true."""
@@ -44,3 +46,9 @@ def itemgetter(item, *items):
 def defaulted(function, defaults):
     """Return a function whose last parameters have default values: ``lambda x, k=k: ...`` as a value."""
     return types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)
+
+
+@op(constant=True, unbatched=True)
+def is_number(x):
+    """Say whether a value is neither None nor a function."""
+    return x is not None and not callable(x)

@@ -434,3 +434,22 @@ def of_options(x, factor=1.0, *, shift=0.0):
     (lambda x, k: (functools.partial(of_options, factor=x, shift=k) if k > 1.0 else abs)(x), 5.5)], ids=["default", "keyword", "keywords"])
 def test_functions_with_defaults_and_keywords_as_values(f, wanted):
     assert float(jax.jit(f, static_argnums=1)(2.0, 1.5)) == wanted == f(2.0, 1.5)
+
+
+def step_of(rate=None):
+    if rate is None:
+        return Pair(np.cos, lambda g: g)
+    if callable(rate):
+        return Pair(np.sin, lambda g: g * rate(g))
+    return Pair(np.sin, lambda g: g * rate)
+
+
+def test_a_factory_that_takes_numbers_functions_or_nothing():
+    def f(g, settings):
+        return step_of(settings["rate"]).take(g)
+    found = [jax.jit(f)(2.0, {"rate": 3.0}), jax.grad(f, 1)(2.0, {"rate": 3.0})["rate"], jax.vmap(f, (0, None))(np.ones(2), {"rate": 3.0})[1],
+             jax.grad(lambda g: step_of(np.sin).take(g))(0.0), jax.grad(lambda g: step_of().take(g))(2.0)]
+    onp.testing.assert_allclose(found, [6.0, 2.0, 3.0, 0.0, 1.0])
+    for run in (jax.jit, jax.grad, lambda f: jax.jit(jax.grad(f))):
+        with pytest.raises(AssertionError, match="'rate' of step_of was taken for a number, but the run gives None"):
+            run(f)(2.0, {"rate": None})

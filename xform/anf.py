@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods, mutations,
+from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods, mixed, mutations,
                            objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
@@ -97,7 +97,7 @@ class Lowering:
             sequences.return_function(self, known, last)
         else:
             self.out.append(returns(self.atom(last.value), last))
-        self.unit.tree = function(self.unit.name, [renames.get(p, p) for p in params], self.out, tree)
+        self.unit.tree = function(self.unit.name, [renames.get(p, p) for p in params], [*mixed.checks(self), *self.out], tree)
         return self.unit
 
     def avoid_aliases(self, params):

@@ -28,6 +28,7 @@ import gast
 from runtime.op import read_as
 from xform import parse, resolve
 from xform.desugar.titles import title_of
+from xform.desugar.mixed import Mixed
 from xform.desugar.outer import declared, outer_writes, written
 from xform.desugar.written import in_tree
 from xform.errors import refuse
@@ -471,6 +472,14 @@ def of_kinds(function, takes):
 
 
 def lower_source(source, statics, function, extra=(), takes=None, gives=()):
+    """The unit of a function's source, with some parameters bound to compile-time values."""
+    try:
+        return _lowered(source, statics, function, extra, takes, gives, False)
+    except Mixed:       # a factory that returns one object for None or a function, and another for a number
+        return _lowered(source, statics, function, extra, takes, gives, True)
+
+
+def _lowered(source, statics, function, extra, takes, gives, numbers):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.grammar import check
@@ -484,7 +493,7 @@ def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     if not statics and not extra and not takes and not gives:
         _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
-    lowering.outer = tuple(gives)
+    lowering.outer, lowering.numbers = tuple(gives), numbers
     for param in extra:
         lowering.counts[param] = 2
         lowering.names.take(param)

@@ -68,7 +68,7 @@ def method(lowering, node):
         return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
     if attr in POPS and isinstance(node.func.value, gast.Name) and node.func.value.id in lowering.counts:
         return popped(lowering, POPS[attr][len(args)], base, args, node)
-    if attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS:
+    if (attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS) and not (attr == "update" and len(args) > 1):
         refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
                REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
     if attr == "_replace" and not args:

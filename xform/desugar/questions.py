@@ -15,6 +15,7 @@ import operator
 
 import gast
 
+from xform.desugar import mixed
 from xform.desugar.classes import whole
 from xform.errors import refuse
 from xform.resolve import Instance, Object, is_static, items_of
@@ -29,7 +30,7 @@ def asked(lowering, node):
     """What a question about an object says: an expression to lower in its place, a compile-time value, or None for others."""
     callee = lowering.known(node.func) if isinstance(node.func, gast.Name) else None
     value = callee.value if isinstance(callee, Object) else None
-    which = next((name for one, name in BUILTINS.items() if one is value), None)
+    which = next((own for one, own in BUILTINS.items() if one is value), None)
     if which is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])
@@ -91,6 +92,8 @@ class _Answers:
 def identity(lowering, node):
     """``type(p) is A``, ``A is B`` and ``p is None`` for what is known here, as a constant; None for another comparison."""
     if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) and _is_something(lowering, node.left):
+        return const(isinstance(node.ops[0], gast.IsNot), node)
+    if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) and mixed.is_number(lowering, node.left):
         return const(isinstance(node.ops[0], gast.IsNot), node)
     if not isinstance(node.ops[0], (gast.Is, gast.IsNot, gast.Eq, gast.NotEq)):
         return None

@@ -25,8 +25,8 @@ import gast
 from xform import resolve
 from xform.desugar import kinds
 from xform.desugar.kinds import holds_object
+from xform.desugar.mixed import refuse_mixed
 from xform.desugar.objects import same
-from xform.errors import refuse
 from xform.resolve import Display, Instance, Object
 from xform.syntax import clone, name
 
@@ -53,7 +53,7 @@ def assign_object(lowering, identifier, known, node):
             lowering.statics[identifier] = own = copied(lowering, known, identifier, node)
             reason, pairs = None, []
         if reason:
-            refuse(node, lowering.unit, f"{identifier!r} is bound to objects that {reason}", "Use two names.")
+            refuse_mixed(lowering, node, f"{identifier!r} is bound to objects that {reason}")
         staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
                                                "value", node)) for target, value in pairs]
         for target, value in staged:
@@ -80,7 +80,7 @@ def refuse_other(lowering, identifier, node):
         del lowering.statics[identifier]
         return
     if lowering.counts.get(identifier, 0) > 1 and (isinstance(own, Instance) or isinstance(own, Display) and holds_object(own)):
-        refuse(node, lowering.unit, f"{identifier!r} is bound to an object and to something else", "Use two names.")
+        refuse_mixed(lowering, node, f"{identifier!r} is bound to an object and to something else")
 
 
 def _settle(known):

@@ -226,7 +226,7 @@ def _may_return(tree, find):
                 return True
             if isinstance(value.func, gast.Name) and any(a.id == called for a in tree.args.args):
                 return True     # what it is given may be a class
-            known = find(called) if isinstance(value.func, gast.Name) else None
+            known = _found(value.func, find)
             if isinstance(known, Object) and resolve.is_user_class(known.value):
                 return True
             if isinstance(known, Object) and hasattr(known.value, "_fields"):
@@ -241,6 +241,15 @@ def _may_return(tree, find):
             return may(value.body) or may(value.orelse)
         return isinstance(value, (gast.ListComp, gast.GeneratorExp)) and may(value.elt)
     return any(map(may, values))
+
+
+def _found(node, find):
+    """What a name or a name of a module means."""
+    if isinstance(node, gast.Name):
+        return find(node.id)
+    base = _found(node.value, find) if isinstance(node, gast.Attribute) else None
+    module = isinstance(base, Object) and isinstance(base.value, types.ModuleType)
+    return Object(getattr(base.value, node.attr, None)) if module else None
 
 
 def _own_nodes(node):

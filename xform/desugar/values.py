@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import Partial as TreePartial, tree_map, tree_unflatten
 from xform import resolve
-from xform.desugar import classes, mutations, questions, rules, standard
+from xform.desugar import classes, mixed, mutations, questions, rules, standard
 from xform.desugar.calls import UnitValue, arguments, lower, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -142,7 +142,7 @@ def _folded(lowering, callee, node):
     if value is callable:
         if known is None:   # a function that is passed to a library function is always known, so this is data
             data = isinstance(node.args[0], gast.Name) and node.args[0].id in params_of(lowering.tree)
-            return Object(False) if data and lowering.unit.file.startswith(_LIBRARY) else None
+            return Object(False) if data and lowering.unit.file.startswith(_LIBRARY) or mixed.is_number(lowering, node.args[0]) else None
         return Object(resolve.is_function(known))
     found = None if known is None else resolve.items_of(known)
     return None if found is None else Object(len(found[0]))
