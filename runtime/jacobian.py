@@ -22,7 +22,7 @@ def _sizes(leaves):
     return [math.prod(shape_of(leaf)) for leaf in leaves]
 
 
-@op(constant=True, batch=lambda x, holomorphic=False, lead=1, over=(): basis_batched(x, holomorphic, lead + 1))
+@op(constant=True, batch=lambda x, holomorphic=False, lead=1, inner=(), over=(): basis_batched(x, holomorphic, lead + 1))
 def basis_batched(x, holomorphic=False, lead=1, over=()):
     """Return the basis of one example, repeated for every example: ``lead`` leading axes of ``x`` are batches."""
     from runtime import numpy as np

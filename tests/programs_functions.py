@@ -376,3 +376,13 @@ def clusters(points, centres):
 def joined_arguments(xs, ys):
     both = xs + ys * 2
     return sum(x * y * (i + 1) for i, (x, y) in enumerate(zip(both, both[1:])))
+
+
+def only_item(pair):
+    pair, = pair
+    return pair * np.sum(pair)
+
+
+@program(vec(2))
+def unpacked_into_its_own_name(v):
+    return only_item((v,)) + only_item([2.0 * v])

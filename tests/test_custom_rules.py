@@ -380,3 +380,17 @@ def test_a_rule_that_calls_its_function_with_a_tangent_is_refused_in_reverse_mod
         return div(x, y), div(x_dot, y)
     with pytest.raises(TransformError, match="calls div with a tangent: its reverse mode would need itself"):
         xform.grad(div)(1.0, 2.0)
+
+
+def test_a_batched_rule_that_fills_like_its_tangent():
+    @xform.custom_jvp
+    def relu(x):
+        return np.maximum(x, 0)
+
+    @relu.defjvp
+    def relu_rule(primals, tangents):
+        x, = primals
+        t, = tangents
+        return relu(x), xform.lax.select(x > 0, t, xform.lax.full_like(t, 0))
+    found = xform.grad(lambda v: xform.vmap(relu)(v).sum())(np.array([-1.0, 2.0]))
+    assert found.tolist() == [0.0, 1.0]

@@ -177,3 +177,13 @@ def test_wrong_solvers():
         return xform.lax.custom_root(lambda y: y - x, 0.0, solve[0], lambda g, y: y)
     with pytest.raises(xform.TransformError, match="solve that is not known"):
         xform.grad(lambda x, picked: unknown([picked], x))(1.0, 3)
+
+
+def test_second_derivatives_of_a_solution_by_jacobians():
+    matrix = np.array([[3.0, 1.0], [0.0, 4.0]], np.float32)
+
+    def f(lib):
+        def dense(matvec, b):
+            return lib.numpy.linalg.solve(lib.jacfwd(matvec)(lib.numpy.zeros_like(b)), b)
+        return lambda b: (lib.lax.custom_linear_solve(lambda x: matrix @ x, b, dense, dense) ** 2).sum()
+    alike(xform.hessian(f(xform))(RIGHT[:2]), jax.hessian(f(jax))(RIGHT[:2]))

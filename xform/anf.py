@@ -275,6 +275,7 @@ class Lowering:
         if isinstance(node.target, gast.Name):
             target = node.target.id
             rebound.check(self, target, node)
+            joins.forget(self, [target])
         else:
             target = self.temp("item")
             targets.store_to(self, node.target, name(target, node), node)

@@ -191,7 +191,7 @@ def empty_like(prototype, dtype=None, shape=None, *, device=None):
 def full_like_batched(a, fill_value, dtype=None, shape=None, device=None, over=()):
     """Fill each example like its own."""
     from runtime import numpy as np
-    inner = (aval_of(a).shape[1:] if "a" in over else aval_of(a).shape) if shape is None else shape_tuple(shape)
+    inner = (a.shape[1:] if "a" in over else np.shape(a)) if shape is None else shape_tuple(shape)
     dtype = dtype or a.dtype
     if "fill_value" in over:
         return full_batched(inner, fill_value, dtype)

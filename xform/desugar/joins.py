@@ -43,6 +43,12 @@ def note(lowering, target, value):
         lowering.lists.add(target)
 
 
+def forget(lowering, targets):
+    """Note that locals are assigned parts of something: what they were is known no more."""
+    lowering.lists.difference_update(targets)
+    lowering.constant_lists.difference_update(targets)
+
+
 def _is_made(lowering, value):
     if isinstance(value, (gast.List, gast.Tuple)):
         return True

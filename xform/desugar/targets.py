@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import mutations, objects, rebound
+from xform.desugar import joins, mutations, objects, rebound
 from xform.errors import refuse
 from xform.library import lookup
 from xform.resolve import Instance, Object
@@ -75,6 +75,7 @@ def unpack(lowering, target, value, node):
             made = lowering.temp("item")
             names.append(made)
             later.append((element, made))
+    joins.forget(lowering, names)
     lowering.out.append(assign(names, value, node))
     for element, made in later:
         store_to(lowering, element, name(made, node), node)

@@ -31,7 +31,8 @@ def _block(statements, facts, pure, changed):
         if isinstance(statement, gast.Assign):
             stored = [n for t in statement.targets for n in target_names(t)]
             live = facts.after[id(statement)]
-            copies_itself = isinstance(statement.value, gast.Name) and stored == [statement.value.id]
+            copies_itself = isinstance(statement.value, gast.Name) and isinstance(statement.targets[0], gast.Name) and stored == [
+                statement.value.id]     # not so ``t, = t``
             if copies_itself or not (live & set(stored)):
                 if copies_itself or droppable(statement.value, pure):
                     changed[0] = True
