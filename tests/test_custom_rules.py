@@ -394,3 +394,17 @@ def test_a_batched_rule_that_fills_like_its_tangent():
         return relu(x), xform.lax.select(x > 0, t, xform.lax.full_like(t, 0))
     found = xform.grad(lambda v: xform.vmap(relu)(v).sum())(np.array([-1.0, 2.0]))
     assert found.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("transform", [xform.grad, lambda f: xform.jit(xform.grad(f))])
+def test_closures_converted_inside_a_transformed_function(transform):
+    @functools.partial(xform.custom_vjp, nondiff_argnums=(0,))
+    def step(f, x, captured):
+        return x - f(x, *captured)
+    step.defvjp(lambda f, x, captured: (step(f, x, captured), captured), lambda f, captured, d: (0.0 * d, xform.tree.map(lambda c: c * d, captured)))
+
+    def f(y):
+        converted, captured = xform.closure_convert(lambda x: x * y, 2.0)
+        return step(converted, 2.0, tuple(captured)) * converted(y, *captured)
+    # the rule of ``step`` gives y for d/dy of 2 - 2y, so that of the product is y * y**2 + (2 - 2y) * 2y
+    assert float(transform(f)(3.0)) == 3.0 * 9.0 + (2.0 - 6.0) * 6.0

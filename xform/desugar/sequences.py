@@ -27,7 +27,7 @@ import types
 import gast
 
 from xform import parse, resolve
-from xform.desugar import mutations, objects
+from xform.desugar import mutations, objects, spread as spreading
 from xform.desugar.calls import atom_of
 from xform.desugar.classes import is_definition
 from xform.errors import SourceError, refuse
@@ -160,6 +160,9 @@ def assign_items(lowering, node):
         elif isinstance(target, gast.Name) and holds_object(one):
             assign_object(lowering, target.id, one, node)
         else:
+            items = resolve.items_of(one)
+            if isinstance(target, gast.Name) and items is not None and items[1] is None:
+                spreading.note_length(lowering, target.id, len(items[0]))
             targets.store_to(lowering, target, atom_of(lowering, one, node), node)
     return True
 

@@ -55,6 +55,12 @@ def note(lowering, node):
         lowering.__dict__.setdefault("extents", {})[target.id] = extent
 
 
+def note_length(lowering, target, count):
+    """Remember how many items a local holds that is bound to them here alone, if nothing changes it."""
+    if lowering.counts.get(target, 2) == 1 and target not in changed_containers(lowering):
+        lowering.__dict__.setdefault("extents", {})[target] = count
+
+
 def _note_arguments(lowering, targets, node):
     """The same of ``args, kwargs = tree_unflatten(structure, leaves)`` with a structure from outside."""
     call = node.value

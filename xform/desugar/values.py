@@ -27,7 +27,8 @@ from xform.desugar.calls import UnitValue, arguments, lower, transformation
 from xform.errors import refuse
 from xform.library import canonical
 from xform.resolve import Closure, Derived, Display, Instance, Object, Partial
-from xform.syntax import assign, at, name
+from xform.shapes import closure_convert
+from xform.syntax import assign, at, call, function, name, returns
 from xform.unit import Unit, params_of
 
 _LIBRARY = runtime.__file__.removesuffix("__init__.py")
@@ -103,6 +104,8 @@ def _known_call(lowering, node):
         if isinstance(callee, Object) and any(callee.value is f for f in (copy.copy, copy.deepcopy)) and len(node.args) == 1:
             held = lowering.known(node.args[0])
             return objects.duplicate(lowering, held, node, callee.value is copy.deepcopy) if isinstance(held, Instance) else None
+        if isinstance(callee, Object) and callee.value is closure_convert and node.args:
+            return _converted(lowering, node)
         held = _replaced_object(lowering, callee, node)
         if held is not None:
             args, keywords = arguments(lowering, node)
@@ -118,6 +121,24 @@ def _known_call(lowering, node):
         return _folded(lowering, callee, node) or _rearranged(lowering, callee, node) or _mapped_tree(lowering, callee, node) or (
             _put_together(lowering, callee, node)) or _returned(lowering, callee, node)
     return None
+
+
+def _converted(lowering, node):
+    """``closure_convert(f, *args)``: a function that takes what ``f`` captures behind its own arguments, and a list of these values."""
+    from xform.desugar.calls import direct
+    known = lowering.known(node.args[0])
+    if not isinstance(known, Closure):
+        return None if known is None else Display((known, at(gast.List([], gast.Load()), node)))
+    unit, held, keywords = direct(lowering, known, node)
+    if keywords or not all(isinstance(a, gast.Name) for a in held):
+        refuse(node, lowering.unit, "closure_convert of this function is not supported in a transformed function",
+               "Write a function that takes what it captures as arguments.")
+    order = [*unit.params[len(held):], *unit.params[:len(held)]]
+    own = f"{unit.name}_converted"
+    body = [returns(call(unit.name, [name(p) for p in unit.params]))]
+    made = Unit(own, function(own, order, body), {unit.name: unit}, set(), unit.file, unit.origin, signature=inspect.Signature(
+        [inspect.Parameter(p, inspect.Parameter.POSITIONAL_ONLY) for p in order]))
+    return Display((UnitValue(made), Display(tuple([name(a.id, node) for a in held]), None, list)))
 
 
 def _replaced_object(lowering, callee, node):
