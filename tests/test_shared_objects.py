@@ -82,7 +82,31 @@ def test_augmented_assignments_of_inner_functions_are_changes_too():
         xform.grad(added_to_in_a_function)(X)
 
 
-@pytest.mark.parametrize("f", [in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
+def loop_variable_kept(x):
+    rows = [[x[1], x[2]], [x[0] * 2]]
+    for row in rows:
+        last = row
+    rows[-1][0] = x[0]
+    return last[0] + rows[0][0]
+
+
+def item_put_twice(x):
+    rows = [[x[1], x[2]], [x[0] * 2]]
+    rows[0] = rows[-1]
+    rows[-1][-1] += x[1]
+    return rows[0][0]
+
+
+def taken_apart_twice(x):
+    rows = [[x[1], x[2]], [x[0] * 2]]
+    q, p = rows[:2]
+    first = p[-1]
+    p.extend([x[0]])
+    p, q = rows[:2]
+    return sum(p) + sum(q) * first
+
+
+@pytest.mark.parametrize("f", [loop_variable_kept, item_put_twice, taken_apart_twice, in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
                                lists_of_a_copied_dict, lists_of_joined_lists, values_of_a_dict_in_a_loop])
 @pytest.mark.parametrize("transform", [xform.jit, xform.grad, lambda f: lambda x: xform.vmap(f)(np.stack([x, x]))], ids=["jit", "grad", "vmap"])
 def test_objects_held_twice_are_refused(f, transform):
@@ -165,7 +189,18 @@ def joined_to_another(x):
     return sum(sum(s) for s in seen) * sum(now)
 
 
-@pytest.mark.parametrize("f", [buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
+def rows_swapped(x):
+    rows = [x[:2] * 1.0, x[2:] * 1.0]
+    rows[0], rows[1] = rows[1], rows[0]
+    rows[1][0] = 3.0
+    table, i, j = [[x[0], x[1]], [x[2], x[3]]], 0, 1
+    table[i], table[j] = table[j], table[i]
+    for k in range(2):
+        table[1][k] -= table[0][k] * 0.5
+    return np.sum(rows[0] * rows[1]) + table[1][0] * table[1][1]
+
+
+@pytest.mark.parametrize("f", [rows_swapped, buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
 def test_objects_held_once_are_as_in_python(f):
     want = f(X.astype(float))
     for transform in (lambda f: f, xform.jit):

@@ -63,6 +63,7 @@ class _Walk:
         self.questions = {}     # id of a statement that makes a link -> the (subject, question) to be asked before it
         self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
         self.made = {}          # name -> the expression that it was bound to last
+        self.taken = {}         # name of an item -> (the container, the text of its index there)
         self.rows = {}          # name of a loop's item -> (what the loop runs over, the loop), where that is enumerate, zip or items
         self.loops = []         # the for loops around
 
@@ -186,8 +187,11 @@ class _Walk:
             state.holds_several(targets[0], (id(node), value.args[0].id, "no_items"))
         if path in VIEWS and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
             return state.alias(targets[0], value.args[0].id, node)
-        if whole is not None and whole not in targets and not same:
-            state.part(targets[0], whole, id(node))
+        self.taken.pop(targets[0], None)
+        if whole is not None and whole not in targets:
+            self.taken[targets[0]] = whole, _text(value.slice)
+            if not same:
+                state.part(targets[0], whole, id(node))
         state.add(links)
         for identifier, argument in self.unit.same.get(id(node), {}).items():
             state.alias(identifier, argument)
@@ -278,10 +282,17 @@ class _Walk:
         path, depth = dotted(node.value.func), self.depth(node, state)
         arguments, new = node.value.args, {}
         place = arguments[1].value if path == "rt.setitem" and isinstance(arguments[1], gast.Constant) else None
+        if isinstance(place, int) and place < 0:    # the same as another
+            place = None
         if path in JOINS:
             new = state.copied(identifier, arguments[1].id, id(node)) if isinstance(arguments[1], gast.Name) else {}
         elif path != "rt.remove" and len(arguments) > 1 and isinstance(arguments[-1], gast.Name):
             new = state.held(identifier, [(arguments[-1].id, place)], id(node))
+            taken = self.taken.get(arguments[-1].id)
+            if taken is not None and taken[0] in state.together(identifier):    # xs[i] = xs[j], until xs[j] gets another: a swap
+                state.holds_several(identifier, (id(node), arguments[-1].id, "unshared"), taken[1])
+        if path == "rt.setitem" and depth == 1:
+            state.fill(identifier, _text(arguments[1]))
         state.write(identifier, getattr(node, "lineno", None), depth, place)
         state.add(new)
         same = state.together(identifier)
@@ -332,6 +343,10 @@ class _Walk:
         for place in written_params(callee):
             if place < len(node.args) and isinstance(node.args[place], gast.Name):
                 state.write(node.args[place].id, getattr(node, "lineno", None), itself=True)
+
+
+def _text(index):
+    return repr(index.value) if isinstance(index, gast.Constant) else gast.dump(index)
 
 
 def written_params(callee):

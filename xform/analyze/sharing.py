@@ -57,7 +57,7 @@ class Sharing:
     links: name -> dict of Links, as an ordered set. inside: name -> dict of
     the names that may have a link to it. doubtful: name -> frozenset of (id of a statement, subject, question) that have to be asked if
     the name is read. bound: name -> (id of the statement ``name = other``, other). several: name of a container that may hold one object
-    at several places -> frozenset of such questions.
+    at several places -> frozenset of (such a question, the text of an index or None).
     """
 
     def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None, inside=None):
@@ -119,9 +119,10 @@ class Sharing:
         together = self.together(of) | {identifier}
         for other in together:
             self.classes[other] = together
-        for facts in (self.links, self.several) if fresh else (self.links, self.several, self.stale, self.doubtful):
+        for facts in (self.several,) if fresh else (self.several, self.stale, self.doubtful):
             if of in facts:
                 facts[identifier] = facts[of]
+        self._link(identifier, self.links.get(of, {}))
         self._link_alike(identifier, of)
 
     def _link_alike(self, identifier, of):
@@ -185,14 +186,20 @@ class Sharing:
         """Add links that ``held`` or ``copied`` gave."""
         for identifier, more in new.items():
             for link in more:
-                before = [l for l in self.links.get(identifier, ()) if l.whole == link.whole and l.kind == "held"]
-                if link.kind == "held" and (before or sum(l.kind == "held" and l.whole == link.whole for l in more) > 1):
-                    self.holds_several(link.whole, (link.made, link.subject, "unshared"))
+                others = [l for l in (*self.links.get(identifier, ()), *more) if l is not link and l.whole == link.whole and l.kind == "held"]
+                if link.kind == "held" and others:
+                    place = others[0].place if len(others) == 1 else None
+                    self.holds_several(link.whole, (link.made, link.subject, "unshared"), None if place is None else repr(place))
             self._link(identifier, [link for link in more if link.whole != identifier])
 
-    def holds_several(self, whole, question):
-        """A container may hold one object at several places."""
-        self.several[whole] = self.several.get(whole, frozenset()) | {question}
+    def holds_several(self, whole, question, place=None):
+        """A container may hold one object at several places, ``place`` (the text of an index) among them."""
+        self.several[whole] = self.several.get(whole, frozenset()) | {(question, place)}
+
+    def fill(self, whole, place):
+        """Something else is at a place of a container, which is given as text."""
+        if whole in self.several:
+            self.several[whole] = frozenset(found for found in self.several[whole] if found[1] is None or found[1] != place)
 
     def _link(self, identifier, more):
         if more:
@@ -211,7 +218,7 @@ class Sharing:
         if depth == 1:
             self._put(self.together(identifier), place)
         if depth > 1:
-            for asked in self.several.get(identifier, ()):
+            for asked, _ in self.several.get(identifier, ()):
                 self.doubt(identifier, asked)
         self.spread(identifier, depth, place)
 
@@ -244,9 +251,9 @@ class Sharing:
 
         origin: the names of what was changed, which is as it should be.
         """
-        if seen.get(identifier, 0) >= depth:
+        if seen.get((identifier, asked), 0) >= depth:
             return
-        seen[identifier] = depth
+        seen[identifier, asked] = depth
         same = self.together(identifier)
         for part, link in self._within(same):
             if part in same or part in origin or place is not None and link.place is not None and link.place != place:
