@@ -85,3 +85,20 @@ def test_second_derivatives_of_a_jitted_switch():
     ours, theirs = xform.jit(chosen(lax, jnp)), jax.jit(chosen(jax.lax, jax.numpy))
     for a, b in zip(xform.jacfwd(xform.jacrev(ours))(1.5), jax.jacfwd(jax.jacrev(theirs))(1.5)):
         np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def until_done(x):
+    return lax.while_loop(lambda v: ~v[1], lambda v: (v[0] * 1.5, v[0] > 3), (x, False))[0]
+
+
+def while_some(x):
+    return lax.while_loop(lambda v: v["on"] & ~v["off"], lambda v: {"x": v["x"] * 1.5, "on": v["x"] < 3, "off": v["off"]},
+                          init_val={"x": x, "on": True, "off": False})["x"]
+
+
+@pytest.mark.parametrize("f, slope", [(until_done, 1.5 ** 4), (while_some, 1.5 ** 4)])
+def test_truth_values_that_loops_begin_with_are_arrays(f, slope):
+    want = f(1.0)
+    assert abs(float(want) - slope) < 1e-5
+    for found in (xform.jit(f)(1.0), xform.vmap(f)(np.ones(2))[0], xform.grad(f)(1.0), xform.jit(xform.grad(f))(1.0)):
+        assert abs(float(found) - slope) < 1e-5

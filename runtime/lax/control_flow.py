@@ -57,7 +57,7 @@ def on_arrays(*operands, index=None, checked=None, finished=None, otherwise=None
         names = code.co_varnames[:code.co_argcount]
         del call.__wrapped__
         call.__signature__ = inspect.signature(function)
-        call.reads_as = function
+        call.reads_as, call.array_operands = function, operands
         return call
     return decorate
 

@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import joins, options, rules, spread, written
+from xform.desugar import joins, operands, options, rules, spread, written
 from xform.desugar.flags import constants
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
@@ -201,6 +201,7 @@ def call_known(lowering, callee, node):
         if kind:
             from xform.desugar.transformations import call_direct
             return at(gast.Tuple(call_direct(lowering, kind, node), gast.Load()), node)
+        node = operands.with_arrays(lowering, callee.value, node)
     return call_known_with(lowering, callee, *arguments(lowering, spread.for_callee(lowering, callee, node)), node)
 
 
