@@ -204,3 +204,14 @@ def test_an_argument_is_differentiated_once():
 
 def test_a_type_with_other_attributes():
     assert xform.ShapeDtypeStruct((2, 3), "float32").update(shape=(4,)) == xform.ShapeDtypeStruct((4,), "float32")
+
+
+def test_types_for_annotations():
+    import typing
+
+    from xform.typing import ArrayLike, DTypeLike
+
+    @xform.jit
+    def scaled(x: ArrayLike, dtype: typing.Optional[DTypeLike] = None) -> xform.Array:
+        return x * 2.0
+    assert float(scaled(1.5)) == 3.0 and isinstance(np.ones(2), ArrayLike) and isinstance(1.0, ArrayLike) and not isinstance("a", ArrayLike)

@@ -7,7 +7,7 @@ import sys
 
 # public module -> where it is
 LIBRARY = {name: f"runtime.{name}" for name in (
-    "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding",
+    "numpy", "lax", "nn", "random", "scipy", "tree", "dtypes", "image", "ops", "dlpack", "flatten_util", "distributed", "sharding", "typing",
     "profiler",
     "debug", "experimental", "example_libraries")}
 LIBRARY |= {"tree_util": "runtime.tree", "ad_checkpoint": "xform.rematerialize", "test_util": "xform.test_util",
