@@ -300,3 +300,98 @@ def test_random_programs_of_shared_objects_are_python_s_or_refused(block):
         assert abs(found - want) < 1e-4 * (1 + abs(want)), text
         agreed += 1
     assert agreed > 15 and refused > 5
+
+
+def kept(a):
+    return [a, a * 2.0]
+
+
+def first_of(d):
+    return d["a"]
+
+
+class Box:
+    def __init__(self, v):
+        self.v = v
+        self.seen = []
+
+    def push(self, v):
+        self.seen.append(v)
+
+    def get(self):
+        return self.v
+
+
+def held_by_a_result(x):
+    y = x * 1.0
+    ys = kept(y)
+    y[0] = 9.0
+    return np.sum(ys[0])
+
+
+def part_that_a_function_gives(x):
+    d = {"a": x * 1.0}
+    v = first_of(d)
+    v[0] = 9.0
+    return np.sum(d["a"])
+
+
+def kept_by_a_method(x):
+    y, box = x * 1.0, Box(x)
+    box.push(y)
+    y[0] = 9.0
+    return np.sum(box.seen[0])
+
+
+def attribute_that_a_method_gives(x):
+    box = Box(x * 1.0)
+    v = box.get()
+    v[0] = 9.0
+    return np.sum(box.v)
+
+
+def what_get_gives(x):
+    d = {"k": [x[0]]}
+    v = d.get("k")
+    v.append(x[2])
+    return sum(d["k"])
+
+
+@pytest.mark.parametrize("f", [held_by_a_result, part_that_a_function_gives, kept_by_a_method, attribute_that_a_method_gives, what_get_gives])
+def test_objects_that_calls_give_or_keep_are_followed(f):
+    for transform in (xform.jit, xform.grad):
+        with pytest.raises(TypeError, match="are values"):
+            transform(f)(X)
+
+
+def numbers_that_get_gives(x):
+    d = {}
+    for i, key in enumerate("abab"):
+        count = d.get(key, 0.0)
+        count += x[i]
+        d[key] = count
+    one = first_of(d)
+    one += 1.0
+    return d["a"] * d["b"] * one
+
+
+def states_that_a_function_returns(x):
+    def step(state, g):
+        state["w"] = state["w"] - 0.1 * g
+        state["n"] = state["n"] + 1
+        return state
+    state, box = {"w": x * 1.0, "n": 0.0}, Box(x)
+    for _ in range(3):
+        state = step(state, state["w"] * 2)
+        box.push(np.sum(state["w"]))
+    z = np.zeros(3)
+    for i in range(3):
+        z[i] = box.seen[i]
+    return np.sum(state["w"]) * state["n"] + np.sum(z * box.get()[0])
+
+
+@pytest.mark.parametrize("f", [numbers_that_get_gives, states_that_a_function_returns])
+def test_numbers_and_states_from_calls_are_as_in_python(f):
+    want = f(X.astype(float))
+    for transform in (lambda f: f, xform.jit):
+        np.testing.assert_allclose(transform(lambda x: xform.jvp(f, (x,), (x,))[0])(X), want, rtol=1e-5)

@@ -54,6 +54,7 @@ class Unit:
     in_place: set = field(default_factory=set)      # ids of statements that stand for a change of what their target holds
     augmented: set = field(default_factory=set)     # ids of statements that stand for ``x op= v``, which changes an array of NumPy's
     strange: frozenset = frozenset()                # parameters that get what code that is not read gave (transform/strangers.py)
+    shares: tuple = ()          # what its result shares with its parameters, as analyze/sharing.py has it
     same: dict = field(default_factory=dict)        # id of a statement -> {its target: the argument of a call that it is, too}
 
     @property

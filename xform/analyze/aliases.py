@@ -30,13 +30,14 @@ import types
 import gast
 
 from xform import parse
-from xform.analyze.sharing import Sharing
-from xform.errors import refuse
+from xform.analyze.sharing import AFTER, Sharing
+from xform.errors import TransformError, refuse
+from xform.library import is_runtime
 from xform.names import Names
 from xform.resolve import mentions
 from xform.syntax import assign, at, call, clone, dotted, name, reads, target_names
 
-VIEWS = frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
+VIEWS = frozenset({"rt.builtins.view"}) | frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
                                            "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "rollaxis")})
 ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
 OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
@@ -48,8 +49,10 @@ JOINS = frozenset({"rt.extend", "rt.update"})
 
 def check(unit):
     """Raise TransformError where a unit reads what was changed under another name; put in questions where that depends on shapes."""
-    walk = _Walk(unit)
-    walk.block(unit.tree.body, Sharing())
+    walk, state = _Walk(unit), Sharing()
+    for place, param in enumerate(unit.params):
+        state.alias(f"·in{place}", param)
+    walk.block(unit.tree.body, state)
     if walk.questions:
         unit.tree.body = walk.asked(unit.tree.body)
     return unit
@@ -60,12 +63,22 @@ class _Walk:
         self.unit = unit
         function = unit.function or unit.within
         self.of_numpy = mentions(function, "numpy") and not mentions(function, "runtime.numpy")     # x += v changes what x is
+        self.writes = any(map(self.changes, gast.walk(unit.tree)))
         self.questions = {}     # id of a statement that makes a link -> the (subject, question) to be asked before it
         self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
         self.made = {}          # name -> the expression that it was bound to last
         self.taken = {}         # name of an item -> (the container, the text of its index there)
         self.rows = {}          # name of a loop's item -> (what the loop runs over, the loop), where that is enumerate, zip or items
         self.loops = []         # the for loops around
+
+    def changes(self, node):
+        """Whether a statement changes something in place."""
+        if not isinstance(node, gast.Assign):
+            return False
+        if id(node) in self.unit.in_place or id(node) in self.unit.augmented:
+            return True
+        return isinstance(node.value, gast.Call) and (dotted(node.value.func) in WRITES | POPS or bool(written_params(
+            self.unit.env.get(node.value.func.id) if isinstance(node.value.func, gast.Name) else None)))
 
     def asked(self, statements):
         """Return statements with the questions in front of those that they are about."""
@@ -75,8 +88,11 @@ class _Walk:
                 if getattr(node, block, None):
                     setattr(node, block, self.asked(getattr(node, block)))
             for subject, question in sorted(self.questions.get(id(node), ()), key=repr):
-                made.append(at(gast.Expr(self.question(node, subject, question, made)), node))
+                if subject[:1] != (AFTER,):
+                    made.append(at(gast.Expr(self.question(node, subject, question, made)), node))
             made.append(node)
+            made += [at(gast.Expr(call("rt.unshared", [name(own, node)], node=node)), node)
+                     for own in sorted({subject[1] for subject, _ in self.questions.get(id(node), ()) if subject[:1] == (AFTER,)})]
         return made
 
     def question(self, node, subject, question, made):
@@ -153,6 +169,8 @@ class _Walk:
                     break
         else:
             self.read(node, state, node)
+            if isinstance(node, gast.Return) and isinstance(node.value, gast.Name):
+                self.unit.shares = state.shares(node.value.id, [f"·in{i}" for i in range(len(self.unit.params))])
             for inner in gast.walk(node):
                 if isinstance(inner, gast.Call):
                     self.call(inner, state)
@@ -193,6 +211,12 @@ class _Walk:
             if not same:
                 state.part(targets[0], whole, id(node))
         state.add(links)
+        if path == "rt.builtins.get" and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
+            state.part(targets[0], value.args[0].id, id(node), (AFTER, targets[0]))
+        elif isinstance(value, gast.Call) and self.writes:
+            arguments = [a.id if isinstance(a, gast.Name) else None for a in value.args]
+            shares = [(place, how) for place, how in self.shares_of(value) if place < len(arguments)]
+            state.called(targets[0], shares, arguments, node)
         for identifier, argument in self.unit.same.get(id(node), {}).items():
             state.alias(identifier, argument)
 
@@ -226,7 +250,12 @@ class _Walk:
     def links(self, value, path, target, node, state):
         """What a new value holds, or is a shallow copy of."""
         if isinstance(value, (gast.List, gast.Tuple)):
-            return state.held(target, [(e.id, i) for i, e in enumerate(value.elts) if isinstance(e, gast.Name)], id(node))
+            spread = [e.value.id for e in value.elts if isinstance(e, gast.Starred) and isinstance(e.value, gast.Name)]
+            new = state.held(target, [(e.id, None if spread else i) for i, e in enumerate(value.elts) if isinstance(e, gast.Name)], id(node))
+            for source in spread:       # [*a, b]
+                for identifier, found in state.copied(target, source, id(node)).items():
+                    new.setdefault(identifier, {}).update(found)
+            return new
         if isinstance(value, gast.Dict):
             return state.held(target, [(v.id, k.value if isinstance(k, gast.Constant) else None) for k, v in zip(value.keys, value.values)
                                        if isinstance(v, gast.Name)], id(node))
@@ -237,7 +266,7 @@ class _Walk:
             for argument in value.args[:2 if path in JOINS else 1]:
                 if isinstance(argument, gast.Name):
                     for identifier, found in state.copied(target, argument.id, id(node)).items():
-                        new.setdefault(identifier, set()).update(found)
+                        new.setdefault(identifier, {}).update(found)
         return new
 
     def item(self, target, iterable, loop, state):
@@ -336,6 +365,17 @@ class _Walk:
         writes = [n for statement in loop.body for n in gast.walk(statement) if isinstance(n, gast.Name) and n.id == counter and isinstance(
             n.ctx, gast.Store)]
         return isinstance(place, gast.Name) and place.id == counter and len(writes) == 1
+
+    def shares_of(self, node):
+        """What the result of a call shares with its arguments, as far as the function is read."""
+        callee = self.unit.env.get(node.func.id) if isinstance(node.func, gast.Name) else None
+        if isinstance(callee, types.FunctionType) and not is_runtime(callee):
+            from xform.desugar.functions import unit_of
+            try:
+                callee = unit_of(callee)
+            except TransformError:      # it will say so where it is transformed, or runs as it stands
+                return ()
+        return getattr(callee, "shares", ())
 
     def call(self, node, state):
         """A call of a function that writes into its arguments."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+AFTER = "after"     # (AFTER, name): a question about what the statement binds a name to, asked after it
 DEEPEST = 3     # levels of containers that are told apart
 
 
@@ -22,7 +23,7 @@ class Link(NamedTuple):
 
     whole: that other name. made: id of the statement that made the link. kind: "part" (``p = w[i]``, a row of a loop), "held"
     (``w = [p]``, ``w.append(p)``) or "copied" (``p = list(w)``). subject: the name that a question about the link is about, as it is at
-    the statement, or (name, place) where it is about that item. level: how many containers deep it lies in the whole. place: its constant index there, where known. inner: how
+    the statement, or (name, place) where it is about that item, or (AFTER, name). level: how many containers deep it lies in the whole. place: its constant index there, where known. inner: how
     many containers deep in the name's own object that is of which this tells.
     """
     whole: str
@@ -133,6 +134,7 @@ class Sharing:
     def take_apart(self, targets, whole, made):
         """``a, b = whole``: what the names held at those places, or parts of the whole."""
         found = [self.at_place(whole, place) for place in range(len(targets))]
+        deeper = [[(n, link) for n, link in self._within({whole}) if link.level > 1 and link.place == place] for place in range(len(targets))]
         for place, same in enumerate(found):        # under names of their own, since a target may be one of those held: a, b = b, a
             for other in same[:1]:
                 self.alias(f"·{place}", other, fresh=True)
@@ -144,17 +146,21 @@ class Sharing:
                 self.bound[target] = made, same[0]
                 self.rebind(f"·{place}")
             elif whole not in targets:
-                self.part(target, whole, made, (whole, place))
+                self.part(target, whole, made, (whole, place), place)
+        for target, within in zip(targets, deeper):
+            for inner, link in within:
+                if inner not in targets:
+                    self._link(inner, [link._replace(whole=target, level=link.level - 1, place=None)])
 
     def at_place(self, whole, place):
         """The names that are known to be held at a constant place of a container."""
         return sorted({n for n, link in self._within({whole}) if link.kind == "held" and link.level == 1 and link.inner == 0
                        and link.place is not None and type(link.place) is type(place) and link.place == place})
 
-    def part(self, identifier, whole, made, subject=None):
+    def part(self, identifier, whole, made, subject=None, place=None):
         """``identifier = whole[i]``: it may be a view, or what the whole holds. ``subject``: where it is not the statement that says so."""
         subject = whole if subject is None else subject
-        self._link(identifier, [Link(other, made, "part", subject) for other in sorted(self.together(whole)) if other != identifier])
+        self._link(identifier, [Link(other, made, "part", subject, 1, place) for other in sorted(self.together(whole)) if other != identifier])
 
     def held(self, whole, items, made):
         """``whole`` holds (name, place) from now on; to be called before a name that the statement binds is bound."""
@@ -207,6 +213,35 @@ class Sharing:
             for link in more:
                 if identifier not in self.inside.get(link.whole, ()):
                     self.inside[link.whole] = {**self.inside.get(link.whole, {}), identifier: None}
+
+    # -- calls -----------------------------------------------------------------------------------------------------------
+
+    def shares(self, result, given):
+        """What a result has of the names that a function was given: [(place, "same" or a Link whose whole is "in" or "out")]."""
+        found = []
+        for place, own in enumerate(given):
+            if own in self.together(result):
+                found.append((place, "same"))
+            found += [(place, link._replace(whole="in")) for link in self.links.get(result, ()) if link.whole == own]
+            found += [(place, link._replace(whole="out")) for link in self.links.get(own, ()) if link.whole == result]
+        return found
+
+    def called(self, target, shares, arguments, made):
+        """``target = f(*arguments)``, of a function whose result shares this with its arguments; names, or None for others."""
+        same = [arguments[place] for place, how in shares if how == "same" and arguments[place] not in (None, target)]
+        links = [(arguments[place], how) for place, how in shares if how != "same" and arguments[place] not in (None, target)]
+        if same:
+            ways = [self.copy() for _ in same[1:]]
+            for way, one in zip(ways, same[1:]):
+                way.alias(target, one, made)
+            self.alias(target, same[0], made)
+            for way in ways:
+                self.join(way)
+        for own, link in links:
+            if link.whole == "in":
+                self._link(target, [link._replace(whole=own, made=id(made), subject=(AFTER, target))])
+            else:
+                self._link(own, [link._replace(whole=target, made=id(made), subject=own)])
 
     # -- changes in place ---------------------------------------------------------------------------------------------------
 
@@ -272,7 +307,8 @@ class Sharing:
                 question = _deciding(asked, link, link.question_of_whole(own))
                 self.doubt(link.whole, question)
                 more = own + link.level - (link.kind == "copied")
-                self._visit(link.whole, min(more, 2 * DEEPEST), link.kind, asked if link.kind == "held" else question, seen, origin)
+                self._visit(link.whole, min(more, 2 * DEEPEST), link.kind, asked if link.kind == "held" else question, seen, origin,
+                            link.place)
 
     def within(self, part, wholes):
         """The links of each step from a part to some wholes; None if it is no part of them."""
