@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 AFTER = "after"     # (AFTER, name): a question about what the statement binds a name to, asked after it
 DEEPEST = 3     # levels of containers that are told apart
+WAYS = 4        # ways to one name that are followed on from there, each with a question of its own
 
 
 class Link(NamedTuple):
@@ -23,8 +24,8 @@ class Link(NamedTuple):
 
     whole: that other name. made: id of the statement that made the link. kind: "part" (``p = w[i]``, a row of a loop), "held"
     (``w = [p]``, ``w.append(p)``) or "copied" (``p = list(w)``). subject: the name that a question about the link is about, as it is at
-    the statement, or (name, place) where it is about that item, or (AFTER, name). level: how many containers deep it lies in the whole. place: its constant index there, where known. inner: how
-    many containers deep in the name's own object that is of which this tells.
+    the statement, or (name, place) where it is about that item, or (AFTER, name). level: how many containers deep it lies in the whole.
+    place: its constant index there, where known. inner: how many containers deep in the name's own object that is of which this tells.
     """
     whole: str
     made: int
@@ -55,10 +56,10 @@ class Sharing:
     """Which names hold the same object, which hold one that was changed under another name, and which may share parts.
 
     classes: name -> frozenset of the names of one object. stale: name -> (the name it was changed under, line).
-    links: name -> dict of Links, as an ordered set. inside: name -> dict of
-    the names that may have a link to it. doubtful: name -> frozenset of (id of a statement, subject, question) that have to be asked if
-    the name is read. bound: name -> (id of the statement ``name = other``, other). several: name of a container that may hold one object
-    at several places -> frozenset of (such a question, the text of an index or None).
+    links: name -> dict of Links, as an ordered set. inside: name -> dict of the names that may have a link to it. doubtful: name ->
+    frozenset of (id of a statement, subject, question) that have to be asked if the name is read. bound: name -> (id of the statement
+    ``name = other``, other). several: name of a container that may hold one object at several places -> frozenset of (such a question,
+    the text of an index or None).
     """
 
     def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None, inside=None):
@@ -275,7 +276,9 @@ class Sharing:
         self.spread(identifier, 1)
 
     def doubt(self, identifier, asked):
-        self.doubtful[identifier] = self.doubtful.get(identifier, frozenset()) | {asked}
+        found = self.doubtful.get(identifier, frozenset())
+        if asked not in found:
+            self.doubtful[identifier] = found | {asked}
 
     def spread(self, identifier, depth, place=None):
         """Doubt what shares what ``identifier`` holds, after a change of that, ``depth`` levels deep."""
@@ -286,9 +289,10 @@ class Sharing:
 
         origin: the names of what was changed, which is as it should be.
         """
-        if seen.get((identifier, asked), 0) >= depth:
+        ways = seen.setdefault(identifier, {})
+        if ways.get(asked, 0) >= depth or len(ways) == WAYS and asked not in ways:
             return
-        seen[identifier, asked] = depth
+        ways[asked] = depth
         same = self.together(identifier)
         for part, link in self._within(same):
             if part in same or part in origin or place is not None and link.place is not None and link.place != place:
