@@ -357,7 +357,17 @@ def what_get_gives(x):
     return sum(d["k"])
 
 
-@pytest.mark.parametrize("f", [held_by_a_result, part_that_a_function_gives, kept_by_a_method, attribute_that_a_method_gives, what_get_gives])
+def loop_variable_bound_anew(x):
+    y, total = x * 1.0, 0.0
+    for pair in zip(x, x):
+        total += pair[0]
+    pair = (y, 2.0)
+    u, k = pair
+    u[0] = 9.0
+    return np.sum(y) * k + total
+
+
+@pytest.mark.parametrize("f", [loop_variable_bound_anew, held_by_a_result, part_that_a_function_gives, kept_by_a_method, attribute_that_a_method_gives, what_get_gives])
 def test_objects_that_calls_give_or_keep_are_followed(f):
     for transform in (xform.jit, xform.grad):
         with pytest.raises(TypeError, match="are values"):

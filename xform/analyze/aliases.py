@@ -37,8 +37,9 @@ from xform.names import Names
 from xform.resolve import mentions
 from xform.syntax import assign, at, call, clone, dotted, name, reads, target_names
 
-VIEWS = frozenset({"rt.builtins.view"}) | frozenset({"np." + own for own in ("reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal",
-                                           "asarray", "atleast_1d", "atleast_2d", "atleast_3d", "rollaxis")})
+VIEWS = frozenset({"rt.builtins.view", *("np." + own for own in (
+    "reshape", "transpose", "ravel", "swapaxes", "moveaxis", "squeeze", "expand_dims", "diagonal", "asarray", "atleast_1d", "atleast_2d",
+    "atleast_3d", "rollaxis"))})
 ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
 OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
 WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse"})
@@ -201,6 +202,7 @@ class _Walk:
             for identifier in targets:
                 state.rebind(identifier)
         self.made[targets[0]] = value
+        self.rows.pop(targets[0], None)
         if path == "rt.repeated" and isinstance(value.args[0], gast.Name):
             state.holds_several(targets[0], (id(node), value.args[0].id, "no_items"))
         if path in VIEWS and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
@@ -225,6 +227,7 @@ class _Walk:
         if isinstance(node.targets[0], gast.Name):
             if other != targets[0]:
                 state.alias(targets[0], other, node)
+                self.rows.pop(targets[0], None)
             return
         source = self.made.get(other)
         if other in self.rows:
