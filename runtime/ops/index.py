@@ -25,7 +25,9 @@ def _mask_arrays(mask):
     """The integer arrays that a boolean mask stands for."""
     if type(mask) is Array and type(mask._v) is Value:
         raise NonConcreteBooleanIndexError("x[mask] needs the values of the mask, for they decide the shape of the result, but it "
-                                           "is being staged for compilation. Use numpy.where(mask, x, other), or x.at[mask].set(value).")
+                                           "is being staged for compilation. Use numpy.where(mask, x, other), or x.at[mask].set(value). "
+                                           "Sums, means and extrema of x[mask], and x[mask] put back where it came from, need no shape "
+                                           "in a function that makes its mask: mask = x > 0, or mask.astype(bool).")
     return [(ARRAY, i) for i in numpy.nonzero(numpy.asarray(mask))]
 
 
@@ -262,7 +264,31 @@ def update(x, index, value, how, mode=None):
             :index.ndim] and (value.ndim == 0 or value.shape[:1] in ((), (1,)) or type(index) is Array and type(
                 index._v) is Value):
         return _masked_update(x, index, value, how)
+    if type(index) is tuple and value.ndim == 0 and sum(map(_open_mask, index)) == 1 and not any(
+            [item is None or isinstance(item, (list, numpy.ndarray)) or type(item) is Array and item.ndim and not _open_mask(item)
+             for item in index]):
+        return _masked_part_update(x, index, value, how)
     return _updated(x, parse(index, x.shape), value, how, mode)
+
+
+def _open_mask(item) -> bool:
+    """Whether an item of an index is a mask whose values are not known."""
+    return type(item) is Array and type(item._v) is Value and kind(item.dtype) == "b" and item.ndim > 0
+
+
+def _masked_part_update(x, index, value, how):
+    """Update ``x[mask, 2:]``, say: of the part that the other items choose, what the mask chooses."""
+    place = next(i for i, item in enumerate(index) if _open_mask(item))
+    mask, part = index[place], (*index[:place], *[builtins.slice(None)] * index[place].ndim, *index[place + 1:])
+    old = getitem(x, part)
+    if Ellipsis in index[:place]:       # counted from the end
+        axis = old.ndim - mask.ndim - sum([isinstance(item, builtins.slice) for item in index[place + 1:]])
+    else:
+        axis = sum([isinstance(item, builtins.slice) for item in index[:place]])
+    if old.shape[axis:axis + mask.ndim] != mask.shape:
+        raise IndexError(f"boolean index did not match shape of indexed array: mask of shape {mask.shape} for axes of shape "
+                         f"{old.shape[axis:axis + mask.ndim]}")
+    return update(x, part, _masked_update(old, reshape(mask, (1,) * axis + mask.shape), value, how), "set")
 
 
 def _updated(x, entries, value, how, mode):

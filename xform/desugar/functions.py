@@ -338,6 +338,7 @@ class Nested:
     def _read(self, takes, gives=()):
         from xform.analyze import aliases
         from xform.anf import Lowering
+        from xform.desugar.chosen import with_chosen
         parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
         identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
         unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
@@ -358,7 +359,7 @@ class Nested:
         try:
             lowering.run(list(mapping.values()) + parameters(self.tree))
             lowering.scope.check_unchanged(parent.unit, self.tree)
-            return aliases.check(unit)
+            return with_chosen(aliases.check(unit))
         except BaseException:
             if self._unit is unit:
                 self._unit = None
@@ -482,6 +483,7 @@ def lower_source(source, statics, function, extra=(), takes=None, gives=()):
 def _lowered(source, statics, function, extra, takes, gives, numbers):
     from xform.anf import Lowering
     from xform.analyze import aliases
+    from xform.desugar.chosen import with_chosen
     from xform.grammar import check
     identifier = title_of(function, getattr(source.tree, "name", "lambda_"))
     if isinstance(source.tree, gast.AsyncFunctionDef):
@@ -498,7 +500,7 @@ def _lowered(source, statics, function, extra, takes, gives, numbers):
         lowering.counts[param] = 2
         lowering.names.take(param)
     lowering.run(list(extra) + [p for p in parameters(source.tree) if p not in statics])
-    return aliases.check(check(unit, "anf"))
+    return with_chosen(aliases.check(check(unit, "anf")))
 
 
 _specialised = Memo()

@@ -226,7 +226,7 @@ def batch_call(run, path, rule, given, over, statement):
         else:
             break
     signature = inspect.signature(batch).parameters
-    if "size" in signature and "size" not in keywords and "size" not in rule.params[:len(args)]:
+    if "size" in signature and "size" not in keywords and "size" not in rule.params:
         keywords["size"] = run.size()
     keywords["over"] = pack([const(p) for p in over])
     return call(function, args, keywords, statement)
