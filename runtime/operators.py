@@ -50,5 +50,5 @@ def defaulted(function, defaults):
 
 @op(constant=True, unbatched=True)
 def is_number(x):
-    """Say whether a value is neither None nor a function."""
-    return x is not None and not callable(x)
+    """Say whether a value is neither None nor a function, nor an object of a user's class."""
+    return x is not None and not callable(x) and (hasattr(x, "dtype") or type(x).__module__ == "builtins" or isinstance(x, tuple))

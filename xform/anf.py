@@ -26,8 +26,8 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, meshes, methods, mixed, mutations,
-                           objects, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
+from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
+                           objects, order, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
@@ -36,8 +36,7 @@ from xform.errors import refuse
 from xform.library import ALIASES, ATTRIBUTES, canonical, dtype_path, lookup
 from xform.names import Names
 from xform.resolve import Display, Instance, Object
-from xform.syntax import (assign, assigned, at, branch, call, clone, const, dotted, exit_if, function, is_exit, name, negate, reference, returns,
-                          target_names)
+from xform.syntax import assign, at, branch, call, clone, const, dotted, function, name, negate, reference, returns, target_names
 from xform.unit import Unit
 
 
@@ -50,12 +49,14 @@ class Lowering:
         self.counts = functions.binding_counts(tree)
         self.statics = dict(statics or {})
         self.given = dict(self.statics)     # the compile-time values among the arguments
-        self.passed = {}        # calls that change objects: id -> these objects
+        self.objects = {known: path for path, known in resolve.objects_in(Display(tuple(self.given.values())))}     # those among these
+        self.passed = {}        # calls that are given objects: id -> the compile-time values among their arguments
         self.names = Names(self.counts)
         self.names.used |= functions.names_in(tree)
         self.temps = unit.temps
         self.out = []
-        self.result, self.depth = None, 0
+        self.result = None
+        self.depth, self.turning = 0, 0     # the branches and loops around, the loops among them
         self.lists, self.constant_lists = set(), set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
         self.outer = ()         # variables of the enclosing function that this one writes
@@ -88,6 +89,7 @@ class Lowering:
                 self.statics[param] = Display(tuple([self.statics.get(getattr(i, "id", None), i) for i in known.items]),
                                               known.keys, known.kind)
         self.block(statements[:-1])
+        last = order.in_statement(self, last)
         known = objects.give_back(self, last) or self.known(last.value)
         if self.outer:
             if known is not None and not isinstance(known, Object) and resolve.is_static(known) and not kinds.holds_object(known):
@@ -131,7 +133,7 @@ class Lowering:
         if method is None:
             why, hint = REFUSED.get(type(node), (f"{type(node).__name__} statements are not supported", ""))
             refuse(node, self.unit, why, hint)
-        method(node)
+        method(order.in_statement(self, node))
 
     def do_Pass(self, node):
         pass
@@ -147,6 +149,8 @@ class Lowering:
     def do_Assign(self, node):
         for target in node.targets:
             if objects.assigned(self, target, node):
+                return
+            if isinstance(target, gast.Subscript) and len(node.targets) == 1 and mutations.assigned(self, target, node):
                 return
             if isinstance(target, gast.Name) and len(node.targets) == 1 and rebound.assign(self, target.id, node.value, node):
                 return
@@ -199,7 +203,10 @@ class Lowering:
         assignment = questions.set_attribute(self, node.value) or standard.statement(self, node.value) if isinstance(node.value, gast.Call) else None
         if assignment is not None:
             return self.statement(assignment)
-        if isinstance(node.value, gast.Call) and methods.mutation(self, node.value, node):
+        if isinstance(node.value, gast.Call) and (objects.set_in_dict(self, node.value) or methods.mutation(self, node.value, node)):
+            return
+        known = self.known(node.value)
+        if known is not None and resolve.is_static(known):      # m.add(layer), which returns m
             return
         value = self.value(node.value)
         if not isinstance(value, (gast.Name, gast.Constant)):
@@ -222,68 +229,10 @@ class Lowering:
         self.out.append(branch(test, self.nested(node.body) or [at(gast.Pass(), node)], self.nested(node.orelse), node))
 
     def do_While(self, node):
-        self.depth += 1
-        self.while_loop(node)
-        self.depth -= 1
-
-    def while_loop(self, node):
-        head = []
-        outer, self.out = self.out, head
-        exits = [i for i, s in enumerate(node.body) if is_exit(s)]
-        if exits:       # generated code: the exit stands in the body already
-            self.block(node.body[:exits[0]])
-            leave = node.body[exits[0]]
-            test = self.value(leave.test)
-            if not isinstance(test, (gast.Name, gast.Constant, gast.UnaryOp)):
-                test = self.store_temp(test, self.title(test, leave), leave)
-            self.out.append(exit_if(test, leave))
-            self.block(node.body[exits[0] + 1:])
-            self.out = outer
-            self.out.append(at(gast.While(const(True, node), head, []), node))
-            return
-        test = self.atom(node.test)
-        if not set(assigned(head)) <= self.temps:
-            self.out = outer        # the test assigns a variable (a walrus): it runs as part of the turn
-            return self.while_by_flag(node, head, test)
-        self.out.append(exit_if(negate(test, node.test) if not isinstance(test, gast.Constant)
-                                else const(not test.value, node.test), node.test))
-        self.block(node.body)
-        self.out = outer
-        self.out.append(at(gast.While(const(True, node), head, []), node))
-
-    def while_by_flag(self, node, head, test):
-        """``while (y := f(y)) > 0: body`` with a flag, so that the head of the loop only tests."""
-        going = self.temp("going")
-        self.emit(going, const(True, node), node)
-        body = [*head, branch(test, self.nested(node.body) or [gast.Pass()], [assign(going, const(False, node), node)], node)]
-        leave = exit_if(negate(name(going, node), node), node)
-        self.out.append(at(gast.While(const(True, node), [leave, *body], []), node))
+        loops.lower_while(self, node)
 
     def do_For(self, node):
-        if not sequences.unroll(self, node):
-            self.depth += 1
-            self.for_loop(node)
-            self.depth -= 1
-
-    def for_loop(self, node):
-        iterable = self.atom(node.iter)
-        body = node.body
-        outer, self.out = self.out, []
-        if body and isinstance(body[0], gast.If) and isinstance(body[0].body[0], gast.Break):
-            self.out.append(exit_if(self.atom(body[0].test), body[0]))
-            body = body[1:]
-        if isinstance(node.target, gast.Name):
-            target = node.target.id
-            rebound.check(self, target, node)
-            joins.forget(self, [target])
-        else:
-            target = self.temp("item")
-            targets.store_to(self, node.target, name(target, node), node)
-        self.block(body)
-        body, self.out = self.out, outer
-        made = gast.For(at(gast.Name(target, gast.Store(), None, None), node.target), iterable, body or [gast.Pass()], [],
-                        None)
-        self.out.append(at(made, node))
+        loops.lower_for(self, node)
 
     def do_Assert(self, node):
         test = self.atom(node.test)
@@ -334,6 +283,7 @@ class Lowering:
         """Lower a condition to an atom: a constant where it is decided when the code is read."""
         while isinstance(node, gast.Call) and standard.is_truth(self, node):     # if bool(x):
             node = node.args[0]
+        node = questions.of_objects(self, node)
         decided = questions.truth(self, node)
         return self.atom(node) if decided is None else const(decided, node)
 
@@ -390,6 +340,9 @@ class Lowering:
             made = objects.operator_call(self, node)
             if made is not None:
                 return self.known(made)
+        if isinstance(node, gast.IfExp):
+            side = questions.decided(self, node.test)
+            return None if side is None else self.known(node.body if side else node.orelse)
         if isinstance(node, gast.Subscript):
             found = sequences.item(self, node)
             return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found

@@ -95,13 +95,18 @@ class Custom:
 
 
 class Instance:
-    """An object made inside the function: the class, and for each attribute the local that holds it or a compile-time value."""
+    """An object made inside the function: the class, and for each attribute the local that holds it or a compile-time value.
+
+    There is one Instance for an object, whatever names and attributes it is reached by.
+    """
 
     def __init__(self, cls, fields):
         self.cls, self.fields = cls, fields
         self.written = set()    # attributes assigned since the function got the object
         self.mutated = set()    # attributes whose objects were changed in place
         self.copied = False     # whether another name has a copy of the attributes
+        self.stored = False     # whether the function assigns an attribute of it somewhere
+        self.rebound = False    # whether it stands for all the objects that one name is bound to
         self.birth = 0          # how deep in branches and loops the object was made
         self.whole = None       # the local that holds the object as a value, while its attributes are as they were read
         self.outer = False      # whether the function was given it: its attributes are read, not assigned
@@ -217,29 +222,62 @@ def _captured_by(values):
     return found
 
 
-def renamed(known, mapping):
-    """A compile-time value as seen from a function that receives the captured locals under other names."""
+def objects_in(known, path=()):
+    """(path, object) of every object in a compile-time value, an object before those that it holds."""
+    parts = []
+    if isinstance(known, Instance):
+        yield path, known
+        parts = known.fields.items()
+    elif isinstance(known, Display):
+        parts = enumerate(known.items)
+    elif isinstance(known, Partial):
+        parts = [*enumerate((known.fn, *known.args)), *known.keywords]
+    for place, value in parts:
+        if not isinstance(value, gast.AST):
+            yield from objects_in(value, (*path, place))
+
+
+def at_path(known, path):
+    """The object that ``objects_in`` found at a path, in another value of the same shape."""
+    for place in path:
+        if isinstance(known, Instance):
+            known = known.fields[place]
+        elif isinstance(known, Display):
+            known = known.items[place]
+        else:
+            known = (known.fn, *known.args)[place] if isinstance(place, int) else dict(known.keywords)[place]
+    return known
+
+
+def renamed(known, mapping, objects=None):
+    """A compile-time value as seen from a function that receives the captured locals under other names.
+
+    objects: object -> the one that it is there; what an object becomes is added, for it is one object at all its places.
+    """
+    objects = {} if objects is None else objects
     if isinstance(known, Closure):
         before = known.mapping or {n: n for n in known.nested.captured()}
         return Closure(known.nested, {n: mapping[m] for n, m in before.items()})
     def one(value):
         if isinstance(value, gast.Name):
             return name(mapping.get(value.id, value.id), value)
-        return value if isinstance(value, gast.AST) else renamed(value, mapping)
+        return value if isinstance(value, gast.AST) else renamed(value, mapping, objects)
 
     if isinstance(known, Display):
         return Display(tuple(map(one, known.items)), known.keys, known.kind)
     if isinstance(known, Custom):
         return Custom(known.kind, known.nondiff_argnums, {k: one(v) for k, v in known.parts.items()}, known.symbolic_zeros, known.from_closure)
     if isinstance(known, Instance):
-        made = Instance(known.cls, {k: one(v) for k, v in known.fields.items()})
-        made.outer, made.mutated = known.outer, known.mutated
-        return made
+        if known not in objects:
+            made = objects[known] = Instance(known.cls, {})
+            made.outer, made.mutated = known.outer, known.mutated
+            made.fields.update({k: one(v) for k, v in known.fields.items()})
+        return objects[known]
     if isinstance(known, Partial):
-        return Partial(renamed(known.fn, mapping), tuple(one(a) for a in known.args),
+        return Partial(renamed(known.fn, mapping, objects), tuple(one(a) for a in known.args),
                        tuple((k, one(v)) for k, v in known.keywords), known.tree)
     if isinstance(known, Derived):
-        return Derived(known.kind, renamed(known.fn, mapping), known.options)
+        return Derived(known.kind, renamed(known.fn, mapping, objects), known.options)
     return known
 
 
@@ -251,7 +289,7 @@ def is_plain(value) -> bool:
 
 
 def shape_of(known, numbers=None):
-    """What makes two compile-time values lead to the same specialised code; locals count by order of appearance."""
+    """What makes two compile-time values lead to the same specialised code; locals and objects count by order of appearance."""
     numbers = {} if numbers is None else numbers
 
     def local(identifier):
@@ -276,6 +314,9 @@ def shape_of(known, numbers=None):
         return ("custom", known.kind, known.nondiff_argnums, known.symbolic_zeros, known.from_closure,
                 tuple((k, one(v)) for k, v in known.parts.items()))
     if isinstance(known, Instance):
+        if known in numbers:
+            return ("same instance", numbers[known])
+        numbers[known] = len(numbers)
         return ("instance", known.cls, known.outer, tuple((k, one(v)) for k, v in known.fields.items()))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 

@@ -42,7 +42,9 @@ class Unit:
     function: Any = None        # the Python object that this unit was read from, when there is one
     within: Any = None          # the Python function whose text has this one in it
     result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
-    writes: tuple = ()          # parameters, objects all, whose changed attributes follow the result in what ``result`` describes
+    objects: dict = field(default_factory=dict)     # object that it is specialised to -> its path among the values (resolve.objects_in)
+    around: Any = None          # of a nested function: (lowering of the function around it, {object: what it is there})
+    writes: tuple = ()          # the paths of those whose changed attributes follow the result in what ``result`` describes
     signature: Any = None       # inspect.Signature for binding calls
     special: Any = None         # the function that it was made of for a call with functions, objects or flags among the arguments
     takes: dict = field(default_factory=dict)   # parameter -> the kind (desugar/kinds.py) of object that it was specialised to

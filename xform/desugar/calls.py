@@ -26,7 +26,7 @@ from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
 from xform.desugar import joins, operands, options, rules, spread, written
-from xform.desugar.flags import constants
+from xform.desugar.flags import constants, of_nested
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
@@ -98,6 +98,9 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
         target, prefix, keywords = direct(lowering, known.fn, node, kinds, given=given)
         if not isinstance(target, Unit):
             target = pipeline.unit_of_callable(target.value, lowering, node)
+        if target.writes:
+            refuse(node, lowering.unit, f"{target.name}, which is transformed here, changes an object of the function around it",
+                   "Return the new value, and assign it where the transformed function is called.")
         if keywords or isinstance(resolve.normal(known.fn), Partial):
             target, prefix = keywords_first(lowering, target, prefix, keywords, node)
         options = dict(known.options)
@@ -253,6 +256,8 @@ def _specialised_closure(lowering, callee, args, keywords, node):
         if not isinstance(argument, gast.AST) and resolve.is_static(argument):
             statics[place] = argument
     statics.update(function_defaults_of_nested(callee, names, args, keywords))
+    if not any(isinstance(a, gast.Starred) for a in args):
+        statics.update(of_nested(callee.nested, {p: a for p, a in [*zip(names, args), *keywords.items()] if p not in statics}))
     wanted = callee.nested.options()
     if wanted:
         given = {**dict(zip(names, args)), **keywords}
@@ -273,6 +278,7 @@ def _specialised_closure(lowering, callee, args, keywords, node):
     own = bind(lowering, unit, rest, more, node, callee)
     prefix = [name(n, node) for n in callee.env] + [name(n, node) for n in passed]
     made = call(name(lowering.refer(unit.name, unit), node), prefix + own, node=node)
+    lowering.passed[id(made)] = Display(tuple(statics.values()))
     return bound(lowering, callee, made, node, [n for _, n in given])
 
 
@@ -391,7 +397,7 @@ def call_object(lowering, callee, args, keywords, node):
             more = {k: atom_of(lowering, a, node) for k, a in keywords.items() if k not in statics}
             own = bind(lowering, unit, rest, more, node, callee)
             made = call(name(lowering.refer(unit.name, unit), node), [name(n, node) for n in passed] + own, node=node)
-            lowering.passed[id(made)] = [statics[p] for p in unit.writes]
+            lowering.passed[id(made)] = Display(tuple(statics.values()))
             return made
     args = [atom_of(lowering, a, node) for a in args]
     keywords = {k: atom_of(lowering, a, node) for k, a in keywords.items()}
@@ -486,14 +492,6 @@ def _pack_variadic(lowering, function, args, node):
     fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL)
     rest = lowering.atom_value(at(gast.Tuple(args[fixed:], gast.Load()), node))
     return args[:fixed] + [at(gast.Starred(rest, gast.Load()), node)]
-
-
-def _hashable(value):
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 class _Signature:

@@ -21,6 +21,7 @@ import gast
 
 from xform import parse
 from xform.errors import SourceError
+from xform.resolve import Object
 
 _tested: dict = {}
 
@@ -45,21 +46,32 @@ def is_flag(value):
 def tested(function: types.FunctionType) -> frozenset:
     """The parameters of a function that are bound nowhere in it and that tests of its branches ask about."""
     if function.__code__ not in _tested:
-        from xform.desugar.functions import FUNCTIONS, binding_counts
         try:
-            tree = parse.parse(function).tree
+            _tested[function.__code__] = tested_in(parse.parse(function).tree)
         except SourceError:
             return frozenset()
-        counts, found = binding_counts(tree), set()
-        stack = [tree.body] if isinstance(tree, gast.Lambda) else list(tree.body)
-        while stack:
-            node = stack.pop()
-            if isinstance(node, (gast.If, gast.IfExp)):
-                found |= _asks(node.test)
-            if not isinstance(node, FUNCTIONS):
-                stack.extend(gast.iter_child_nodes(node))
-        _tested[function.__code__] = frozenset(p for p in found if counts.get(p) == 1)
     return _tested[function.__code__]
+
+
+def tested_in(tree) -> frozenset:
+    """The same of a function that is read."""
+    from xform.desugar.functions import FUNCTIONS, binding_counts
+    counts, found = binding_counts(tree), set()
+    stack = [tree.body] if isinstance(tree, gast.Lambda) else list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (gast.If, gast.IfExp)):
+            found |= _asks(node.test)
+        if not isinstance(node, FUNCTIONS):
+            stack.extend(gast.iter_child_nodes(node))
+    return frozenset(p for p in found if counts.get(p) == 1)
+
+
+def of_nested(nested, given):
+    """{parameter: compile-time value} of the flags that a call of a nested function gives, or leaves to the defaults."""
+    atoms = {**{p: d for p, d in nested.defaults.items() if isinstance(d, gast.AST)}, **given}
+    found = tested_in(nested.tree) if any(map(_is_flag, atoms.values())) else ()
+    return {p: Object(a.value) for p, a in atoms.items() if p in found and _is_flag(a)}
 
 
 def _asks(test):

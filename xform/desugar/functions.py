@@ -28,7 +28,7 @@ import gast
 from runtime.op import read_as
 from xform import parse, resolve
 from xform.desugar.titles import title_of
-from xform.desugar.mixed import Mixed
+from xform.desugar.mixed import read_twice
 from xform.desugar.outer import declared, outer_writes, written
 from xform.desugar.written import in_tree
 from xform.errors import refuse
@@ -163,9 +163,10 @@ class GlobalScope:
 class NestedScope:
     """Free names of a nested function: the enclosing function's locals (captured) and what it sees."""
 
-    def __init__(self, parent, mapping):
+    def __init__(self, parent, mapping, inside=()):
         self.parent, self.mapping = parent, mapping
         self.objects = {}       # what was found: an object is changed in one place
+        self.inside = dict(inside)      # object of the function around -> the one that it is in this function
 
     def find(self, identifier, node):
         if identifier not in self.objects:
@@ -175,23 +176,23 @@ class NestedScope:
             self.objects[identifier] = found
         return self.objects[identifier]
 
-    def check_unchanged(self, unit, tree):
-        """Refuse a function that changed an object of the function around it: that one would keep the old attributes."""
+    def check_unchanged(self, unit, tree, given):
+        """Refuse a function that changed an object of the function around it, which is not given to it: that one would keep the old attributes."""
         for identifier, known in self.objects.items():
-            if known.changed():
+            if any(one.written and one not in given for _, one in resolve.objects_in(known)):
                 refuse(tree, unit, f"{identifier!r}, an object of the function around this one, is changed by a nested function",
                        "Pass the object as an argument, or change it where it was made.")
 
     def _find(self, identifier, node):
         parent = self.parent
         if identifier in parent.statics:
-            return resolve.renamed(parent.statics[identifier], self.mapping)
+            return resolve.renamed(parent.statics[identifier], self.mapping, self.inside)
         if identifier in parent.counts:
             return self.mapping[identifier]
         found = parent.scope.find(identifier, node)
         if isinstance(found, str):
             return self.mapping[found]
-        return found if found is None else resolve.renamed(found, self.mapping)
+        return found if found is None else resolve.renamed(found, self.mapping, self.inside)
 
 
 _open: list = []    # functions whose captured locals are being worked out, and those among them that were met again
@@ -265,36 +266,22 @@ class Nested:
     def specialised(self, statics, gives=()):
         """(unit, captured locals) with some parameters bound to compile-time values: the unit takes this function's
         captured locals, then those of the values, then the other parameters; it returns the parameters in ``gives``, too."""
-        key = tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), gives
-        passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
+        key, passed = (_shape(statics), self._are_captured(statics), gives), _passed(statics)
         if key not in self._specialised:
-            from xform.anf import Lowering
             parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
             identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
             unit = Unit(identifier, None, {}, set(), parent.unit.file, parent.unit.origin, core=True)
             self._specialised[key] = (unit, list(statics.values()))
             bound = set(binding_counts(self.tree))
             mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
-            params, inner = list(mapping.values()), {}
+            params = list(mapping.values())
             own |= set(params)
-            for param, known in statics.items():
-                renames = {}
-                for captured in dict.fromkeys(resolve.captured_names(known)):
-                    made = captured if captured not in own else _other(captured, own)
-                    own.add(made)
-                    renames[captured] = made
-                    params.append(made)
-                inner[param] = resolve.renamed(known, renames)
-            lowering = Lowering(self.tree, unit, NestedScope(parent, mapping), inner)
-            lowering.outer = (*[mapping[n] for n in self.outer()], *gives)
-            for param in params:
-                lowering.counts[param] = 2
-                lowering.names.take(param)
+            more, inner, objects = _inside(statics, own)
+            params += more
             signature = self.signature()
             unit.signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name not in statics])
             try:
-                lowering.run(params + [p for p in parameters(self.tree) if p not in statics])
-                lowering.scope.check_unchanged(parent.unit, self.tree)
+                self._lower(unit, params, [p for p in parameters(self.tree) if p not in statics], mapping, gives, inner, objects)
             except BaseException:
                 del self._specialised[key]
                 raise
@@ -337,7 +324,6 @@ class Nested:
 
     def _read(self, takes, gives=()):
         from xform.analyze import aliases
-        from xform.anf import Lowering
         from xform.desugar.chosen import with_chosen
         parent, own = self.parent, set(binding_counts(self.tree)) | names_in(self.tree)
         identifier = getattr(self.tree, "name", None) or f"{parent.unit.name}_lambda"
@@ -350,21 +336,37 @@ class Nested:
             self._unit = unit       # it may call itself
         bound = set(binding_counts(self.tree))
         mapping = {n: n if n not in bound else _other(n, own) for n in self.captured()}
-        lowering = Lowering(self.tree, unit, NestedScope(parent, mapping))
-        lowering.outer = (*[mapping[n] for n in self.outer()], *gives)
-        for param in mapping.values():
-            lowering.counts[param] = 2
-            lowering.names.take(param)
         unit.signature = signature_of(self.tree, self.defaults)
         try:
-            lowering.run(list(mapping.values()) + parameters(self.tree))
-            lowering.scope.check_unchanged(parent.unit, self.tree)
+            self._lower(unit, list(mapping.values()), parameters(self.tree), mapping, gives)
             return with_chosen(aliases.check(unit))
         except BaseException:
             if self._unit is unit:
                 self._unit = None
             self._giving.pop(gives, None)
             raise
+
+    def _are_captured(self, statics):
+        """Which of the objects in some compile-time values the function reads by names of the function around it, too."""
+        named = [(n, self.parent.statics[n]) for n in free(self.tree) if n in self.parent.statics]
+        places = {one: (n, path) for n, known in named for path, one in resolve.objects_in(known)}
+        return tuple([places.get(one) for known in statics.values() for _, one in resolve.objects_in(known)]) if places else ()
+
+    def _lower(self, unit, passed, own, mapping, gives, statics=None, objects=()):
+        """Lower the function into a unit; passed: what it takes of the function around it, before its own parameters."""
+        def read(numbers):
+            from xform.anf import Lowering
+            unit.env.clear()
+            unit.temps.clear()
+            lowering = Lowering(self.tree, unit, NestedScope(self.parent, mapping, objects), statics)
+            lowering.outer, lowering.numbers = (*[mapping[n] for n in self.outer()], *gives), numbers
+            for param in passed:
+                lowering.counts[param] = 2
+                lowering.names.take(param)
+            lowering.run(passed + own)
+            lowering.scope.check_unchanged(self.parent.unit, self.tree, lowering.objects)
+            unit.around = self.parent, {inner: one for one, inner in lowering.scope.inside.items() if inner not in lowering.objects}
+        read_twice(read)
 
 
 def _other(identifier, used, suffix="_outer"):
@@ -474,10 +476,7 @@ def of_kinds(function, takes):
 
 def lower_source(source, statics, function, extra=(), takes=None, gives=()):
     """The unit of a function's source, with some parameters bound to compile-time values."""
-    try:
-        return _lowered(source, statics, function, extra, takes, gives, False)
-    except Mixed:       # a factory that returns one object for None or a function, and another for a number
-        return _lowered(source, statics, function, extra, takes, gives, True)
+    return read_twice(lambda numbers: _lowered(source, statics, function, extra, takes, gives, numbers))
 
 
 def _lowered(source, statics, function, extra, takes, gives, numbers):
@@ -531,22 +530,14 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     Returns (unit, names of the locals that its leading parameters receive).
     """
     function = read_as(function)
-    key = (_keeper(statics.values()) or function, function, tuple(sorted((p, resolve.shape_of(k)) for p, k in statics.items())), tuple(sorted((takes or {}).items(), key=str)), gives)
-    captured = [n for k in statics.values() for n in resolve.captured_names(k)]
+    passed = _passed(statics)
+    key = (_keeper(statics.values()) or function, function, _shape(statics), tuple(sorted((takes or {}).items(), key=str)), gives)
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
         del _specialised[key]
     if key not in _specialised:
         source = parse.parse(function)
         own = set(binding_counts(source.tree)) | names_in(source.tree)
-        params, inner = [], {}
-        for param, known in statics.items():
-            mapping = {}
-            for captured_name in dict.fromkeys(resolve.captured_names(known)):
-                made = captured_name if captured_name not in own else _other(captured_name, own)
-                own.add(made)
-                mapping[captured_name] = made
-            params += [mapping[n] for n in dict.fromkeys(resolve.captured_names(known))]
-            inner[param] = resolve.renamed(known, mapping)
+        params, inner, _ = _inside(statics, own)
         unit = Unit(function.__name__, None, {}, set())
         _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
         try:
@@ -558,9 +549,31 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
         unit.function, unit.special = None, function
         unit.signature = unit.signature.replace(parameters=[
             p for p in unit.signature.parameters.values() if p.name not in statics])
-    passed = [n for k in statics.values() for n in dict.fromkeys(resolve.captured_names(k))]
-    del captured
     return _specialised[key][0], passed
+
+
+def _shape(statics):
+    """What makes the compile-time values of some parameters lead to the same code."""
+    numbers = {}
+    return tuple([(p, resolve.shape_of(known, numbers)) for p, known in statics.items()])
+
+
+def _passed(statics):
+    """The locals that compile-time values of some parameters depend on, parameter by parameter."""
+    return [n for known in statics.values() for n in dict.fromkeys(resolve.captured_names(known))]
+
+
+def _inside(statics, own):
+    """(leading parameters that get what ``_passed`` names, the values as seen from the function, its objects); own: names that it uses."""
+    params, inner, objects = [], {}, {}
+    for param, known in statics.items():
+        mapping = {}
+        for captured in dict.fromkeys(resolve.captured_names(known)):
+            mapping[captured] = captured if captured not in own else _other(captured, own)
+            own.add(mapping[captured])
+        params += mapping.values()
+        inner[param] = resolve.renamed(known, mapping, objects)
+    return params, inner, objects
 
 
 __all__ = ["nested", "unit_of", "specialise", "pack"]

@@ -28,6 +28,7 @@ from runtime import tree
 from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import parse, resolve
+from xform.desugar.mixed import refuse_mixed
 from xform.errors import refuse
 from xform.library import is_runtime
 from xform.memo import Memo
@@ -337,7 +338,7 @@ def made_of(known, unit, node, atom, stored, refer):
         items = stored(at(gast.Tuple([atom(known.fields[f]) for f in cls._fields], gast.Load()), node))
         return call("rt.construct", [refer(cls), items], node=node)
     if not issubclass(cls, Node):
-        refuse(node, unit, f"an object of class {cls.__name__} that is made here is stored or returned as a value, but the class is "
+        refuse_mixed(unit, node, f"an object of class {cls.__name__} that is made here is stored or returned as a value, but the class is "
                "no pytree", "Register it (tree_util.register_dataclass, tree_util.register_pytree_node_class), return its "
                "attributes, or use a NamedTuple.")
     names = stored(at(gast.Tuple([const(a, node) for a in known.fields], gast.Load()), node))
@@ -366,8 +367,6 @@ def with_data(unit):
         return unit
     if unit not in _with_data:
         known, captured = unit.result
-        if unit.writes:
-            known = known.items[0]
         last = unit.tree.body[-1]
         if not isinstance(known, gast.AST) and not is_data(known):
             refuse(last, unit, f"{unit.name} returns a function or an object, not arrays",

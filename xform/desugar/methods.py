@@ -68,6 +68,13 @@ def method(lowering, node):
         return call(CONTAINER_METHODS[attr], [base, *args], keywords, node)
     if attr in POPS and isinstance(node.func.value, gast.Name) and node.func.value.id in lowering.counts:
         return popped(lowering, POPS[attr][len(args)], base, args, node)
+    held = lowering.known(node.func.value.value) if attr in POPS and isinstance(node.func.value, gast.Attribute) else None
+    if isinstance(held, Instance):
+        from xform.desugar.objects import change_held
+        given = []
+        change_held(lowering, held, node.func.value.attr, lambda own: given.append(own) or own, node)
+        lowering.out.pop()      # the local as it was
+        return popped(lowering, POPS[attr][len(args)], given[0], args, node)
     if (attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS) and not (attr == "update" and len(args) > 1):
         refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
                REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
@@ -120,15 +127,11 @@ def mutation(lowering, value, node):
             store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
             return True
         held = lowering.known(base.value) if isinstance(base, gast.Attribute) else None
-        if isinstance(held, Instance) and not held.outer:
-            from xform.desugar.objects import store
+        if isinstance(held, Instance):
+            from xform.desugar.objects import change_held
             args, keywords = arguments(lowering, value)
-            if not isinstance(held.fields.get(base.attr), gast.Name):
-                store(lowering, held, base.attr, lowering.value(base), node, base.attr)
-            own = held.fields[base.attr]        # the local itself, so that other names of the list are known to be out of date
-            made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(own.id, node), *args], keywords, node)
-            store(lowering, held, base.attr, made, node, base.attr)
-            held.mutated.add(base.attr)
+            change_held(lowering, held, base.attr, lambda own: calls.call_known_with(lowering, Object(lookup(
+                MUTATIONS[function.attr])), [own, *args], keywords, node), node)
             return True
         what = "an attribute" if isinstance(base, gast.Attribute) else "what an expression gives"
         refuse(node, lowering.unit, f".{function.attr}() on {what} is not supported in a transformed function",

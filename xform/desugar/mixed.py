@@ -1,4 +1,4 @@
-"""Parameters that are taken for numbers, where a factory makes one object of None or of a function and another of a number.
+"""Parameters that are taken for numbers, where a function makes one object of None, a function or an object and another of a number.
 
 Before, called with a number that only the run knows::
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 import gast
 
 from xform.errors import TransformError, refuse
-from xform.syntax import assign, call, const, name
+from xform.syntax import assign, assigned, call, const, name
 from xform.unit import params_of
 
 
@@ -29,18 +29,39 @@ class Mixed(TransformError):
     """A name would mean different objects on different paths."""
 
 
-def refuse_mixed(lowering, node, reason):
+def refuse_mixed(unit, node, reason, hint="Use two names."):
     """Refuse a name that means different objects on different paths."""
     try:
-        refuse(node, lowering.unit, reason, "Use two names.")
+        refuse(node, unit, reason, hint)
     except TransformError as error:
-        raise Mixed(error.reason, hint=error.hint, file=error.file, line=error.line, column=error.column) from None
+        raise _of_kind(Mixed, error) from None
 
 
-def is_number(lowering, node) -> bool:
-    """Whether an expression is a parameter that is taken for a number, neither None nor a function: the first line checks that."""
+def _of_kind(kind, error):
+    return kind(error.reason, hint=error.hint, file=error.file, line=error.line, column=error.column)
+
+
+def read_twice(read):
+    """What ``read(numbers)`` makes of a function, with parameters taken for numbers where it is refused without."""
+    try:
+        return read(False)
+    except Mixed as error:
+        refused = _of_kind(TransformError, error)
+    try:
+        return read(True)
+    except Mixed:       # the functions around it are read once more for what is refused in themselves
+        raise refused from None
+
+
+def is_number(lowering, node, rebound=False) -> bool:
+    """Whether an expression is a parameter that is taken for a number, no None, function or object: the first line checks that.
+
+    rebound: whether it may be a parameter that is bound again further on.
+    """
     if not lowering.__dict__.get("numbers") or not isinstance(node, gast.Name) or node.id not in params_of(lowering.tree) \
-            or lowering.counts.get(node.id, 1) > 1 or lowering.known(node) is not None:
+            or lowering.known(node) is not None:
+        return False
+    if lowering.counts.get(node.id, 1) > 1 and (not rebound or lowering.depth or node.id in assigned(lowering.out)):
         return False
     lowering.__dict__.setdefault("checked", {})[node.id] = None
     return True
@@ -51,6 +72,6 @@ def checks(lowering) -> list:
     made = []
     for param in lowering.__dict__.get("checked", ()):
         holds = lowering.temp("is_number")
-        message = f"{param!r} of {lowering.unit.name} was taken for a number, but the run gives None or a function: pass these by name, not in data"
+        message = f"{param!r} of {lowering.unit.name} was taken for a number, but the run gives None, a function or an object: pass these by name, not in data"
         made += [assign(holds, call("rt.operators.is_number", [name(param)])), gast.Assert(name(holds), const(message))]
     return made

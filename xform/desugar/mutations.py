@@ -109,6 +109,13 @@ def change(lowering, base, method, args, keywords, node):
     return result
 
 
+def assigned(lowering, target, node):
+    """``xs[k] = f`` for a function or an object on a container that is known; returns whether it was one."""
+    known = lowering.known(node.value) if isinstance(target.value, gast.Name) and isinstance(
+        lowering.statics.get(target.value.id), Display) else None
+    return known is not None and resolve.is_static(known) and store_item(lowering, target.value, target.slice, known, node)
+
+
 def store_item(lowering, base, index, value, node):
     """``base[index] = value`` on a container that is known; returns whether it was one."""
     if not isinstance(base, gast.Name) or not isinstance(lowering.statics.get(base.id), Display):

@@ -33,6 +33,7 @@ OPERATORS = {gast.Add: "add", gast.Sub: "sub", gast.Mult: "mul", gast.Div: "true
              gast.FloorDiv: "floordiv", gast.Mod: "mod", gast.BitAnd: "and", gast.BitOr: "or", gast.BitXor: "xor",
              gast.LShift: "lshift", gast.RShift: "rshift"}
 COMPARISONS = {gast.Lt: "__lt__", gast.LtE: "__le__", gast.Gt: "__gt__", gast.GtE: "__ge__", gast.Eq: "__eq__", gast.NotEq: "__ne__"}
+SWAPPED = {"__lt__": "__gt__", "__gt__": "__lt__", "__le__": "__ge__", "__ge__": "__le__", "__eq__": "__eq__", "__ne__": "__ne__"}
 SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
 
 
@@ -59,18 +60,21 @@ def replaced(lowering, known, keywords, node):
     return made_with(lowering, known.cls, [], {**kept, **keywords}, node)
 
 
-def duplicate(lowering, known, node, deep):
-    """The compile-time value of ``copy.copy(p)``, or with ``deep`` of ``copy.deepcopy(p)``."""
+def duplicate(lowering, known, node, deep, objects=None):
+    """The compile-time value of ``copy.copy(p)``, or with ``deep`` of ``copy.deepcopy(p)``; objects: those with a copy, and it."""
+    objects = {} if objects is None else objects
+    if known in objects:
+        return objects[known]
     own = next((m for m in ("__copy__", "__deepcopy__", "__reduce__", "__reduce_ex__") if getattr(known.cls, m, None) not in (
         None, getattr(object, m, None))), None)
     if own is not None and not hasattr(known.cls, "_fields"):
         refuse(node, lowering.unit, f"copies of {known.cls.__name__} objects are made by its {own}, which is not read",
                "Call the class with the attributes of the other object.")
-    made = Instance(known.cls, {})
+    made = objects[known] = Instance(known.cls, {})
     made.birth = lowering.depth
     for attr, value in known.fields.items():
         if isinstance(value, Instance) and deep:
-            value = duplicate(lowering, value, node, deep)
+            value = duplicate(lowering, value, node, deep, objects)
         elif isinstance(value, gast.AST):
             value = call(f"rt.builtins.{'deepcopy' if deep else 'copy'}", [clone(value)], node=node) if deep else clone(value)
         store(lowering, made, attr, value, node, attr)
@@ -136,6 +140,7 @@ def _fill(lowering, made, args, keywords, node):
     except TypeError as error:
         refuse(node, lowering.unit, f"{cls.__name__}() {error}")
     for field in dataclasses.fields(cls):
+        _check_plain(lowering, cls, field.name, node)
         if field.name in bound:
             value = bound[field.name]
         elif field.default is not dataclasses.MISSING:
@@ -143,17 +148,23 @@ def _fill(lowering, made, args, keywords, node):
         elif field.default_factory in (list, dict):
             value = at(gast.List([], gast.Load()) if field.default_factory is list else gast.Dict([], []), node)
         elif field.default_factory is not dataclasses.MISSING:
-            value = Object(field.default_factory())
+            value = _called(lowering, field.default_factory, node)
         else:
             continue        # set by __post_init__
         store(lowering, made, field.name, value, node, field.name)
 
 
+def _called(lowering, factory, node):
+    """What a factory of a field makes, for this object alone."""
+    lowering.statics["factory__"] = Object(factory)
+    made = call("factory__", [], node=node)
+    known = lowering.known(made)
+    return known if known is not None and resolve.is_static(known) else lowering.value(made)
+
+
 def store(lowering, instance, attr, value, node, wanted):
     """``p.attr = value``: the attribute's local is bound anew."""
-    if instance.copied:
-        refuse(node, lowering.unit, f"an attribute of an object that has two names is assigned ({instance.cls.__name__}.{attr})",
-               "Return a new object instead.")
+    check_assigned(lowering, instance, node)
     instance.written.add(attr)
     instance.whole = None
     held = instance.fields.get(attr)
@@ -178,10 +189,90 @@ def store(lowering, instance, attr, value, node, wanted):
     lowering.emit(held.id, value, node)
 
 
+def _check_plain(lowering, cls, attr, node):
+    """Refuse an attribute that is assigned by code of the class that only runs."""
+    kind = type(inspect.getattr_static(cls, attr, None))
+    own = f"{cls.__name__}.__setattr__" if _has_source(cls.__setattr__) else f"{kind.__name__}.__set__" if isinstance(
+        getattr(kind, "__set__", None), types.FunctionType) else None
+    if own is not None:
+        refuse(node, lowering.unit, f"assignments to .{attr} are made by {own}, which is not read", "Write a property, or a method that sets the "
+               "attribute.")
+
+
+def assign_attribute(lowering, instance, attr, value, node, wanted):
+    """``p.attr = value`` as a statement of the program: what its class says of assignments is done."""
+    from xform.desugar.calls import call_known_with
+    cls, found = instance.cls, inspect.getattr_static(instance.cls, attr, None)
+    if dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen or hasattr(cls, "_fields"):
+        refuse(node, lowering.unit, f"cannot assign to field {attr!r} of {cls.__name__}, which is frozen", "Make a new object: "
+               + ("p._replace(...)." if hasattr(cls, "_fields") else "dataclasses.replace(p, ...)."))
+    _check_plain(lowering, cls, attr, node)
+    if not isinstance(found, property):
+        return store(lowering, instance, attr, value, node, wanted)
+    if found.fset is None:
+        refuse(node, lowering.unit, f"property {attr!r} of {cls.__name__!r} object has no setter", "Assign the attribute that it reads.")
+    if isinstance(value, gast.AST) and not isinstance(value, (gast.Name, gast.Constant)):
+        value = lowering.store_temp(value, attr, node)
+    made = _finish(lowering, call_known_with(lowering, Partial(Object(found.fset), (instance,), ()), [value], {}, node), node)
+    if isinstance(made, gast.Call):
+        lowering.out.append(at(gast.Expr(made), node))
+
+
+def set_in_dict(lowering, node):
+    """``object.__setattr__(p, "a", v)`` and ``p.__dict__.update(a=v)``, which ask the class nothing; returns whether a call is one of these."""
+    from xform.desugar import rebound
+    from xform.desugar.questions import name_of
+    function = node.func
+    if isinstance(function, gast.Attribute) and function.attr == "__setattr__" and len(node.args) == 3:
+        known, called = lowering.known(node.args[0]), lowering.known(function)
+        if not isinstance(known, Instance) or not isinstance(called, Object) or called.value is not object.__setattr__:
+            return False
+        held = lowering.known(node.args[2])
+        entries = {name_of(lowering, node): held if held is not None and resolve.is_static(held) else lowering.atom(node.args[2])}
+    else:
+        base = function.value if isinstance(function, gast.Attribute) and function.attr == "update" else None
+        known = lowering.known(base.value) if isinstance(base, gast.Attribute) and base.attr == "__dict__" else lowering.known(
+            base.args[0]) if isinstance(base, gast.Call) and getattr(lowering.known(base.func), "value", None) is vars and base.args else None
+        if not isinstance(known, Instance):
+            return False
+        found = rebound.display(lowering, at(gast.Call(gast.Name("dict", gast.Load(), None, None), node.args, node.keywords), node))
+        if found is None:
+            refuse(node, lowering.unit, "which attributes an object gets here is not known when the code is transformed", "Assign them one by one.")
+        entries = dict(zip(found.keys, found.items))
+    if known.outer:
+        refuse(node, lowering.unit, "an attribute of an object that the function was given is assigned",
+               "Make a new object (dataclasses.replace) and return it.")
+    for attr, value in entries.items():
+        store(lowering, known, attr, value, node, attr)
+    return True
+
+
+def change_held(lowering, instance, attr, changed, node):
+    """``p.attr[i] = v``, ``p.attr.append(v)``: the local that holds the attribute gets ``changed(local)``, the same object still."""
+    if instance.outer:
+        refuse(node, lowering.unit, f"what .{attr} of an object that the function was given holds is changed in place",
+               "Make a new object (dataclasses.replace) and return it.")
+    held = instance.fields.get(attr)
+    if held is None or isinstance(held, Object) and isinstance(held.value, (list, dict, set)):
+        found = inspect.getattr_static(instance.cls, attr, None)
+        what = f"what property .{attr} gives" if isinstance(found, property) or is_cached(found) else f"what .{attr} holds, which was made outside,"
+        refuse(node, lowering.unit, f"{what} is changed in place", "Change the attribute that holds it." if isinstance(found, property) else
+               f"Make a copy in __init__, and assign it to self.{attr}.")
+    if isinstance(held, Display):
+        refuse(node, lowering.unit, f"what .{attr} holds, with functions or objects among it, is changed in place", "Build a new container.")
+    if not isinstance(held, gast.Name):
+        store(lowering, instance, attr, held, node, attr)
+    own = instance.fields[attr]     # the local itself, so that other names of the object are known to be out of date
+    store(lowering, instance, attr, changed(name(own.id, node)), node, attr)
+    instance.mutated.add(attr)
+
+
 def attribute(lowering, instance, attr, node):
     """The value of ``p.attr``: an atom or a compile-time value; refused when the class has no such attribute."""
     if attr in instance.fields:
         return instance.fields[attr]
+    if attr == "__dict__":
+        return Display(tuple(instance.fields.values()), tuple(instance.fields), dict)
     found = inspect.getattr_static(instance.cls, attr, None)
     if isinstance(found, property):
         return _property(lowering, Partial(Object(found.fget), (instance,), ()), node)
@@ -240,6 +331,11 @@ def _operator_call(lowering, node):
         method = COMPARISONS.get(type(node.ops[0]))
         if method and _has(lowering, node.left, method):
             return _call(node.left, method, node.comparators, node)
+        if method and _has(lowering, node.comparators[0], SWAPPED[method]):
+            return _call(node.comparators[0], SWAPPED[method], [node.left], node)
+        if method == "__ne__":      # the other way round
+            same = _operator_call(lowering, at(gast.Compare(node.left, [gast.Eq()], node.comparators), node))
+            return None if same is None else at(gast.UnaryOp(gast.Not(), same), node)
     elif isinstance(node, gast.Subscript):
         from xform.desugar.targets import as_expression
         known = lowering.known(node.value)
@@ -249,6 +345,23 @@ def _operator_call(lowering, node):
         if _has(lowering, node.value, "__getitem__"):
             return _call(node.value, "__getitem__", [as_expression(node.slice)], node)
     return None
+
+
+def in_place(lowering, target, op, value, node):
+    """What ``target op= value`` assigns: for an object whose class says so what its method returns."""
+    method = f"__i{OPERATORS.get(type(op))}__"
+    if _has(lowering, target, method):
+        return _call(target, method, [value], node)
+    return at(gast.BinOp(target, op, value), node)
+
+
+def stores_item(lowering, target, value, node):
+    """``p[i] = v`` of an object whose class says what that does; returns whether it was one."""
+    from xform.desugar.targets import as_expression
+    if not _has(lowering, target.value, "__setitem__"):
+        return False
+    lowering.statement(at(gast.Expr(_call(target.value, "__setitem__", [as_expression(target.slice), value], node)), node))
+    return True
 
 
 def _joined(lowering, own, node):
@@ -330,13 +443,14 @@ def super_of(lowering, node):
 
 def give_back(lowering, last):
     """What a function returns that changed objects among its arguments: its result and these, as a compile-time value."""
-    changed = [p for p, known in lowering.given.items() if isinstance(known, Instance) and known.changed()]
+    lowering.unit.objects = lowering.objects
+    changed = [known for known in lowering.objects if known.written]
     if not changed:
         return None
-    lowering.unit.writes = tuple(changed)
+    lowering.unit.writes = tuple([lowering.objects[known] for known in changed])
     known = lowering.known(last.value)
     result = known if known is not None and resolve.is_static(known) else lowering.atom(last.value)
-    return Display((result, *[lowering.given[p] for p in changed]))
+    return Display((result, *changed))
 
 
 def _finish(lowering, value, node):
@@ -345,13 +459,11 @@ def _finish(lowering, value, node):
     return result_of_call(lowering, value, node)
 
 
-def write_back(lowering, given, changed, node):
-    """Give an object the attributes that a call left it with."""
-    for attr, value in changed.fields.items():
+def write_back(lowering, given, fields, changed, node):
+    """Give an object the attributes that a call left it with; changed: the object as the function had it."""
+    for attr, value in fields.items():
         held = given.fields.get(attr)
-        if isinstance(value, Instance) and isinstance(held, Instance) and value.cls is held.cls:
-            write_back(lowering, held, value, node)
-        elif not isinstance(value, gast.AST):
+        if not isinstance(value, gast.AST):
             given.fields[attr] = value
         elif isinstance(held, gast.Name):
             if held.id != getattr(value, "id", None):
@@ -362,9 +474,18 @@ def write_back(lowering, given, changed, node):
             given.fields[attr] = value
             if isinstance(value, gast.Name):
                 lowering.counts[value.id] = 2
+    check_assigned(lowering, given, node)
     given.whole = None
     given.mutated |= changed.mutated
-    given.written |= changed.written | set(changed.fields)
+    given.written |= changed.written | set(fields)
+
+
+def check_assigned(lowering, instance, node):
+    """Note that an object gets another attribute; refused where another name has a copy of it."""
+    if instance.copied:
+        refuse(node, lowering.unit, f"an attribute of an object that has two names is assigned ({instance.cls.__name__})",
+               "Return a new object instead.")
+    instance.stored = True
 
 
 def assigned(lowering, target, node):
@@ -387,7 +508,7 @@ def assigned(lowering, target, node):
             value = lowering.known(node.value)
             value = value if value is not None and resolve.is_static(value) else lowering.value(node.value)
             wanted = f"{target.value.id}_{target.attr}" if isinstance(target.value, gast.Name) else target.attr
-            store(lowering, held, target.attr, value, node, wanted)
+            assign_attribute(lowering, held, target.attr, value, node, wanted)
             return True
     return False
 

@@ -11,32 +11,44 @@ from __future__ import annotations
 
 import builtins
 import functools
+import math
 import operator
+import types
 
 import gast
 
 from xform.desugar import mixed
 from xform.desugar.classes import whole
 from xform.errors import refuse
-from xform.resolve import Instance, Object, is_static, items_of
+from xform.resolve import Instance, Object, is_static, is_user_class, items_of
 from xform.syntax import at, clone, const
 
-BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len)}
+BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len, vars, bool)}
+# Builtins that are calls of a method of the object.
+METHODS = {abs: "__abs__", round: "__round__", float: "__float__", int: "__int__", complex: "__complex__", divmod: "__divmod__", reversed: "__reversed__",
+           math.floor: "__floor__", math.ceil: "__ceil__", math.trunc: "__trunc__", iter: "__iter__", next: "__next__"}
 _COMPARE = {gast.Eq: operator.eq, gast.NotEq: operator.ne, gast.Lt: operator.lt, gast.LtE: operator.le, gast.Gt: operator.gt,
             gast.GtE: operator.ge}
 
 
 def asked(lowering, node):
     """What a question about an object says: an expression to lower in its place, a compile-time value, or None for others."""
-    callee = lowering.known(node.func) if isinstance(node.func, gast.Name) else None
+    callee = lowering.known(node.func) if isinstance(node.func, (gast.Name, gast.Attribute)) else None
     value = callee.value if isinstance(callee, Object) else None
     which = next((own for one, own in BUILTINS.items() if one is value), None)
-    if which is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
+    method = next((own for one, own in METHODS.items() if one is value), None)
+    if which is None and method is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])
+    if which is None:
+        return _method(node, method, node.args[1:]) if says(known, method) else None
     if known is None and which == "isinstance" and len(node.args) == 2:
         kind = lowering.known(node.args[1])
-        return Object(False) if isinstance(kind, Object) and getattr(kind.value, "_xform_apart", False) else None
+        if isinstance(kind, Object) and getattr(kind.value, "_xform_apart", False):
+            return Object(False)
+        kinds = [whole(lowering.known(k)) for k in (node.args[1].elts if isinstance(node.args[1], gast.Tuple) else node.args[1:])]
+        of_user = all([isinstance(k, Object) and is_user_class(k.value) for k in kinds])
+        return Object(False) if of_user and mixed.is_number(lowering, node.args[0], rebound=True) else None
     if which == "getattr" and isinstance(known, Object) and len(node.args) == 2:
         from xform.desugar.sequences import constant
         attr = constant(lowering, node.args[1])
@@ -53,7 +65,7 @@ class _Answers:
     @staticmethod
     def getattr(lowering, known, node):
         """``getattr(p, "x"[, default])`` with a constant name."""
-        attr = _name(lowering, node)
+        attr = name_of(lowering, node)
         if len(node.args) == 3 and not has(known, attr):
             return clone(node.args[2])
         return at(gast.Attribute(clone(node.args[0]), attr, gast.Load()), node)
@@ -61,7 +73,7 @@ class _Answers:
     @staticmethod
     def hasattr(lowering, known, node):
         """``hasattr(p, "x")``."""
-        return Object(has(known, _name(lowering, node)))
+        return Object(has(known, name_of(lowering, node)))
 
     @staticmethod
     def setattr(lowering, known, node):
@@ -83,10 +95,34 @@ class _Answers:
     @staticmethod
     def len(lowering, known, node):
         """``len(p)``."""
-        if hasattr(known.cls, "_fields") or not hasattr(known.cls, "__len__"):
-            return None
-        method = at(gast.Attribute(clone(node.args[0]), "__len__", gast.Load()), node)
-        return at(gast.Call(method, [], []), node)
+        return None if hasattr(known.cls, "_fields") or not hasattr(known.cls, "__len__") else _method(node, "__len__", ())
+
+    @staticmethod
+    def vars(lowering, known, node):
+        """``vars(p)``."""
+        return at(gast.Attribute(clone(node.args[0]), "__dict__", gast.Load()), node)
+
+    @staticmethod
+    def bool(lowering, known, node):
+        """``bool(p)``."""
+        asked = asked_for_truth(known, node.args[0])
+        return Object(True) if asked is None else at(gast.Call(node.func, [asked], []), node)
+
+
+def _method(node, method, args):
+    """A builtin of an object as the call of its method."""
+    return at(gast.Call(at(gast.Attribute(clone(node.args[0]), method, gast.Load()), node), list(args), []), node)
+
+
+def says(known, method) -> bool:
+    """Whether a compile-time value is an object whose class writes a method."""
+    return isinstance(known, Instance) and isinstance(getattr(known.cls, method, None), types.FunctionType)
+
+
+def asked_for_truth(known, node):
+    """The call that says whether an object counts as true; None for one that always does."""
+    found = next((m for m in ("__bool__", "__len__") if says(known, m)), None)
+    return found and at(gast.Call(at(gast.Attribute(clone(node), found, gast.Load()), node), [], []), node)
 
 
 def identity(lowering, node):
@@ -124,13 +160,38 @@ def _asks_type(lowering, node):
     return isinstance(callee, Object) and callee.value is type and lowering.known(node.args[0]) is None
 
 
-def _name(lowering, node):
+def name_of(lowering, node):
+    """The name that ``getattr(p, "x")`` and its like ask for."""
     from xform.desugar.sequences import constant
     found = constant(lowering, node.args[1]) if len(node.args) > 1 else None
     if not isinstance(found, str):
         refuse(node, lowering.unit, "the name of an attribute is not known when the code is transformed",
                "Write the name as a literal, or keep the values in a dict.")
     return found
+
+
+def of_objects(lowering, node):
+    """A condition with what objects in it say of their truth: ``if p and x > 0`` with ``p.__bool__()``."""
+    if isinstance(node, gast.BoolOp):
+        return at(gast.BoolOp(node.op, [of_objects(lowering, v) for v in node.values]), node)
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.Not):
+        return at(gast.UnaryOp(node.op, of_objects(lowering, node.operand)), node)
+    known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute, gast.Subscript)) else None
+    if not isinstance(known, Instance) or hasattr(known.cls, "_fields"):
+        return node
+    return asked_for_truth(known, node) or const(True, node)
+
+
+def decided(lowering, node):
+    """The value of a condition where it is known when the code is read, of ``isinstance(p, A)`` and ``p is None`` too; else None."""
+    if isinstance(node, gast.UnaryOp) and isinstance(node.op, gast.Not):
+        inner = decided(lowering, node.operand)
+        return None if inner is None else not inner
+    if isinstance(node, gast.Compare) and len(node.ops) == 1:
+        found = identity(lowering, node)
+        return truth(lowering, node) if found is None else found.value
+    known = lowering.known(node) if isinstance(node, gast.Call) else None
+    return known.value if isinstance(known, Object) and isinstance(known.value, bool) else truth(lowering, node)
 
 
 def truth(lowering, node):
@@ -173,7 +234,7 @@ def set_attribute(lowering, node):
     if not isinstance(callee, Object) or callee.value is not builtins.setattr or len(node.args) != 3 or not isinstance(
             lowering.known(node.args[0]), Instance):
         return None
-    target = at(gast.Attribute(clone(node.args[0]), _name(lowering, node), gast.Store()), node)
+    target = at(gast.Attribute(clone(node.args[0]), name_of(lowering, node), gast.Store()), node)
     return at(gast.Assign([target], node.args[2], None), node)
 
 

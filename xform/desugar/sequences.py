@@ -77,8 +77,8 @@ def _comprehended(lowering, node):
         return None
     generator = node.generators[0]
     found = turns(lowering, generator.iter)
-    if found is None and isinstance(node.elt, gast.Lambda):
-        found = numbers(lowering, generator.iter)
+    if found is None and (isinstance(node.elt, gast.Lambda) or _makes_object(lowering, node.elt)) and known_turns(lowering, generator.iter):
+        found = _of_literal(lowering, generator.iter)
     if found is None:
         return None
     renames = {n: lowering.temp(n) for n in target_names(generator.target)}
@@ -90,6 +90,12 @@ def _comprehended(lowering, node):
         known = lowering.known(element)
         items.append(known if known is not None and resolve.is_static(known) else lowering.atom(element))
     return Display(tuple(items), None, list)
+
+
+def _makes_object(lowering, node):
+    """Whether an expression is the call of a class whose objects are taken apart."""
+    callee = lowering.known(node.func) if isinstance(node, gast.Call) and isinstance(node.func, (gast.Name, gast.Attribute)) else None
+    return isinstance(callee, Object) and resolve.is_user_class(callee.value)
 
 
 def items_of(lowering, known):
@@ -154,7 +160,7 @@ def assign_items(lowering, node):
         if isinstance(one, gast.AST):
             targets.store_to(lowering, target, one, node)
         elif isinstance(target, gast.Attribute) and isinstance(lowering.known(target.value), resolve.Instance):
-            objects.store(lowering, lowering.known(target.value), target.attr, one, node, target.attr)
+            objects.assign_attribute(lowering, lowering.known(target.value), target.attr, one, node, target.attr)
         elif isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) == 1 and lowering.is_static(one):
             lowering.statics[target.id] = one
         elif isinstance(target, gast.Name) and holds_object(one):
@@ -185,7 +191,9 @@ def returns_function(callee) -> bool:
     """Whether the source of a compile-time function says that it may return a function: a look at its return statements."""
     if isinstance(callee, resolve.Closure):
         tree = callee.nested.tree
-        return _may_return(tree, lambda identifier: callee.nested.parent.statics.get(identifier))
+        from xform.desugar.functions import Outside
+        outside = Outside(callee.nested.parent)
+        return _may_return(tree, lambda identifier: outside.find(identifier, tree))
     function = callee.value
     if function.__code__ not in _returning:
         _returning[function.__code__] = False       # for a function that calls itself
@@ -220,6 +228,9 @@ def _may_return(tree, find):
                 return True
             fresh = value.id not in seen
             seen.add(value.id)
+            if value.id not in assigned and not any(isinstance(a, gast.Name) and a.id == value.id for a in gast.walk(tree.args)):
+                known = find(value.id)      # of the function around
+                return isinstance(known, (resolve.Instance, Display, resolve.Partial, resolve.Closure))
             return fresh and any(map(may, assigned.get(value.id, ())))
         if isinstance(value, gast.Call):
             called = value.func.attr if isinstance(value.func, gast.Attribute) else getattr(value.func, "id", None)
@@ -355,8 +366,9 @@ def _of_element(lowering, element):
 
 def indexes(lowering, node):
     """The turns of ``for i in range(n)`` where the body takes function i of a sequence."""
-    if isinstance(node.target, gast.Name) and _names_attributes(lowering, node):
-        return [Object(e.value) for e in node.iter.elts]
+    if _names_attributes(lowering, node):
+        found = turns(lowering, node.iter)
+        return found if found is not None or isinstance(node.iter, gast.Call) else [Object(e.value) for e in node.iter.elts]
     found = numbers(lowering, node.iter) if isinstance(node.target, gast.Name) else None
     if found is None or not any(
             isinstance(n, gast.Subscript) and isinstance(n.slice, gast.Name) and n.slice.id == node.target.id
@@ -368,12 +380,15 @@ def indexes(lowering, node):
 
 
 def _names_attributes(lowering, node):
-    """Whether a loop runs over strings that its body takes for names of attributes of objects that are known here."""
-    if not isinstance(node.iter, (gast.Tuple, gast.List)) or not node.iter.elts or not all(
-            isinstance(e, gast.Constant) and isinstance(e.value, str) for e in node.iter.elts):
+    """Whether a loop runs over strings, or the keys of a dict, that its body takes for names of attributes of objects that are known here."""
+    literal = isinstance(node.iter, (gast.Tuple, gast.List)) and isinstance(node.target, gast.Name) and node.iter.elts and all(
+        isinstance(e, gast.Constant) and isinstance(e.value, str) for e in node.iter.elts)
+    if not literal and not (isinstance(node.iter, gast.Call) and isinstance(node.iter.func, gast.Attribute) and node.iter.func.attr in (
+            "items", "keys")):
         return False
+    own = target_names(node.target)
     asked = [n for s in node.body for n in gast.walk(s) if isinstance(n, gast.Call) and isinstance(n.func, gast.Name) and n.func.id in (
-        "getattr", "setattr", "hasattr") and len(n.args) > 1 and isinstance(n.args[1], gast.Name) and n.args[1].id == node.target.id]
+        "getattr", "setattr", "hasattr") and len(n.args) > 1 and isinstance(n.args[1], gast.Name) and n.args[1].id in own]
     return any(isinstance(n.args[0], (gast.Name, gast.Attribute)) and isinstance(lowering.known(n.args[0]), resolve.Instance)
                for n in asked)
 

@@ -38,7 +38,7 @@ def store_to(lowering, target, value, node):
         known = lowering.known(target.value)
         if isinstance(known, Instance):
             held = target.value.id if isinstance(target.value, gast.Name) else known.cls.__name__.lower()
-            return objects.store(lowering, known, target.attr, value, node, f"{held}_{target.attr}")
+            return objects.assign_attribute(lowering, known, target.attr, value, node, f"{held}_{target.attr}")
         refuse(target, lowering.unit, "assigning an attribute is not supported in a transformed function",
                "Return the new value, or use dataclasses.replace.")
     else:
@@ -99,6 +99,14 @@ def unpack_star(lowering, elements, star, value, node):
 
 def set_element(lowering, target, value, node):
     base = target.value
+    if objects.stores_item(lowering, target, value, node):
+        return
+    held = lowering.known(base.value) if isinstance(base, gast.Attribute) else None
+    if isinstance(held, Instance) and base.attr == "__dict__" and isinstance(target.slice, gast.Constant) and not held.outer:
+        return objects.store(lowering, held, target.slice.value, value, node, target.slice.value)
+    if isinstance(held, Instance):
+        index = index_value(lowering, target.slice, node)
+        return objects.change_held(lowering, held, base.attr, lambda own: call("rt.setitem", [own, index, value], node=node), node)
     if isinstance(base, gast.Attribute):
         refuse(target, lowering.unit, "assigning into an attribute's value is not supported in a transformed function",
                "Take it into a local variable first.")
@@ -153,7 +161,7 @@ def augmented(lowering, node):
     """``x op= v``: rebind x; for an element, read, combine and store."""
     if isinstance(node.target, gast.Attribute) and isinstance(lowering.known(node.target.value), Instance):
         read = at(gast.Attribute(clone(node.target.value), node.target.attr, gast.Load()), node)
-        value = at(gast.BinOp(read, node.op, node.value), node)
+        value = objects.in_place(lowering, read, node.op, node.value, node)
         return lowering.statement(at(gast.Assign([node.target], value, None), node))
     target = node.target
     if isinstance(target, gast.Name):
@@ -161,6 +169,9 @@ def augmented(lowering, node):
             refuse(target, lowering.unit, f"{target.id!r} is not a local variable")
         if rebound.assign(lowering, target.id, at(gast.BinOp(name(target.id, node), node.op, node.value), node), node):
             return
+        if isinstance(lowering.known(name(target.id, node)), Instance):
+            value = objects.in_place(lowering, name(target.id, node), node.op, node.value, node)
+            return lowering.statement(at(gast.Assign([target], value, None), node))
         value = lowering.value(at(gast.BinOp(name(target.id, node), node.op, node.value), node))
         lowering.emit(target.id, value, node)
         lowering.unit.augmented.add(id(lowering.out[-1]))
@@ -168,6 +179,11 @@ def augmented(lowering, node):
     if not isinstance(target, gast.Subscript):
         refuse(target, lowering.unit, "augmented assignment to an attribute is not supported in a transformed function",
                "Use a local variable and return it.")
+    if isinstance(lowering.known(target.value), Instance):
+        index = index_value(lowering, target.slice, node)
+        read = at(gast.Subscript(target.value, clone(index), gast.Load()), node)
+        value = objects.in_place(lowering, read, node.op, node.value, node)
+        return lowering.statement(at(gast.Assign([at(gast.Subscript(target.value, index, gast.Store()), node)], value, None), node))
     base = lowering.atom(target.value)
     index = index_value(lowering, target.slice, node)
     old = lowering.store_temp(at(gast.Subscript(base, clone(index), gast.Load()), node), "item", node)

@@ -273,13 +273,23 @@ def result_of_call(lowering, value, node, before=()):
     same = {held[c]: given[p] for c, p in zip(captured, map(_copied_from(target), captured)) if p in given}
     if same:
         lowering.unit.same[id(lowering.out[-1])] = same
-    known = resolve.renamed(known, held)
+    statics = lowering.passed.pop(id(value), None)
+    objects = {one: resolve.at_path(statics, path) for one, path in target.objects.items()} if statics is not None else {}
+    parent, captured = target.around or (None, {})
+    if parent is lowering:
+        objects.update(captured)
+    else:
+        for _, one in resolve.objects_in(resolve.renamed(Display(tuple(captured)), held, objects)):
+            one.copied = True
     if not target.writes:
-        return known
+        return resolve.renamed(known, held, objects)
     from xform.desugar.objects import write_back
-    for given, changed in zip(lowering.passed.pop(id(value)), known.items[1:]):
-        write_back(lowering, given, changed, node)
-    return known.items[0]
+    result, *left = known.items
+    changed = [(objects[one], one, resolve.renamed(Display(tuple(one.fields.values())), held, objects).items) for one in left]
+    for given, one, values in changed:
+        write_back(lowering, given, dict(zip(one.fields, values)), one, node)
+    return name(held[result.id], node) if isinstance(result, gast.Name) else result if isinstance(result, gast.AST) else resolve.renamed(
+        result, held, objects)
 
 
 def _copied_from(unit):

@@ -1,0 +1,554 @@
+"""Programs in object style: what names share an object, attributes with setters, changes in place of what attributes hold, operators."""
+import copy
+import dataclasses
+import functools
+import math
+
+import numpy as onp
+import pytest
+
+import xform
+import xform.numpy as np
+
+PROGRAMS, REFUSED = [], []
+
+
+def program(function):
+    """Register a program of four numbers."""
+    PROGRAMS.append(function)
+    return function
+
+
+def refused(reason):
+    """Register a program that is refused."""
+    return lambda function: REFUSED.append((function, reason))
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.__name__)
+def test_program(program):
+    x, step = onp.array([0.5, 1.5, -0.7, 2.0]), 1e-6
+    with xform.enable_x64(True):
+        wanted = program(x.copy())
+        gradient = [(program(x + step * e) - program(x - step * e)) / (2 * step) for e in onp.eye(4)]
+        assert float(xform.jit(program)(x.copy())) == pytest.approx(float(wanted), rel=1e-9)
+        onp.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(program)))(onp.stack([x, -x]))[0], gradient, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("program, reason", REFUSED, ids=lambda p: getattr(p, "__name__", None))
+def test_refused(program, reason):
+    with pytest.raises(xform.TransformError) as caught:
+        xform.jit(xform.grad(program))(onp.ones(4, "float32"))
+    assert reason in str(caught.value) and "test_object_style.py" in str(caught.value)
+
+
+# -- one object, whatever names and attributes it is reached by -------------------------------------------------------------------
+
+class Point:
+    def __init__(self, x, child=None):
+        self.x, self.child = x, child
+
+    def set(self, x):
+        self.x = x
+        return self
+
+    def me(self):
+        return self
+
+    def give(self):
+        return self.child
+
+    def bump(self, by):
+        self.child.x = self.child.x * by
+
+    def swap(self, other):
+        self.x, other.x = other.x, self.x
+
+    def add(self, other):
+        self.x = self.x + other.x
+        self.y = self.x * other.x
+
+    def detach(self):
+        old = self.child
+        old.x = old.x * 3
+        self.child = Point(1.0)
+        return old
+
+
+class Pair:
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def go(self):
+        self.a.x = self.a.x * 2
+        return self.b.x
+
+
+def made(v):
+    p = Point(v)
+    return p, Pair(p, p)
+
+
+def bumped(points, by):
+    for p in points:
+        p.x = p.x * by
+    return points[0]
+
+
+@program
+def what_a_method_returns(x):
+    p = Point(x[0], Point(x[1]))
+    q = p.set(x[1])
+    q.x = q.x * 3
+    r = q.me()
+    r.x = r.x * x[3]
+    c = p.give()
+    c.x = x[2]
+    p.bump(x[3])
+    p.set(p.x * 2).set(p.x + 1.0).set(p.x * 2)
+    return p.x * c.x + p.child.x
+
+
+@program
+def an_object_at_two_places(x):
+    p = Point(x[0])
+    pair = Pair(p, p)
+    pair.a.x = x[1]
+    found = pair.go()
+    q, other = made(x[2])
+    q.x = x[3] ** 2
+    deep = copy.deepcopy(other)
+    deep.a.x = deep.b.x * x[0]
+    return p.x * pair.b.x + found + other.a.x * other.b.x + deep.b.x
+
+
+@program
+def an_object_given_twice(x):
+    p, q = Point(x[0]), Point(x[1])
+    p.add(p)
+    p.swap(q)
+    q.swap(q)
+    return p.x * q.x + p.y
+
+
+@program
+def an_object_left_by_another(x):
+    p = Point(x[0], Point(x[1]))
+    c = p.child
+    o = p.detach()
+    o.x = o.x + x[2]
+    return c.x * o.x + p.child.x * x[3]
+
+
+@program
+def objects_of_nested_functions(x):
+    def bump(p, by):
+        p.x = p.x * by
+        return p
+
+    def get():
+        return outer
+
+    def both(o):
+        o.x = o.x * 2.0
+        return outer.x
+
+    def lifted(o):
+        return o if isinstance(o, Point) else Point(o)
+    outer = Point(x[0])
+    q = bump(outer, x[1])
+    bump(q, 2.0)
+    get().x = outer.x + x[2]
+    a = lifted(x[3])
+    b = lifted(a)
+    b.x = b.x * x[1]
+    return outer.x * both(outer) + a.x * b.x
+
+
+@program
+def objects_in_containers(x):
+    points = [Point(v) for v in (x[0], x[1])]
+    q = bumped(points, x[2])
+    q.x = q.x + 1.0
+    table = {"a": points[0], "b": Point(x[3])}
+    table["b"] = table["a"]
+    table["b"].set(table["b"].x * 2.0)
+    best = points[0]
+    for p in points[1:]:
+        if p.x > best.x:
+            best = p
+    return points[0].x * points[1].x * table["a"].x + best.x
+
+
+@program
+def names_bound_again(x):
+    p, total = Point(x[0]), 0.0
+    q = p
+    q.x = x[1] * 2.0
+    q = Point(x[2])
+    a, b = Point(x[3]), q
+    a, b = b, a
+    a.x = a.x * 3.0
+    for v in x:
+        r = p.set(p.x + v)
+        r.x = r.x * 1.5
+        total = total + p.x
+    if x[1] > 0.0:
+        s = p.set(p.x * 2.0)
+        s.x = s.x * x[2]
+    return p.x * q.x + a.x * b.x + total
+
+
+class Total:
+    def __init__(self, value):
+        self.value = value
+
+    def add(self, v):
+        self.value = self.value + v
+        return self.value
+
+
+@program
+def read_before_a_call_that_changes_it(x):
+    t, pick = Total(x[0]), lambda a, b, c: a * b + c
+    y = t.value * t.add(x[1])
+    a, b, c = t.value, t.add(x[1]), t.value
+    y = y + a * b + c + pick(t.value, t.add(x[2]), t.value)
+    d = {"a": t.value, "b": t.add(x[3])}
+    t.value += t.add(x[0])
+    y = y + sum([t.value, t.add(x[1]), t.value * t.add(x[2])]) + np.sin(t.value) * t.add(t.value * t.add(0.1)) * t.value
+    y = y + (1.0 * x[3] if t.value < 0.0 and t.add(x[1]) > 0.0 else t.value)
+    y = y + (2.0 * x[3] if t.value > 0.0 and t.add(x[1]) > 0.0 else t.value)
+    return y + (x[2] if d["a"] < t.add(x[0]) else x[3]) * d["b"] + t.value
+
+
+@refused("an object that has another name is bound in a loop in which its attributes are assigned")
+def bound_in_a_loop(x):
+    p, q, total = Point(0.0), Point(1.0), 0.0
+    for v in x:
+        p.x = p.x + v
+        total = total + q.x
+        q = p
+    return total
+
+
+@refused("an attribute of an object that has two names is assigned (Point)")
+def bound_in_a_branch(x):
+    p, q = Point(x[0]), Point(x[1])
+    if x[2] > 0:
+        q = p
+    q.x = x[3]
+    return p.x
+
+
+@refused("loss, which is transformed here, changes an object of the function around it")
+def changed_by_what_is_transformed(x):
+    class Model:
+        def __init__(self):
+            self.last = 0.0
+
+        def loss(self, v):
+            self.last = v * 2
+            return v ** 3
+    m = Model()
+    return xform.grad(m.loss)(x[1]) + m.last
+
+
+# -- what classes say of assignments ------------------------------------------------------------------------------------------------
+
+class Temperature:
+    def __init__(self, celsius):
+        self.celsius, self.sets = celsius, 0
+
+    @property
+    def fahrenheit(self):
+        return self.celsius * 1.8 + 32.0
+
+    @fahrenheit.setter
+    def fahrenheit(self, value):
+        self.sets += 1
+        self.celsius = (value - 32.0) / 1.8
+
+    @property
+    def kelvin(self):
+        return self.celsius + 273.0
+
+
+class Bag:
+    def __init__(self, **entries):
+        self.__dict__.update(entries)
+        self.__dict__["size"] = 2.0
+
+
+class Named:
+    __slots__ = ("a", "b")
+
+    def __init__(self, **entries):
+        for key, value in entries.items():
+            setattr(self, key, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    a: float
+
+    def __post_init__(self):
+        object.__setattr__(self, "a", self.a * 2.0)
+
+
+@program
+def setters(x):
+    t, y = Temperature(x[0]), 2.0
+    t.fahrenheit = t.fahrenheit + x[1]
+    t.fahrenheit += 3.0
+    t.fahrenheit, y = t.fahrenheit * y, y + 1.0
+    setattr(t, "fahrenheit", t.fahrenheit * 0.5)
+    for t.fahrenheit in (x[2], x[3]):
+        y = y + t.celsius
+    if x[0] > 0.0:
+        t.fahrenheit = 20.0 * x[2]
+    return t.celsius * y * t.sets
+
+
+@program
+def attributes_by_name(x):
+    bag, named = Bag(a=x[0], b=x[1]), Named(a=x[2], b=x[3])
+    bag.b = bag.b * bag.a * bag.size
+    named.b = named.b * named.a
+    return bag.b + sum(vars(bag).values()) + named.b * Frozen(x[0]).a
+
+
+class Doubled:
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, instance, owner=None):
+        return getattr(instance, self.name)
+
+    def __set__(self, instance, value):
+        setattr(instance, self.name, 2 * value)
+
+
+class Described:
+    a = Doubled()
+
+    def __init__(self, a):
+        self.a = a
+
+
+@dataclasses.dataclass
+class Own:
+    a: float
+
+    def __setattr__(self, key, value):
+        object.__setattr__(self, key, 2 * value)
+
+
+@refused("assignments to .a are made by Doubled.__set__, which is not read")
+def a_descriptor(x):
+    return Described(x[0]).a
+
+
+@refused("assignments to .a are made by Own.__setattr__, which is not read")
+def own_assignments(x):
+    return Own(x[0]).a
+
+
+@refused("cannot assign to field 'a' of Frozen, which is frozen")
+def a_frozen_field(x):
+    f = Frozen(x[0])
+    f.a = x[1]
+    return f.a
+
+
+@refused("property 'kelvin' of 'Temperature' object has no setter")
+def no_setter(x):
+    t = Temperature(x[0])
+    t.kelvin = x[1]
+    return t.celsius
+
+
+# -- changes in place of what attributes hold ---------------------------------------------------------------------------------------
+
+class Box:
+    def __init__(self, v):
+        self.v, self.items, self.table = v, [], {}
+
+    @property
+    def view(self):
+        return self.v
+
+    def store(self, i, value):
+        self.v[i] = value
+        self.table["k"] = value * 2.0
+
+    def push(self, value):
+        self.items.append(value)
+
+    def pop(self):
+        return self.items.pop()
+
+    def __len__(self):
+        return len(self.items)
+
+
+@dataclasses.dataclass
+class History:
+    a: float = 1.0
+    items: list = dataclasses.field(default_factory=lambda: [1.0])
+    box: Box = dataclasses.field(default_factory=lambda: Box([1.0, 2.0]))
+
+
+class Common:
+    items = []
+
+    def push(self, value):
+        self.items.append(value)
+
+
+@program
+def elements_of_attributes(x):
+    b = Box(onp.zeros(4))
+    b.v[0] = x[0] * x[1]
+    b.v[1:3] += x[2:]
+    b.store(3, x[3])
+    grid = Box([[0.0] * 2 for _ in range(2)])
+    for i in range(2):
+        for j in range(2):
+            grid.v[i][j] = x[i] * x[j + 2]
+            grid.v[i][j] += 1.0
+    return np.sum(b.v ** 2) + b.table["k"] + grid.v[0][1] * grid.v[1][0]
+
+
+@program
+def a_stack(x):
+    stack, total = Box(0.0), 0.0
+    for token in [0, 1, "+", 2, "*", 3, "-"]:
+        if isinstance(token, int):
+            stack.push(x[token])
+        else:
+            b, a = stack.pop(), stack.pop()
+            stack.push(a + b if token == "+" else a * b if token == "*" else a - b)
+    for v in x:
+        stack.push(v * v)
+    while len(stack) > 1:
+        total = total * 0.5 + stack.pop()
+    return total + stack.items[0]
+
+
+@program
+def factories_make_one_for_each_object(x):
+    h, g = History(), History(a=x[0])
+    h.items.append(x[1])
+    g.items.append(x[2])
+    g.box.v[0] = x[3]
+    return sum(h.items) * sum(g.items) * g.a + h.box.v[0] * g.box.v[0]
+
+
+@refused("is read here after it was changed in place")
+def read_by_its_other_name(x):
+    b = Box(x * 2)
+    v = b.v
+    b.store(0, x[0])
+    return np.sum(v)
+
+
+@refused("what property .view gives is changed in place")
+def changed_through_a_property(x):
+    b = Box(x * 2)
+    b.view[0] = 4.0
+    return np.sum(b.v)
+
+
+@refused("what .items holds, which was made outside, is changed in place")
+def changed_in_the_class(x):
+    c = Common()
+    c.push(x[0])
+    return sum(c.items)
+
+
+# -- operators and builtins of objects ----------------------------------------------------------------------------------------------
+
+@functools.total_ordering
+class Vec:
+    def __init__(self, x, y):
+        self.x, self.y, self.n = x, y, 0
+
+    def __iadd__(self, other):
+        self.x = self.x + other.x * 2
+        self.n += 1
+        return self
+
+    def __rsub__(self, other):
+        return Vec(other - self.x, other - self.y)
+
+    def __abs__(self):
+        return np.sqrt(self.x ** 2 + self.y ** 2)
+
+    def __eq__(self, other):
+        return self.x == other.x
+
+    def __lt__(self, other):
+        return abs(self) < (abs(other) if isinstance(other, Vec) else other)
+
+    def __len__(self):
+        return 1 if self.n < 3 else 0
+
+    def __float__(self):
+        return float(self.x)
+
+    def __floor__(self):
+        return self.x * 3
+
+    def __getitem__(self, i):
+        return self.x if i == 0 else self.y
+
+    def __setitem__(self, i, value):
+        if i == 0:
+            self.x = value
+        else:
+            self.y = value
+
+
+class Dual:
+    def __init__(self, v, d=0.0):
+        self.v, self.d = v, d
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Dual) else Dual(other)
+        return Dual(self.v * other.v, self.v * other.d + self.d * other.v)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other):
+        if not isinstance(other, Dual):
+            other = Dual(other)
+        return Dual(self.v + other.v, self.d + other.d)
+
+
+@program
+def operators_in_place_and_the_other_way_round(x):
+    p, q = Vec(x[0], x[1]), Vec(x[2], x[3])
+    p += q
+    p += q
+    r = abs(p) + (1.0 if p == q else 2.0) + (3.0 if p != q else 4.0) * x[0]
+    r = r + (x[1] if p < q else x[2]) + (x[1] if 2.0 > p else x[3])
+    if p and not (q and p.n > 5):
+        r = r * 2.0
+    p[0] = x[1] * x[2]
+    p[1] += x[3]
+    return r + p[0] * p[1] + p.n + (2.0 - p).x + float(q) * math.floor(q)
+
+
+@program
+def a_loop_adds_in_place(x):
+    p = Vec(0.0, 1.0)
+    for v in x:
+        p += Vec(v, v)
+    return p.x * p.y + p.n
+
+
+@program
+def numbers_or_objects(x):
+    t = Dual(x[0], 1.0)
+    u = 3.0 * t * t + t * x[1] + 1.0
+    return u.d * u.v
