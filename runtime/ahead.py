@@ -28,6 +28,12 @@ def by_argument(staged, found: list):
     return staged.in_tree.unflatten([found[staged._spelling.order.index(i)] for i in range(staged.in_tree.num_leaves)])
 
 
+def args_info(made, staged):
+    """Return the types of a staged function's arguments and whether each is donated, as a pytree of ArgInfo."""
+    donated = staged.module.donated
+    return by_argument(made, [ArgInfo(of, i in donated) for i, of in enumerate(staged.in_avals)])
+
+
 class Lowered:
     """A staged function, ready to be compiled."""
     _spelling = None
@@ -56,11 +62,12 @@ class Lowered:
         """The result's types, as a pytree."""
         return self._staged.out_tree.unflatten([ShapeDtypeStruct(of.shape, of.dtype, weak_type=of.weak_type) for of in self._staged.out_avals])
 
+    args_info = property(lambda self: args_info(self, self._staged))
+
     @property
-    def args_info(self):
-        """The arguments' types and whether each is donated, as a pytree of ArgInfo."""
-        donated = self._staged.module.donated
-        return by_argument(self, [ArgInfo(of, i in donated) for i, of in enumerate(self._staged.in_avals)])
+    def platform(self) -> str:
+        """The platform that the program is for: 'cpu', 'gpu' or 'tpu'."""
+        return placement(self._state.device).platform
 
     def as_text(self, dialect: str | None = None, *, debug_info: bool = False) -> str:
         """Return the program's StableHLO text, or with ``dialect='hlo'`` XLA's unoptimised HLO."""
@@ -100,12 +107,15 @@ def described(leaf):
 
 class Compiled:
     """A compiled function for one signature; call it with arguments of exactly those types."""
+    _xform_opaque = ("It was lowered and compiled for one signature, which transformations change: transform the function, then "
+                     "lower and compile what comes of it.")
 
     def __init__(self, program: Program, state, spelling: Spelling | None = None):
         self._program, self._state, self._spelling = program, state, spelling
 
     in_tree = property(lambda self: self._program.staged.in_tree if self._spelling is None else self._spelling.tree)
     out_tree = property(lambda self: self._program.out_tree)
+    args_info = property(lambda self: args_info(self, self._program.staged))
 
     @property
     def input_shardings(self):
@@ -148,12 +158,12 @@ class Compiled:
             args, kwargs = staged.in_tree.unflatten(leaves)
         given = self._state.own_argument if staged.module.donated else self._state.argument
         arrays = [given(leaf) for leaf in leaves]
-        for array, of in zip(arrays, staged.in_avals):
-            if array.shape != of.shape or array.dtype != of.dtype:
-                raise TypeError("Argument types differ from the types for which this computation was compiled: "
-                                f"compiled for {of}, called with {array.aval}")
+        if any([array.shape != of.shape or array.dtype != of.dtype for array, of in zip(arrays, staged.in_avals)]):
+            raise TypeError("Argument types differ from the types for which this computation was compiled. The mismatches are:\n" + "\n".join(
+                [f"Argument {path!r} compiled with {of} and called with {array.aval}" for path, array, of in zip(
+                    self._state.argument_names(staged.in_tree), arrays, staged.in_avals) if array.shape != of.shape or array.dtype != of.dtype]))
         if any(type(a._v) is Value for a in arrays):
-            return self._state.fun(*args, **kwargs)
+            raise TypeError(f"cannot stage {self._state.name} as part of another program. {self._xform_opaque}")
         buffers = [a._v for a in arrays]
         results = self._program.run(buffers if self._program.runner is not None else move(buffers, self._program.place))
         return self._program.out_tree.unflatten([Array(r) for r in results])

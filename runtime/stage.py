@@ -8,6 +8,7 @@ import numpy as np
 
 from runtime.array import Array
 from runtime.hlo import Block, Module, Value, into, tracing
+from runtime.join import is_symbolic
 from runtime.primitive import lift_array
 from runtime.recursion import explained
 from runtime.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
@@ -28,7 +29,8 @@ class ShapeDtypeStruct:
     def like(cls, x):
         """Return the shape and dtype of an array or number."""
         of = aval_of(x)
-        return cls(of.shape, of.dtype, weak_type=of.weak_type, sharding=getattr(x, "sharding", None))
+        laid = None if is_symbolic(x) else getattr(x, "sharding", None)      # where a staged array lies is up to the program
+        return cls(of.shape, of.dtype, weak_type=of.weak_type, sharding=laid)
 
     def update(self, **changed) -> ShapeDtypeStruct:
         """Return a copy with some attributes replaced."""

@@ -1,5 +1,6 @@
 """Details of the transformations' interface that programs rely on, beside jax."""
 import collections
+import functools
 
 import jax as reference
 import jax.numpy as jnp
@@ -88,7 +89,26 @@ def compiled_with_names(jax, np):
             jax.jit(f, static_argnames="a").lower(a=2, x=3.0, y=1.0).compile()(x=4.0, y=2.0)]
 
 
-CASES = [named_axes, compiled_with_names, keyword_is_mapped, default_is_not_mapped, some_entries_of_a_dict, some_entries_under_a_gradient, index_of_mixed_parts,
+def samplers_of_keys(jax, np):
+    keys = jax.random.split(jax.random.key(0), 3)
+    return [jax.vmap(f)(keys) for f in (jax.random.normal, jax.random.uniform, jax.random.bits, jax.random.gumbel)], jax.vmap(
+        functools.partial(jax.random.exponential, shape=(2,)))(keys), jax.vmap(jax.lax.dynamic_slice, (0, (0,), None))(C[0], (onp.array([0, 1, 2]),), (2,))
+
+
+def types_of_staged_arrays(jax, np):
+    def f(x):
+        like = jax.ShapeDtypeStruct.like(x)
+        assert like.shape == (3, 4)
+        return jax.pure_callback(lambda v: onp.sin(v), like, x, vmap_method="sequential")
+    return jax.jit(f)(C[0]), jax.vmap(f)(C), jax.jit(jax.vmap(f))(C)
+
+
+def lowered_for_its_platform(jax, np):
+    compiled = jax.jit(lambda x: x * 2).trace(C).lower(lowering_platforms=("cpu",)).compile()
+    return compiled(C), onp.ones(compiled.args_info[0][0].shape)
+
+
+CASES = [samplers_of_keys, types_of_staged_arrays, lowered_for_its_platform, named_axes, compiled_with_names, keyword_is_mapped, default_is_not_mapped, some_entries_of_a_dict, some_entries_under_a_gradient, index_of_mixed_parts,
          index_of_mixed_numbers, applied_in_place, pullback_as_a_value, pullback_in_a_loop, linear_map_as_a_value, holomorphic,
          branch_without_operands]
 
@@ -170,6 +190,18 @@ def test_calls_that_are_refused(call):
         call(reference, jnp)
     with pytest.raises(theirs.type):
         call(xform, np)
+
+
+@pytest.mark.parametrize("transformed", [
+    lambda jax, f, x: jax.vmap(f)(x), lambda jax, f, x: jax.grad(lambda x: f(x).sum())(x), lambda jax, f, x: jax.jit(f)(x),
+    lambda jax, f, x: jax.jit(lambda x: f(x) * 2)(x)])
+def test_compiled_functions_are_not_transformed(transformed):
+    for jax in (xform, reference):
+        compiled = jax.jit(lambda x: x * 2).lower(C).compile()
+        with pytest.raises(TypeError, match="lowered and compiled for"):
+            transformed(jax, compiled, C)
+        with pytest.raises(TypeError, match=r"Argument 'x' compiled with float32\[2,3,4\] and called with float32\[3,4\]"):
+            compiled(C[0])
 
 
 @pytest.mark.parametrize("call", [

@@ -32,7 +32,17 @@ def parts(x):
     return jnp.split(x, np.cumsum([1, 2])[:-1], axis=1)[1]
 
 
-@pytest.mark.parametrize("f", [flat, tail, back, scaled, parts])
+def spectrum(x):
+    return np.abs(np.fft.rfft(x)) ** 2 + np.fft.fftfreq(4)[:2]
+
+
+def flattened(x):
+    y = x.T.flatten()           # a copy, which x does not see
+    y[::2] *= -1
+    return y * x.ravel()
+
+
+@pytest.mark.parametrize("f", [flat, tail, back, scaled, parts, spectrum, flattened])
 def test_numpy_functions_take_sequences(f):
     theirs = getattr(jax.numpy, "asarray")(X)
     expected = _with(jax.numpy, f)(theirs)

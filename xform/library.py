@@ -153,8 +153,10 @@ def canonical(value) -> str | None:
     if isinstance(own, str) and numpy.__dict__.get(own) is value and value is not getattr(builtins, own, None):
         if not isinstance(value, type) and lookup(f"np.{own}") is not None:
             return f"np.{own}"
-    if isinstance(own, str) and getattr(numpy.linalg, own, None) is value and lookup(f"np.linalg.{own}") is not None:
-        return f"np.linalg.{own}"
+    for inner in (numpy.linalg, numpy.fft):
+        path = f"np.{inner.__name__.rpartition('.')[2]}.{own}"
+        if isinstance(own, str) and getattr(inner, own, None) is value and lookup(path) is not None:
+            return path
     return None
 
 

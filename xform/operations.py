@@ -155,7 +155,7 @@ def _call(node, unit):
                 return Static(node)
             return Opaque(node, f"{path}()", "Write it out with a loop or with xform.numpy.", operands)
         if target is not None:
-            return Opaque(node, f"{path} ({type(target).__name__})", operands=operands)
+            return Opaque(node, f"{path} ({type(target).__name__})", getattr(type(target), "_xform_opaque", ""), operands)
         return Opaque(node, f"{path}, which is a value made at run time",
                       "Define the function where it is called, or pass it to the transformation as an argument of the "
                       "function that is transformed.", operands + [node.func])

@@ -83,13 +83,17 @@ def unit_of_callable(value, lowering=None, node=None) -> Unit:
     if isinstance(value, types.FunctionType):
         return unit_of(value)
     raise TransformError(f"cannot transform {getattr(value, '__name__', value)!r} ({type(value).__name__}): it has no "
-                         "Python source and no derivative rule", hint="Write a function that calls xform.numpy instead.")
+                         "Python source and no derivative rule", hint=getattr(
+                             type(value), "_xform_opaque", "Write a function that calls xform.numpy instead."))
 
 
 def _op_unit(value, path):
+    from runtime.op import rule_of
     key = ("op", path)
     if key not in _derived:
-        signature = inspect.signature(value)
+        signature, ruled = inspect.signature(value), rule_of(value).params
+        signature = signature.replace(parameters=[        # an option that the rule knows nothing of keeps its default
+            p for p in signature.parameters.values() if p.name in ruled or p.kind is p.VAR_POSITIONAL or p.default is p.empty])
         params = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_POSITIONAL]
         args = [name(p) for p in params if signature.parameters[p].kind is not inspect.Parameter.KEYWORD_ONLY]
         keywords = {p: name(p) for p in params if signature.parameters[p].kind is inspect.Parameter.KEYWORD_ONLY}

@@ -339,7 +339,7 @@ def normal(known):
         return Object(value.__wrapped__)
     if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)) and not hasattr(
             type(value), "_xform_custom"):
-        method = getattr(type(value), "__call__", None)
+        method = None if hasattr(type(value), "_xform_opaque") else getattr(type(value), "__call__", None)
         if isinstance(method, types.FunctionType) or is_marked(method):
             return bound(method, known, type(value), method)
     return known

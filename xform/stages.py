@@ -63,7 +63,9 @@ class Traced:
     args_info = property(lambda self: self._lowered.args_info)
 
     def lower(self, *, lowering_platforms=None) -> Lowered:
-        """Return the StableHLO program, ready to be compiled."""
-        if lowering_platforms is not None:
-            raise NotImplementedError("lower: lowering_platforms; a program is lowered for the platform that jit is given")
+        """Return the StableHLO program, ready to be compiled; NotImplementedError for other ``lowering_platforms`` than jit's own."""
+        own = self._lowered.platform
+        if lowering_platforms is not None and tuple(lowering_platforms) != (own,):
+            raise NotImplementedError(f"lower: lowering_platforms={tuple(lowering_platforms)}; a program is lowered for the platform that "
+                                      f"jit is given, {own!r} here. xform.export takes platforms=.")
         return self._lowered

@@ -72,7 +72,8 @@ def target_of(fun, given=None, kinds=None) -> Target:
         return Target(pipeline.unit_of_callable(fun))
     if isinstance(fun, functools._lru_cache_wrapper):
         return target_of(fun.__wrapped__, given, kinds)
-    if not isinstance(fun, type) and isinstance(getattr(type(fun), "__call__", None), types.FunctionType):
+    if not isinstance(fun, type) and isinstance(getattr(type(fun), "__call__", None), types.FunctionType) and not hasattr(
+            type(fun), "_xform_opaque"):
         return target_of_with(type(fun).__call__, (fun,), given, kinds)
     return Target(pipeline.unit_of_callable(fun))
 

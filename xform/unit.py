@@ -54,6 +54,7 @@ class Unit:
     form: Any = None            # of batched code that has forms: makes another one
 
     in_place: set = field(default_factory=set)      # ids of statements that stand for a change of what their target holds
+    copied: set = field(default_factory=set)        # ids of calls whose result is a copy where that of the same call may be a view
     augmented: set = field(default_factory=set)     # ids of statements that stand for ``x op= v``, which changes an array of NumPy's
     strange: frozenset = frozenset()                # parameters that get what code that is not read gave (transform/strangers.py)
     shares: tuple = ()          # what its result shares with its parameters, as analyze/sharing.py has it

@@ -205,7 +205,7 @@ class _Walk:
         self.rows.pop(targets[0], None)
         if path == "rt.repeated" and isinstance(value.args[0], gast.Name):
             state.holds_several(targets[0], (id(node), value.args[0].id, "no_items"))
-        if path in VIEWS and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
+        if path in VIEWS and id(value) not in self.unit.copied and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
             return state.alias(targets[0], value.args[0].id, node)
         self.taken.pop(targets[0], None)
         if whole is not None and whole not in targets:

@@ -58,7 +58,10 @@ def method(lowering, node):
         return _placed(lowering, call(f"np.{attr}", [base, *args], keywords, node), where, node)
     if attr in ("flatten", "sort", "compress"):     # whose result is used: of a list, sort has none
         args = [args[0], base, *args[1:]] if attr == "compress" else [base, *args]
-        return call({"flatten": "np.ravel"}.get(attr, f"np.{attr}"), args, keywords, node)
+        made = call({"flatten": "np.ravel"}.get(attr, f"np.{attr}"), args, keywords, node)
+        if attr == "flatten":
+            lowering.unit.copied.add(id(made))
+        return made
     if attr == "item" and not keywords:
         place = args and (args[0] if len(args) == 1 else lowering.atom_value(at(gast.Tuple(args, gast.Load()), node)))
         return call("rt.builtins.item_at", [base, place], node=node) if args else call("rt.builtins.item", [base], node=node)

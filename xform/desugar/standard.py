@@ -21,6 +21,7 @@ import operator
 import gast
 
 from runtime import builtins as runtime_builtins, iteration, scalars
+from runtime.stage import ShapeDtypeStruct
 from xform.errors import refuse
 from xform.library import TEXT_METHODS
 from xform.resolve import Object
@@ -224,6 +225,20 @@ def _log(lowering, node, value):
     return _call(lowering, scalars.log_to_base, node.args, node) if len(node.args) == 2 else None
 
 
+# -- types of arrays ----------------------------------------------------------------------------------------------------------------
+
+def _type_like(lowering, node, value):
+    """``ShapeDtypeStruct.like(x)`` is the type that x has here: of one example, in code that is batched."""
+    if len(node.args) != 1 or node.keywords or not isinstance(node.func, gast.Attribute):
+        return None
+    of = lowering.atom(node.args[0])
+    if isinstance(of, gast.Constant):
+        return None
+    shape, dtype = [at(gast.Attribute(clone(of), own, gast.Load()), node) for own in ("shape", "dtype")]
+    weak = gast.keyword("weak_type", at(gast.Attribute(clone(of), "weak_type", gast.Load()), node))
+    return at(gast.Call(node.func.value, [shape, dtype], [weak]), node)
+
+
 _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, operator.methodcaller: _method_caller,
           operator.not_: lambda lowering, node, value: at(gast.UnaryOp(gast.Not(), node.args[0]), node),
           operator.truth: lambda lowering, node, value: at(gast.Call(name("bool", node), node.args, []), node),
@@ -232,7 +247,7 @@ _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, 
           operator.getitem: lambda lowering, node, value: at(gast.Subscript(*node.args, gast.Load()), node),
           **dict.fromkeys([*_IN_PLACE, *_PLAIN], _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
           itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log, copy.copy: _copied,
-          copy.deepcopy: _copied}
+          copy.deepcopy: _copied, ShapeDtypeStruct.like: _type_like}
 if hasattr(operator, "call"):
     _CALLS[operator.call] = lambda lowering, node, value: at(gast.Call(node.args[0], node.args[1:], node.keywords), node)
 
