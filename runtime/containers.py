@@ -211,6 +211,15 @@ def extend(items, more):
     return (*items, *more) if isinstance(items, tuple) else [*items, *more]
 
 
+@op(constant=True, unbatched=True)
+def joinable(x) -> bool:
+    """Raise TypeError if ``x``, which ``+`` joins with a list or tuple, is an array: with NumPy's they would be added, item by item."""
+    if hasattr(x, "shape") and hasattr(x, "dtype"):
+        raise TypeError(f"unsupported operand type(s) for +: an array of shape {tuple(x.shape)} and a list or tuple. To add them, make the list "
+                        "an array first, as np.asarray(items); to join them, write [*items, *x].")
+    return True
+
+
 def _repeated_batched(items, times, over=()):
     return repeated([items[:, i] for i in range(items.shape[1])] if _is_array(items) else items, times)
 

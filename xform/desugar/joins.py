@@ -22,7 +22,7 @@ from xform import parse, resolve
 from xform.desugar.kinds import SEQUENCE
 from xform.errors import SourceError
 from xform.library import is_runtime
-from xform.syntax import at, call, dotted
+from xform.syntax import at, call, clone, dotted
 
 MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.sorted",
                    "rt.builtins.zip", "rt.builtins.enumerate", "rt.builtins.map", "rt.builtins.filter"})
@@ -67,6 +67,9 @@ def binary(lowering, node, left, right):
     """A call for an operation of a sequence; None for one of numbers."""
     sides = is_sequence(lowering, left), is_sequence(lowering, right)
     if isinstance(node.op, gast.Add) and any(sides):
+        other = right if sides[0] else left
+        if not all(sides) and isinstance(other, gast.Name) and not hasattr(node, "in_place"):    # xs += v takes anything to loop over
+            lowering.out.append(at(gast.Expr(call("rt.joinable", [clone(other)], node=node)), node))
         return call("rt.extend", [left, right], node=node)
     if isinstance(node.op, gast.Mult) and sum(sides) == 1:
         items, times = (left, right) if sides[0] else (right, left)

@@ -134,8 +134,11 @@ def index_value(lowering, index, node):
 def arrays_in(lowering, index):
     """An index with the lists among its items as arrays, unless all of it is constant: ``x[:, [i, j]]`` as x[:, np.asarray([i, j])].
 
-    Every number of a list may differ from example to example, and an array of them is what carries a batch axis.
+    Every number of a list may differ from example to example, and an array of them is what carries a batch axis. Nothing but an
+    array has a list for an index: ``x[[i, j]]`` is NumPy's way to write ``x[[i, j],]``.
     """
+    if isinstance(index, gast.List) and index.elts:
+        index = at(gast.Tuple([index], gast.Load()), index)
     if not isinstance(index, gast.Tuple) or all(isinstance(n, _CONSTANT) for n in gast.walk(index)):
         return index
     lowering.statics["asarray__"] = Object(lookup("np.asarray"))
@@ -172,8 +175,9 @@ def augmented(lowering, node):
         if isinstance(lowering.known(name(target.id, node)), Instance):
             value = objects.in_place(lowering, name(target.id, node), node.op, node.value, node)
             return lowering.statement(at(gast.Assign([target], value, None), node))
-        value = lowering.value(at(gast.BinOp(name(target.id, node), node.op, node.value), node))
-        lowering.emit(target.id, value, node)
+        combined = at(gast.BinOp(name(target.id, node), node.op, node.value), node)
+        combined.in_place = True
+        lowering.emit(target.id, lowering.value(combined), node)
         lowering.unit.augmented.add(id(lowering.out[-1]))
         return
     if not isinstance(target, gast.Subscript):
