@@ -32,6 +32,17 @@ def parts(x):
     return jnp.split(x, np.cumsum([1, 2])[:-1], axis=1)[1]
 
 
+@pytest.mark.parametrize("f", [flat, tail, back, scaled, parts])
+def test_numpy_functions_take_sequences(f):
+    theirs = getattr(jax.numpy, "asarray")(X)
+    expected = _with(jax.numpy, f)(theirs)
+    for transformed in (xform.jit(f), xform.jit(xform.jit(f))):
+        np.testing.assert_allclose(transformed(X), expected, rtol=1e-6)
+    np.testing.assert_allclose(xform.vmap(f)(X[None])[0], expected, rtol=1e-6)
+    ours = xform.grad(lambda x: jnp.sum(f(x) ** 2))(X)
+    np.testing.assert_allclose(ours, jax.grad(lambda x: jax.numpy.sum(_with(jax.numpy, f)(x) ** 2))(theirs), rtol=1e-5)
+
+
 def spectrum(x):
     return np.abs(np.fft.rfft(x)) ** 2 + np.fft.fftfreq(4)[:2]
 
@@ -42,15 +53,43 @@ def flattened(x):
     return y * x.ravel()
 
 
-@pytest.mark.parametrize("f", [flat, tail, back, scaled, parts, spectrum, flattened])
-def test_numpy_functions_take_sequences(f):
-    theirs = getattr(jax.numpy, "asarray")(X)
-    expected = _with(jax.numpy, f)(theirs)
-    for transformed in (xform.jit(f), xform.jit(xform.jit(f))):
-        np.testing.assert_allclose(transformed(X), expected, rtol=1e-6)
-    np.testing.assert_allclose(xform.vmap(f)(X[None])[0], expected, rtol=1e-6)
-    ours = xform.grad(lambda x: jnp.sum(f(x) ** 2))(X)
-    np.testing.assert_allclose(ours, jax.grad(lambda x: jax.numpy.sum(_with(jax.numpy, f)(x) ** 2))(theirs), rtol=1e-5)
+def lists_for_arrays(x):
+    kernel = [0.25, 0.5, 0.25]
+    smooth = np.convolve(x[0], kernel, mode="same") + np.interp(x[1], [0, 2.5, 6.5], WEIGHTS) + np.dot([[1, 0, 2]] * 3, x[0])
+    return np.concatenate([[1.0], smooth, np.maximum(x[0], [1.5] * 3), [x[1, 0], 2.0]]) + np.average([x[0, 0], x[1, 1]], weights=[1, 3])
+
+
+def lists_of_items(x):
+    a = np.linalg.solve([[2, 1], [1, 3]], np.hstack([x[0, 1], [x[1, 2]]])) @ np.linalg.inv([[x[1, 1], 1.0], [2.0, x[1, 2]]])
+    return np.vstack([np.sin([x[0, 1], x[0, 2]]), np.where(a > 0, [1.0, 2.0], a), np.diag([x[1, 0], 1.0])]) * np.linalg.norm([x[0, 1], x[1, 1]])
+
+
+def lists_as_indices(x):
+    y = np.zeros((3, 2))
+    y[[2, 0]] = x.T[[0, 1]]
+    x[[0, 1]] = x[[1, 0]]
+    return y + x[:, [2]].T + x.T * y[[0, 1, 1]]
+
+
+WEIGHTS = [1.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("f", [spectrum, flattened, lists_for_arrays, lists_of_items, lists_as_indices])
+def test_plain_programs(f):
+    expected = f(np.array(X, np.float64))
+    for transformed in (xform.jit(f), lambda x: xform.vmap(f)(x[None])[0], lambda x: xform.jit(xform.vmap(f))(x[None])[0]):
+        np.testing.assert_allclose(transformed(X), expected, rtol=1e-5, atol=1e-6)
+    step = 1e-6 * np.eye(6).reshape(6, 2, 3)
+    slopes = np.stack([(f(X + d) - f(X - d)) / 2e-6 for d in step], -1).reshape(*np.shape(expected), 2, 3)
+    for derived in (xform.jacrev(f), xform.jit(xform.jacrev(f)), xform.jacfwd(f)):
+        np.testing.assert_allclose(derived(X), slopes, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("f", [lambda x: x + [1.0, 2.0, 3.0], lambda x: [1.0, 2.0, 3.0] + x, lambda x: (1.0, x) + x])
+def test_an_array_is_not_joined_with_a_list(f):
+    for transformed in (xform.jit, xform.vmap, xform.jacrev):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            transformed(f)(X)
 
 
 def _with(module, f):

@@ -368,7 +368,7 @@ def call_object(lowering, callee, args, keywords, node):
                 isinstance(a, gast.AST) for a in (args[2], args[4])):       # an operand for each branch
             value = control_flow.cond_of_operands
     path = canonical(value)
-    args = as_arrays(lowering, value, args, node) if path else args
+    args, keywords = as_arrays(lowering, value, args, keywords, node) if path else (args, keywords)
     target = lookup(path) if path else value
     if getattr(value, "takes_python", False):
         from xform.desugar.callbacks import python_function
