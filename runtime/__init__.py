@@ -23,6 +23,7 @@ from runtime.containers import (append, checked_index, checked_key, clear, clear
 from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, listed_lead, pack, pack_lead, pairs, parts, parts_lead,
                            reiter, reiter_lead, repair, repair_lead, restore, seal, unseal, uniter, uniter_lead, unpairs, unpairs_lead)
 from runtime.prefixes import fitting
+from runtime.result_types import lowered, result_types
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 

@@ -1,7 +1,9 @@
 """Contexts change what runs inside them, and nothing after them; questions about functions are answered without running them."""
 from __future__ import annotations
 
+import functools
 import logging
+from dataclasses import dataclass
 
 import jax as oracle
 import jax.numpy as jnp
@@ -12,6 +14,13 @@ import xform as jax
 import xform.numpy as np
 
 X = np.arange(3.0)
+
+
+@functools.partial(jax.tree_util.register_dataclass, data_fields=["mean", "total"], meta_fields=[])
+@dataclass
+class Moments:
+    mean: jax.Array
+    total: jax.Array
 
 
 @pytest.mark.parametrize("context, bad", [(jax.debug_nans, np.nan), (jax.debug_infs, np.inf)])
@@ -176,6 +185,54 @@ def test_eval_shape_computes_nothing():
     assert found["out"].shape == expected["out"].shape == (2, 2) and found["out"].dtype == expected["out"].dtype
     assert found["n"].dtype == expected["n"].dtype
     assert jax.typeof(X).shape == (3,) and jax.typeof(1.5).weak_type
+
+
+def _of_captured(x):
+    n = int(x.shape[0] - 1)
+    y = x[0] * 2
+    return jax.eval_shape(lambda v, k=1: {"a": v[n:] + y, "b": v[:, k]}, x)
+
+
+def _of_objects(x):
+    pair = Moments(x, x.sum())
+    return jax.eval_shape(lambda m, *rest, **named: Moments(m.mean[0], rest[0][1] * named["w"]), pair, x, w=x[0])
+
+
+def _of_callable(x):
+    class Layer:
+        def __init__(self, w):
+            self.w = w
+
+        def __call__(self, x):
+            return x @ self.w
+    return jax.eval_shape(Layer(x.T * 1.0), x)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _columns(x, n, k=2):
+    return x[n:, :k]
+
+
+@pytest.mark.parametrize("asked, wanted", [
+    (_of_captured, {"a": (1, 3), "b": (2,)}), (_of_objects, {"mean": (3,), "total": (3,)}), (_of_callable, (2, 2)),
+    (lambda x: jax.eval_shape(_columns, x, 1), (1, 2)), (lambda x: _columns.eval_shape(x, n=1), (1, 2)),
+    (lambda x: _columns.lower(x, 1).out_info, (1, 2)),
+    (lambda x: jax.jit(lambda v: v[0] * x).eval_shape(x), (2, 3)),
+    (lambda x: jax.eval_shape(functools.partial(np.sum, axis=1), x), (2,)),
+    (lambda x: jax.eval_shape(jax.grad(lambda v, s: (v * s).sum()), x, jax.ShapeDtypeStruct((7, 1, 3), "float32")), (2, 3))])
+def test_eval_shape_in_transformed_code_is_of_one_example(asked, wanted):
+    def checked(x):
+        found = asked(x)
+        found = {"mean": found.mean, "total": found.total} if isinstance(wanted, dict) and "mean" in wanted else found
+        assert jax.tree.map(lambda leaf: leaf.shape, found) == wanted
+        return sum([np.ones(leaf.shape).size for leaf in jax.tree.leaves(found)]) * x.sum()
+    x = np.arange(6.0).reshape(2, 3)
+    out = checked(x)
+    grads = numpy.full((2, 3), out / x.sum())
+    numpy.testing.assert_allclose(jax.jit(checked)(x), out)
+    numpy.testing.assert_allclose(jax.vmap(checked)(np.stack([x, x])), [out, out])
+    numpy.testing.assert_allclose(jax.jit(jax.grad(checked))(x), grads)
+    numpy.testing.assert_allclose(jax.grad(lambda xs: jax.vmap(checked)(xs).sum())(x[None]), grads[None])
 
 
 def test_linear_transpose():

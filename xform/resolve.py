@@ -23,7 +23,7 @@ from xform.syntax import name
 # Filled by xform.api: transformation function (grad, vmap, ...) -> kind.
 TRANSFORMATIONS: dict[Any, str] = {}
 # The kinds that are called with (fun, primals, ...) instead of returning a function.
-DIRECT_KINDS = frozenset({"jvp", "vjp", "linearize", "jet"})
+DIRECT_KINDS = frozenset({"jvp", "vjp", "linearize", "jet", "shapes"})
 
 
 @dataclass(frozen=True, eq=False)

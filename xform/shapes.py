@@ -6,7 +6,9 @@ import types
 from runtime.array import Array
 from runtime.stage import ShapeDtypeStruct
 from runtime.tree import tree_leaves, tree_map
+from xform import resolve
 from xform.api import _direct, jit, vjp
+from xform.transformed import Transformed
 
 
 def eval_shape(fun, *args, **kwargs):
@@ -14,7 +16,11 @@ def eval_shape(fun, *args, **kwargs):
 
     args, kwargs: pytrees of arrays, numbers or ShapeDtypeStructs.
     """
-    return jit(fun).lower(*args, **kwargs).out_info
+    jitted = fun if isinstance(fun, Transformed) and fun.kind == "jit" else jit(fun)
+    return jitted.lower(*args, **kwargs).out_info
+
+
+resolve.TRANSFORMATIONS[eval_shape] = "shapes"
 
 
 def linear_transpose(fun, *primals, reduce_axes=()):

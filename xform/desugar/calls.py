@@ -183,12 +183,12 @@ def lower(lowering, node):
     made = lowering.__dict__.get("lowered", {}).get(id(node))
     if made is not None:
         return made[0]
-    from xform.desugar.methods import at_update, method
+    from xform.desugar.methods import method, of_a_form
     from xform.desugar.sequences import call_of_item
     if isinstance(node.func, gast.IfExp):       # (f if test else g)(x): a call on either side
         sides = [clone(at(gast.Call(f, node.args, node.keywords), node)) for f in (node.func.body, node.func.orelse)]
         return lowering.value(at(gast.IfExp(node.func.test, *sides), node))
-    found = at_update(lowering, node) if isinstance(node.func, gast.Attribute) else None
+    found = of_a_form(lowering, node) if isinstance(node.func, gast.Attribute) else None
     if found is not None:
         return found
     callee = lowering.known(node.func)
@@ -203,7 +203,7 @@ def call_known(lowering, callee, node):
         kind = transformation(callee)
         if kind:
             from xform.desugar.transformations import call_direct
-            return at(gast.Tuple(call_direct(lowering, kind, node), gast.Load()), node)
+            return call_direct(lowering, kind, node)
         node = operands.with_arrays(lowering, callee.value, node)
     return call_known_with(lowering, callee, *arguments(lowering, spread.for_callee(lowering, callee, node)), node)
 

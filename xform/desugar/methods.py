@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import calls, mutations
+from xform.desugar import asked, calls, mutations
 from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
@@ -168,6 +168,12 @@ def _in_steps(lowering, value, base, node):
 
 def _says(node, *values):
     return isinstance(node, gast.Constant) and any([node.value is v or node.value == v for v in values])
+
+
+def of_a_form(lowering, node):
+    """The value of ``x.at[i].set(v)`` or ``jit(f).eval_shape(x)``; None of a call that is written otherwise."""
+    found = at_update(lowering, node)
+    return asked.method(lowering, node) if found is None else found
 
 
 def at_update(lowering, node):

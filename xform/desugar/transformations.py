@@ -19,7 +19,7 @@ import gast
 import numpy
 
 from xform import parse, resolve
-from xform.desugar import spread
+from xform.desugar import asked, spread
 from xform.desugar.calls import UnitValue, arguments, atom_of, bind, direct, one_argument, unstarred
 from xform.desugar.partials import keywords_first
 from xform.errors import refuse
@@ -29,17 +29,23 @@ from xform.unit import Unit
 
 
 def call_direct(lowering, kind, node):
-    """``jvp(f, primals, tangents)`` inside a transformed function: returns the atoms of (out, out_dot), and of the auxiliary data."""
-    from xform import pipeline
+    """The value of ``jvp(f, primals, tangents)``, ``jet(f, primals, series)`` or ``eval_shape(f, *args)`` inside a transformed function."""
+    if kind == "shapes":
+        return asked.eval_shape(lowering, node)
     given = _given(lowering, _api(kind), node)
-    if kind == "jet":
-        return _jet(lowering, given, node)
+    made = _jet(lowering, given, node) if kind == "jet" else _jvp(lowering, given, node)
+    return at(gast.Tuple(made, gast.Load()), node)
+
+
+def _jvp(lowering, given, node):
+    """The atoms of (out, out_dot) of ``jvp(f, primals, tangents)``, and of the auxiliary data."""
+    from xform import pipeline
     primals, tangents = _spread(lowering, given, "primals", node), _spread(lowering, given, "tangents", node)
     if len(primals) != len(tangents):
         refuse(node, lowering.unit, f"jvp needs a tangent for each primal; this call gives {len(primals)} primals and "
                f"{len(tangents)} tangents", "Give as many tangents as primals.")
     primals, tangents = ([_array(lowering, atom, node) for atom in atoms] for atoms in (primals, tangents))
-    target, prefix, filled = _target(lowering, kind, given, primals, node)
+    target, prefix, filled = _target(lowering, "jvp", given, primals, node)
     unit = pipeline.derive("jvp", target, {"count": len(primals)}, len(prefix))
     pair = lowering.store_temp(call(name(lowering.refer(unit.name, unit), node), prefix + filled + tangents, node=node), "pair", node)
     names = [lowering.temp("out"), lowering.temp("out_dot")]
