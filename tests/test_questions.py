@@ -1,5 +1,6 @@
 """What is known when the code is read: questions about objects, and flags that decide branches."""
 import functools
+import inspect
 
 import pytest
 
@@ -160,3 +161,27 @@ def test_a_function_defined_anew_is_used_behind_a_flag(monkeypatch):
     linecache.cache["<anew>"] = (0, None, ["def inner_of_flag(x):\n", "    return x * 5.0\n"], "<anew>")
     monkeypatch.setitem(globals(), "inner_of_flag", namespace["inner_of_flag"])
     assert float(gradient(1.0)) == 5.0
+
+
+def scaled_by(x, *, scale):
+    return x * scale
+
+
+class Scaler:
+    def by(self, x, factor):
+        return x * factor
+
+
+def asks_for_parameters(x, f):
+    wanted = inspect.signature(f).parameters
+    if "scale" in inspect.signature(f).parameters:
+        return f(x, scale=2.0) * len(wanted)
+    return f(x, 3.0)
+
+
+@pytest.mark.parametrize("f, wanted", [(scaled_by, 4.0), (Scaler().by, 3.0), (lambda x, y: x * y * y, 9.0)])
+def test_the_parameters_of_a_function_are_known_when_the_code_is_read(f, wanted):
+    def program(x):
+        return asks_for_parameters(x, f)
+    assert float(xform.grad(program)(1.0)) == float(xform.jit(program)(1.0)) == program(1.0) == wanted
+    assert float(xform.grad(lambda x: asks_for_parameters(x, lambda y, scale: y * x * scale))(1.0)) == 8.0

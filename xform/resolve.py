@@ -392,6 +392,8 @@ def attribute(known, attr):
         return Object(getattr(value, attr))
     if isinstance(value, tuple) and hasattr(value, "_fields") and attr in value._fields and is_static(Object(getattr(value, attr))):
         return Object(getattr(value, attr))
+    if isinstance(value, inspect.Signature) and attr == "parameters":
+        return Object(value.parameters)
     if not is_static(known):
         return None     # data: its methods are resolved as those of any run-time value
     on_type = inspect.getattr_static(type(value), attr, None)

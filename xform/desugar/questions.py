@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import inspect
 import math
 import operator
 import types
@@ -20,7 +21,7 @@ import gast
 from xform.desugar import mixed
 from xform.desugar.classes import whole
 from xform.errors import refuse
-from xform.resolve import Instance, Object, is_static, is_user_class, items_of
+from xform.resolve import Closure, Instance, Object, Partial, is_static, is_user_class, items_of
 from xform.syntax import at, clone, const
 
 BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len, vars, bool)}
@@ -35,6 +36,8 @@ def asked(lowering, node):
     """What a question about an object says: an expression to lower in its place, a compile-time value, or None for others."""
     callee = lowering.known(node.func) if isinstance(node.func, (gast.Name, gast.Attribute)) else None
     value = callee.value if isinstance(callee, Object) else None
+    if value is inspect.signature and len(node.args) == 1 and not node.keywords:
+        return _signature(lowering.known(node.args[0]))
     which = next((own for one, own in BUILTINS.items() if one is value), None)
     method = next((own for one, own in METHODS.items() if one is value), None)
     if which is None and method is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
@@ -57,6 +60,15 @@ def asked(lowering, node):
         rest = [lowering.known(a) for a in node.args[1:]]
         return Object(value(known.value, *[r.value for r in rest])) if None not in rest and all(isinstance(r, Object) for r in rest) else None
     return getattr(_Answers, which)(lowering, known, node) if isinstance(known, Instance) else None
+
+
+def _signature(known):
+    """``inspect.signature(f)`` of a function that is known here; None of others."""
+    if isinstance(known, Closure) and not any(p.default is not p.empty for p in known.nested.signature().parameters.values()):
+        return Object(known.nested.signature())
+    if isinstance(known, Partial) and isinstance(known.fn, Object) and callable(known.fn.value) and not known.keywords:
+        return Object(inspect.signature(functools.partial(known.fn.value, *[None] * len(known.args))))
+    return Object(inspect.signature(known.value)) if isinstance(known, Object) and callable(known.value) else None
 
 
 class _Answers:
@@ -216,8 +228,10 @@ def truth(lowering, node):
 def _is_key(lowering, node):
     from xform.desugar.sequences import constant
     known = lowering.known(node.comparators[0]) if isinstance(node.comparators[0], (gast.Name, gast.Attribute)) else None
-    found = None if known is None else items_of(known)
     key = constant(lowering, node.left)
+    if isinstance(known, Object) and isinstance(known.value, types.MappingProxyType) and key is not None:
+        return (key in known.value) == isinstance(node.ops[0], gast.In)
+    found = None if known is None else items_of(known)
     if found is None or found[1] is None or key is None:
         return None
     return (key in found[1]) == isinstance(node.ops[0], gast.In)
