@@ -80,7 +80,13 @@ def closed(x):
     return go(x, 3)
 
 
-PROGRAMS = {"counted": lambda x: counted(x * x + 0.2, 4), "two calls": lambda x: two_calls(x, 5), "mutual": lambda x: even(x, 5),
+def repeated(x, step, *, n):
+    def inner(y):
+        return repeated(y, step, n=n - 1)
+    return x if n == 0 else inner(step(x)) + x
+
+
+PROGRAMS = {"given": lambda x: repeated(x, lambda y: y * x + 0.1, n=3), "counted": lambda x: counted(x * x + 0.2, 4), "two calls": lambda x: two_calls(x, 5), "mutual": lambda x: even(x, 5),
             "until": until, "adaptive": lambda x: adaptive(x, 0.1), "determinant": lambda x: determinant([[x, 1.0, x * x], [2.0, x, 1.0], [x, 3.0, 1.0]]),
             "halved": lambda x: halved(x, 11), "horner": lambda x: horner([x, x * x, 2.0, x], x), "tree": lambda x: tree(((x, 2 * x), (x, (x, 3.0)))),
             "closed": closed}

@@ -63,14 +63,14 @@ def _one_call_in(before, after, whole, recursive):
     return after
 
 
-def grown(out, before, recursive):
+def grown_inside(out, before, recursive):
     """Widen a Recursive flag by what stands in its place in a result's flag; returns the result's flag by it."""
     if before is recursive:
         if out is not recursive:
             recursive.body = join(recursive.body, out)
         return recursive
     if isinstance(out, tuple) and isinstance(before, tuple) and len(out) == len(before):
-        return tuple([grown(o, b, recursive) for o, b in zip(out, before)])
+        return tuple([grown_inside(o, b, recursive) for o, b in zip(out, before)])
     return out
 
 

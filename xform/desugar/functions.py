@@ -32,7 +32,7 @@ from xform.desugar.mixed import read_twice
 from xform.desugar.outer import declared, outer_writes, written
 from xform.desugar.written import in_tree
 from xform.errors import refuse
-from xform.library import is_runtime
+from xform.library import ALIASES, is_runtime
 from xform.memo import Memo
 from xform.resolve import Closure, Object, Partial
 from xform.names import Names
@@ -369,6 +369,18 @@ class Nested:
         read_twice(read)
 
 
+def avoid_aliases(lowering):
+    """Rename the user's locals that would hide the aliases of generated code (a local called np, say)."""
+    renames = {}
+    imported = {alias.asname or alias.name.split(".")[0] for node in gast.walk(lowering.tree)
+                if isinstance(node, (gast.Import, gast.ImportFrom)) for alias in node.names}
+    for local in list(lowering.counts):
+        if local in ALIASES and local not in lowering.statics and local not in imported:
+            renames[local] = lowering.names.fresh(local + "_value")
+            lowering.counts[renames[local]] = lowering.counts[local]
+    return renames
+
+
 def _other(identifier, used, suffix="_outer"):
     made = identifier + suffix
     while made in used:
@@ -539,7 +551,9 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
         own = set(binding_counts(source.tree)) | names_in(source.tree)
         params, inner, _ = _inside(statics, own)
         unit = Unit(function.__name__, None, {}, set())
-        _specialised[key] = (unit, list(statics.values()))  # holds the values, so that ids stay theirs
+        whole = parse.signature(function)
+        unit.signature = whole.replace(parameters=[p for p in whole.parameters.values() if p.name not in statics])  # it may call itself
+        _specialised[key] = (unit, list(statics.values()))      # holds the values, so that ids stay theirs
         try:
             made = lower_source(source, inner, function, params, takes, gives)
         except BaseException:

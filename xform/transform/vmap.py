@@ -26,7 +26,7 @@ import gast
 
 from runtime.node import Node
 from runtime.tree import tree_flatten, tree_leaves
-from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, folded, found_recursive, grown, is_batched, lacking, literal,
+from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, folded, found_recursive, grown_inside, is_batched, lacking, literal,
                                     opened, size, uniform)
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
@@ -83,7 +83,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
             if before == out:
                 break
             for part in recursive:
-                out = grown(out, before, part)
+                out = grown_inside(out, before, part)
             if key in _touched:
                 more, out = found_recursive(before, out)
                 recursive += more
