@@ -453,3 +453,116 @@ def test_a_factory_that_takes_numbers_functions_or_nothing():
     for run in (jax.jit, jax.grad, lambda f: jax.jit(jax.grad(f))):
         with pytest.raises(AssertionError, match="'rate' of step_of was taken for a number, but the run gives None"):
             run(f)(2.0, {"rate": None})
+
+
+def _or_default(x, f=None):
+    f = f or np.sin
+    return jax.tree.map(lambda v: f(v), x)
+
+
+def _default_bound_anew(x, f=np.sin, g=np.sin):
+    y = g(x)
+    g = np.cos
+    return g(y) + f(x)
+
+
+def _wrapped(x, f=None):
+    inner = f
+    if f is not None:
+        f = lambda v: inner(v) * x      # noqa: E731
+    else:
+        f = lambda v: v * 5     # noqa: E731
+    return f(x)
+
+
+def _late(x, f=None):
+    w = x * 2
+    s = lambda v: v * w     # noqa: E731
+    w = x * 5
+    before = s
+    s = lambda v: before(v) + w     # noqa: E731
+    return s(x)
+
+
+def _defined_by_case(x, f=None):
+    if f is None:
+        def g(v):
+            return v * 3
+    else:
+        def g(v):
+            return f(v) + 1
+    y = g(x)
+
+    def g(v):   # noqa: F811
+        return v * y
+    return g(x)
+
+
+def _data_and_functions(x, f=None):
+    s = 2.0
+    y = x * s
+    s = lambda v: v * y     # noqa: E731
+    z = s(x)
+    s = z * 3
+    return s * z
+
+
+@pytest.mark.parametrize("given", [None, lambda v: v * v], ids=["none", "square"])
+@pytest.mark.parametrize("f", [_or_default, _wrapped, _late, _defined_by_case, _data_and_functions])
+def test_names_bound_to_functions_more_than_once(f, given):
+    def called(x):
+        return f(x, given)
+    x, h = 0.7, 1e-3
+    slope = (called(x + h) - called(x - h)) / (2 * h)
+    onp.testing.assert_allclose(jax.jit(called)(x), called(x), rtol=1e-5)
+    onp.testing.assert_allclose(jax.grad(called)(x), slope, rtol=2e-3)
+    onp.testing.assert_allclose(jax.vmap(jax.grad(called))(np.array([x])), [slope], rtol=2e-3)
+
+
+def test_a_function_by_default_bound_anew():
+    onp.testing.assert_allclose(jax.jit(lambda x: _default_bound_anew(x, lambda v: v * v))(2.0), _default_bound_anew(2.0, lambda v: v * v),
+                                rtol=1e-5)
+
+
+def _chosen(x):
+    if x > 0:
+        def f(v):
+            return v * 2
+    else:
+        def f(v):
+            return v * 3
+    return f(x)
+
+
+def _redefined(x):
+    def f(v):
+        return v
+
+    def g(v):
+        return f(v)
+    y = g(x)
+
+    def f(v):       # noqa: F811
+        return v * 5
+    return g(x) + y
+
+
+def _defined_in_turns(x):
+    def f(v):
+        return v
+    for _ in range(2):
+        x = f(x)
+
+        def f(v):       # noqa: F811
+            return v * 5
+    return f(x)
+
+
+@pytest.mark.parametrize("f", [_chosen, _redefined, _defined_in_turns])
+def test_a_function_that_only_the_run_knows_is_never_taken_for_the_last_one_of_its_name(f):
+    for transformed, wanted in ((jax.jit(f), f(2.0)), (jax.grad(f), (f(2.001) - f(2.0)) / 0.001), (jax.vmap(f), [f(2.0)])):
+        try:
+            found = transformed(np.array([2.0]) if wanted == [f(2.0)] else 2.0)
+        except (jax.TransformError, TypeError):
+            continue
+        onp.testing.assert_allclose(found, wanted, rtol=1e-3)

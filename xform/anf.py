@@ -26,7 +26,7 @@ import enum
 import gast
 
 from xform import resolve
-from xform.desugar import (calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
+from xform.desugar import (anew, calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
                            objects, order, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
@@ -59,6 +59,7 @@ class Lowering:
         self.depth, self.turning = 0, 0     # the branches and loops around, the loops among them
         self.lists, self.constant_lists = set(), set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
+        self.settled, self.order = set(), None      # names that are bound to functions more than once; where these are read
         self.outer = ()         # variables of the enclosing function that this one writes
 
     # -- the whole function -------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ class Lowering:
         if body and isinstance(body[0], gast.Expr) and isinstance(body[0].value, gast.Constant):
             body = body[1:]  # a docstring
         body = body or [at(gast.Pass(), tree)]
-        renames = self.avoid_aliases(params)
+        renames = functions.avoid_aliases(self)
         if renames:
             from xform.syntax import rename
             body = [rename(statement, renames) for statement in body]
@@ -88,6 +89,7 @@ class Lowering:
             if isinstance(known, Display) and self.unit.takes:      # *args that hold objects
                 self.statics[param] = Display(tuple([self.statics.get(getattr(i, "id", None), i) for i in known.items]),
                                               known.keys, known.kind)
+        anew.prepare(self)
         self.block(statements[:-1])
         last = order.in_statement(self, last)
         known = objects.give_back(self, last) or self.known(last.value)
@@ -101,17 +103,6 @@ class Lowering:
             self.out.append(returns(self.atom(last.value), last))
         self.unit.tree = function(self.unit.name, [renames.get(p, p) for p in params], [*mixed.checks(self), *self.out], tree)
         return self.unit
-
-    def avoid_aliases(self, params):
-        """Rename the user's locals that would hide the aliases of generated code (a local called np, say)."""
-        renames = {}
-        imported = {alias.asname or alias.name.split(".")[0] for node in gast.walk(self.tree)
-                    if isinstance(node, (gast.Import, gast.ImportFrom)) for alias in node.names}
-        for local in list(self.counts):
-            if local in ALIASES and local not in self.statics and local not in imported:
-                renames[local] = self.names.fresh(local + "_value")
-                self.counts[renames[local]] = self.counts[local]
-        return renames
 
     # -- statements ---------------------------------------------------------------------------------------------
 
@@ -216,7 +207,10 @@ class Lowering:
         known = functions.nested(self, node)
         for decorator in reversed(node.decorator_list):
             known = values.decorate(self, decorator, known)
-        self.statics[node.name] = known
+        if self.counts.get(node.name, 2) == 1:
+            self.statics[node.name] = known
+        elif not anew.take(self, node.name, known, node):
+            self.emit(node.name, self.materialise(known, node), node)
 
     def do_If(self, node):
         test = self.test(node.test)
@@ -226,6 +220,7 @@ class Lowering:
                 and self.out and isinstance(self.out[-1], gast.Assign) and self.out[-1].targets[0].id == test.id \
                 and isinstance(self.out[-1].value, gast.UnaryOp):
             test = self.out.pop().value
+        anew.before_block(self, node)
         self.out.append(branch(test, self.nested(node.body) or [at(gast.Pass(), node)], self.nested(node.orelse), node))
 
     def do_While(self, node):
@@ -264,6 +259,7 @@ class Lowering:
     def emit(self, target, value, node):
         if target in self.given and rebound.is_gathered(self, target):
             rebound.undecided(self, target, node)
+        anew.leave(self, target)
         joins.note(self, target, value)
         self.out.append(assign(target, value, node))
 
@@ -331,6 +327,8 @@ class Lowering:
             return None if base is None else resolve.attribute(base, node.attr)
         if isinstance(node, gast.Lambda):
             return functions.nested(self, node)
+        if isinstance(node, gast.BoolOp):
+            return anew.picked(self, node)
         if isinstance(node, gast.Call):
             return values.known_call(self, node)
         if isinstance(node, (gast.Tuple, gast.List, gast.Dict, gast.ListComp, gast.GeneratorExp)) and not isinstance(

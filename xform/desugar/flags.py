@@ -44,7 +44,7 @@ def is_flag(value):
 
 
 def tested(function: types.FunctionType) -> frozenset:
-    """The parameters of a function that are bound nowhere in it and that tests of its branches ask about."""
+    """The names of a function that tests of its branches ask about."""
     if function.__code__ not in _tested:
         try:
             _tested[function.__code__] = tested_in(parse.parse(function).tree)
@@ -62,9 +62,11 @@ def tested_in(tree) -> frozenset:
         node = stack.pop()
         if isinstance(node, (gast.If, gast.IfExp)):
             found |= _asks(node.test)
+        elif isinstance(node, gast.BoolOp):
+            found |= set().union(*map(_asks, node.values[:-1]))
         if not isinstance(node, FUNCTIONS):
             stack.extend(gast.iter_child_nodes(node))
-    return frozenset(p for p in found if counts.get(p) == 1)
+    return frozenset(p for p in found if p in counts)
 
 
 def of_nested(nested, given):

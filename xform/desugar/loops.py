@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import joins, order, questions, rebound, sequences, targets
+from xform.desugar import anew, joins, order, questions, rebound, sequences, targets
 from xform.syntax import assign, assigned, at, branch, const, exit_if, is_exit, name, negate
 
 
@@ -34,6 +34,7 @@ def lower_for(lowering, node):
 
 
 def _turning(lowering, lower, node):
+    anew.before_block(lowering, node)
     lowering.depth, lowering.turning = lowering.depth + 1, lowering.turning + 1
     lower(lowering, node)
     lowering.depth, lowering.turning = lowering.depth - 1, lowering.turning - 1

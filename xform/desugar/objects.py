@@ -22,6 +22,7 @@ import types
 import gast
 
 from xform import resolve
+from xform.desugar import anew
 from xform.desugar.classes import captured_by
 from xform.desugar.questions import is_cached
 from xform.errors import refuse
@@ -496,6 +497,8 @@ def assigned(lowering, target, node):
         known = lowering.known(node.value)
         if isinstance(known, Instance) or isinstance(known, Display) and holds_object(known):
             assign_object(lowering, target.id, known, node)
+            return True
+        if len(node.targets) == 1 and anew.take(lowering, target.id, known, node):
             return True
         refuse_other(lowering, target.id, node)
         refuse_picked(lowering, known, node)
