@@ -76,6 +76,16 @@ class Lowered:
         text = self._staged.module.text()
         return xla.unoptimised_hlo(text) if dialect == "hlo" else text
 
+    def compiler_ir(self, dialect: str | None = None):
+        """Return the program as jaxlib's own object: an MLIR module of StableHLO, or with ``dialect='hlo'`` an XlaComputation.
+
+        ValueError for other dialects.
+        """
+        if dialect not in (None, "stablehlo", "hlo"):
+            raise ValueError(f"compiler_ir: unknown dialect {dialect!r}; use 'stablehlo' or 'hlo'")
+        text = self._staged.module.text()
+        return xla.computation(text) if dialect == "hlo" else xla.mlir_module(text)
+
     def cost_analysis(self):
         """Return XLA's estimate of the cost of the optimised program."""
         return self.compile().cost_analysis()

@@ -142,7 +142,19 @@ def parts(buffer) -> list:
 
 def unoptimised_hlo(text: str) -> str:
     """Return XLA's HLO text of a StableHLO module before optimisation."""
-    return _jax.mlir.mlir_module_to_xla_computation(text.encode()).as_hlo_text()
+    return computation(text).as_hlo_text()
+
+
+def computation(text: str):
+    """Return a StableHLO module as an XlaComputation."""
+    return _jax.mlir.mlir_module_to_xla_computation(text.encode())
+
+
+def mlir_module(text: str):
+    """Return a StableHLO module as jaxlib's object for it, in a context of its own."""
+    from jaxlib.mlir import ir
+    with _dialects():
+        return ir.Module.parse(text)
 
 
 def _dialects():

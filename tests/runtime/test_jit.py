@@ -155,6 +155,7 @@ def test_ahead_of_time():
     f, runs = counted(static_argnames="flag")
     lowered = f.lower(rt.ShapeDtypeStruct((4,), np.float32), flag=True)
     assert "stablehlo.add" in lowered.as_text() and "HloModule" in lowered.as_text("hlo")
+    assert "stablehlo.add" in str(lowered.compiler_ir()) and "HloModule" in lowered.compiler_ir(dialect="hlo").as_hlo_text()
     compiled = lowered.compile()
     np.testing.assert_array_equal(np.asarray(compiled(X)), [0, 2, 4, 6])
     assert "fusion" in compiled.as_text() or "add" in compiled.as_text()
