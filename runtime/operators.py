@@ -48,6 +48,15 @@ def defaulted(function, defaults):
     return types.FunctionType(function.__code__, function.__globals__, function.__name__, defaults, function.__closure__)
 
 
+@op(nondifferentiable="a method that is looked up by the run has no derivative rule; call a function")
+def own_method(obj, name):
+    """Return the method of an object that is no dict, set or list, whose methods of these names give None. TypeError for these."""
+    if isinstance(obj, (dict, set, list)):
+        raise TypeError(f"the result of {type(obj).__name__}.{name}(), which is None, is used in a transformed function; write the call as a "
+                        "statement of its own")
+    return getattr(obj, name)
+
+
 @op(constant=True, unbatched=True)
 def is_number(x):
     """Say whether a value is neither None nor a function, nor an object of a user's class."""

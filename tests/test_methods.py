@@ -83,3 +83,23 @@ def test_a_list_at_an_index_that_differs():
 
     with pytest.raises(TypeError, match="list of 2 items is read at an index that differs from example to example"):
         vmap(f)(np.array([1.0, 5.0]))
+
+
+class Counted:
+    def update(self, count, step=1.0):
+        return count + step
+
+
+COUNTED = {"a": Counted(), "b": Counted()}
+
+
+def test_an_update_whose_result_is_used_is_no_update_of_a_dict():
+    def f(x, counts, step):
+        after = {k: one.update(counts[k], step=step) for k, one in COUNTED.items()}
+        return x * after["a"] * after["b"]
+
+    def merged(x, d, more):
+        return (d.update(more) or d)["a"] * x
+    assert float(jit(f)(2.0, {"a": 1.0, "b": 2.0}, 2.0)) == 24.0
+    with pytest.raises(TypeError, match=r"the result of dict.update\(\), which is None, is used"):
+        jit(merged)(1.0, {"a": 2.0}, {"a": 3.0})

@@ -21,7 +21,7 @@ from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
 from xform.resolve import Instance, Object
-from xform.syntax import assign, at, call, clone, name
+from xform.syntax import assign, at, call, clone, const, name
 
 CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
                      "get": "rt.builtins.get"}
@@ -78,9 +78,12 @@ def method(lowering, node):
         change_held(lowering, held, node.func.value.attr, lambda own: given.append(own) or own, node)
         lowering.out.pop()      # the local as it was
         return popped(lowering, POPS[attr][len(args)], given[0], args, node)
-    if (attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS) and not (attr == "update" and len(args) > 1):
+    if (attr in MUTATIONS or attr in REFUSED_MUTATIONS or attr in POPS) and attr != "update":
         refuse(node, lowering.unit, f"the result of .{attr}() is used while it changes its object in place",
                REFUSED_MUTATIONS.get(attr, "Write it as a statement of its own."))
+    if attr == "update":    # of a dict, it gives nothing that could be used: this is another object's
+        found = lowering.store_temp(call("rt.operators.own_method", [base, const(attr, node)], node=node), attr, node)
+        return call(found, args, keywords, node)
     if attr == "_replace" and not args:
         fields = gast.Dict([gast.Constant(k, None) for k in keywords], list(keywords.values()))
         return call("rt.replace_fields", [base, lowering.atom_value(at(fields, node))], node=node)
