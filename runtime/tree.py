@@ -272,7 +272,18 @@ def tree_flatten_with_path(tree, is_leaf: Callable | None = None, is_leaf_takes_
 
 def tree_leaves_with_path(tree, is_leaf: Callable | None = None, is_leaf_takes_path: bool = False) -> list:
     """Return ``[(path, leaf), ...]``."""
-    return tree_flatten_with_path(tree, is_leaf, is_leaf_takes_path)[0]
+    return _leaves_under(tree, (), is_leaf, is_leaf_takes_path)
+
+
+def _leaves_under(node, path, is_leaf, takes_path):
+    if is_leaf is not None:
+        given = (path, node) if takes_path else (node,)
+        if is_leaf(*given):
+            return [(path, node)]
+    named = _named_children(node)
+    if named is None:
+        return [(path, node)]
+    return [pair for key, child in named for pair in _leaves_under(child, (*path, key), is_leaf, takes_path)]
 
 
 def tree_map_with_path(f: Callable, tree, *rest, is_leaf: Callable | None = None, is_leaf_takes_path: bool = False):

@@ -70,3 +70,13 @@ def test_sizes_that_differ_are_refused():
 def test_objects_in_out_axes_are_refused():
     with pytest.raises(TransformError, match="out_axes that hold a Scaled"):
         xform.vmap(lambda x: OURS(x, x), out_axes=OURS(0, 1))(np.ones((2, 3)))
+
+
+def test_leaves_with_their_paths():
+    def total(of, numpy):
+        def f(t):
+            found = of.tree_util.tree_leaves_with_path(t, is_leaf=lambda n: isinstance(n, dict) and "z" in n)
+            return sum([len(path) * numpy.sum(v["z"] if isinstance(v, dict) else v) for path, v in found])
+        return f
+    tree = {"a": [1.0, {"z": 2.0}], "b": (3.0, None)}
+    assert float(xform.jit(total(xform, np))(tree)) == float(jax.jit(total(jax, jnp))(tree)) == total(xform, np)(tree)
