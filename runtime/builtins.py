@@ -174,10 +174,13 @@ def sorted_by(iterable, key, reverse=False):
     return made
 
 
+_LISTED = (builtins.list, builtins.tuple)
+
+
 @op(constant=True, unbatched=True, batch=lambda items, over=(): builtins.any([hasattr(item, "shape") for item in items]))
 def only_staged_numbers(items):
     """Say whether the order of items is not known yet, because they are staged (or a batch of) numbers."""
-    return any_symbolic(items)
+    return any_symbolic(items) and not (isinstance(items, _LISTED) and isinstance(items[0], _LISTED))    # those are compared item by item
 
 
 @op(constant=True, unbatched=True)

@@ -1,4 +1,5 @@
 """Objects that several names and containers hold: a program that changes one in place gets Python's numbers or is refused."""
+import itertools
 import linecache
 import random
 
@@ -106,7 +107,42 @@ def taken_apart_twice(x):
     return sum(p) + sum(q) * first
 
 
-@pytest.mark.parametrize("f", [loop_variable_kept, item_put_twice, taken_apart_twice, in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
+def items_in_order(x):
+    rows = [[x[0], 1.0], [x[1], 2.0]]
+    ordered = sorted(rows, key=lambda r: -r[1])
+    ordered[0][0] = 5.0
+    return rows[1][0] * 2
+
+
+def items_by_name(x):
+    rows = [[x[0], 1.0], [x[1], 2.0]]
+    named = dict(zip("ab", rows))
+    named["a"][0] = 7.0
+    return rows[0][0]
+
+
+def items_in_pairs(x):
+    rows = [[x[0], 1.0], [x[1], 2.0]]
+    pairs = list(zip(rows, x))
+    pairs[0][0][0] = 4.0
+    return rows[0][0]
+
+
+def items_in_a_chain(x):
+    rows = [[x[0], 1.0], [x[1], 2.0]]
+    for row in itertools.chain(rows, rows):
+        row[0] = row[0] * 2
+    return rows[0][0] + rows[1][0]
+
+
+def values_listed(x):
+    d = {"a": [x[0]], "b": [x[1]]}
+    values = list(d.values())
+    values[0].append(2.0)
+    return sum(d["a"])
+
+
+@pytest.mark.parametrize("f", [items_in_order, items_by_name, items_in_pairs, items_in_a_chain, values_listed, loop_variable_kept, item_put_twice, taken_apart_twice, in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
                                lists_of_a_copied_dict, lists_of_joined_lists, values_of_a_dict_in_a_loop])
 @pytest.mark.parametrize("transform", [xform.jit, xform.grad, lambda f: lambda x: xform.vmap(f)(np.stack([x, x]))], ids=["jit", "grad", "vmap"])
 def test_objects_held_twice_are_refused(f, transform):
@@ -200,7 +236,18 @@ def rows_swapped(x):
     return np.sum(rows[0] * rows[1]) + table[1][0] * table[1][1]
 
 
-@pytest.mark.parametrize("f", [rows_swapped, buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
+def numbers_in_order(x):
+    pairs = sorted({"b": x[0], "a": x[1]}.items())
+    named = dict(zip(("u", "v"), [x[2], x[3]]))
+    named["u"] = named["u"] * 2
+    ordered = sorted([[x[0], 2.0], [x[1], 1.0]], key=lambda r: r[1])
+    ordered[0][0] = 3.0
+    last = [list(row) for row in zip([1.0, 2.0], x)]
+    last[0][1] = x[3]
+    return pairs[0][1] * named["u"] + ordered[0][0] * ordered[1][0] + last[0][1]
+
+
+@pytest.mark.parametrize("f", [numbers_in_order, rows_swapped, buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
 def test_objects_held_once_are_as_in_python(f):
     want = f(X.astype(float))
     for transform in (lambda f: f, xform.jit):

@@ -32,7 +32,7 @@ import gast
 from xform import parse
 from xform.analyze.sharing import AFTER, Sharing
 from xform.errors import TransformError, refuse
-from xform.library import is_runtime
+from xform.library import canonical, is_runtime
 from xform.names import Names
 from xform.resolve import mentions
 from xform.syntax import assign, at, call, clone, dotted, name, reads, target_names
@@ -44,7 +44,12 @@ ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.r
 OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
 WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse"})
 POPS = frozenset({"rt.popped", "rt.popped_at", "rt.popped_or", "rt.set_default"})       # (item, the changed object)
-COPIES = frozenset({"rt.builtins.list", "rt.builtins.tuple", "rt.builtins.dict_of", "rt.builtins.sorted", "rt.builtins.copy", "rt.builtins.reversed"})
+COPIES = frozenset({        # containers of the items of their first argument, or of all
+    *("rt.builtins." + own for own in ("list", "tuple", "dict_of", "sorted", "sorted_by", "copy", "reversed", "values")),
+    *("rt.iteration." + own for own in ("compress", "filterfalse", "takewhile", "dropwhile", "islice", "islice_to", "cycled"))})
+JOINED = frozenset({"rt.iteration.chain"})
+ROWS = frozenset({"rt.iteration." + own for own in (        # containers of tuples or lists of the items of their arguments
+    "pairwise", "zip_longest", "batched", "product", "combinations", "combinations_with_replacement", "permutations", "tee")})
 JOINS = frozenset({"rt.extend", "rt.update"})
 
 
@@ -265,12 +270,39 @@ class _Walk:
         new = {}
         if path in WRITES and path not in JOINS and path != "rt.remove" and isinstance(value.args[-1], gast.Name):
             return state.held(target, [(value.args[-1].id, None)], id(node))        # one step of x[i][j] = v
-        if path in COPIES or path in JOINS or path == "rt.repeated":
-            for argument in value.args[:2 if path in JOINS else 1]:
-                if isinstance(argument, gast.Name):
-                    for identifier, found in state.copied(target, argument.id, id(node)).items():
+        path = self.library_path(value) if isinstance(value, gast.Call) else None
+        if path in COPIES or path in JOINS or path in JOINED or path in ROWS or path == "rt.repeated":
+            given = value.args if path in JOINED | ROWS else value.args[-1:] if path == "rt.iteration.filterfalse" else value.args[
+                :2 if path in JOINS else 1]
+            for source in self.spread(given):
+                for root, inner in self.items_of(source, path in ROWS, path == "rt.builtins.dict_of"):
+                    for identifier, found in state.copied(target, root, id(node), inner).items():
                         new.setdefault(identifier, {}).update(found)
         return new
+
+    def library_path(self, node):
+        """The path of the library function that a call is of, also where it was made anew for a function among its arguments."""
+        callee = self.unit.env.get(node.func.id) if isinstance(node.func, gast.Name) else None
+        special = getattr(callee, "special", None)
+        return canonical(special) if is_runtime(special) else dotted(node.func)
+
+    def spread(self, arguments):
+        """The names among arguments, and those of ``*`` and a tuple."""
+        for argument in arguments:
+            if isinstance(argument, gast.Starred):
+                shown = self.made.get(getattr(argument.value, "id", None))
+                yield from self.spread(shown.elts) if isinstance(shown, (gast.Tuple, gast.List)) else ()
+            elif isinstance(argument, gast.Name):
+                yield argument.id
+
+    def items_of(self, source, rows, keyed):
+        """[(name, how deep)] of the names whose items a container of those of ``source`` has: in tuples one level down, for ``zip``."""
+        value = self.made.get(source)
+        path = dotted(value.func) if isinstance(value, gast.Call) else None
+        if path not in ITERATED | {"rt.builtins.items"} or path == "rt.builtins.reversed":
+            return [(source, int(rows))]
+        found = list(self.spread(value.args))
+        return [(found[-1], 0)] if keyed and found else [(own, 1 + rows) for own in found]
 
     def item(self, target, iterable, loop, state):
         """A loop's target is an item of what it runs over."""

@@ -175,13 +175,14 @@ class Sharing:
                 new.setdefault(whole, {})[link._replace(inner=min(link.inner + 1, DEEPEST))] = None
         return new
 
-    def copied(self, whole, source, made):
-        """``whole`` is another container of the items of ``source``; to be called before the whole is bound."""
-        new = {whole: {Link(other, made, "copied", source): None for other in sorted(self.together(source))}}
-        for inner, link in self._within({source}):
+    def copied(self, whole, source, made, inner=0):
+        """``whole`` is another container of the items of ``source``, or, ``inner`` levels deep, holds such; to be called before it is bound."""
+        new = {whole: {Link(other, made, "copied", source, inner=inner): None for other in sorted(self.together(source))}}
+        for own, link in self._within({source}):
             if link.kind != "copied":
-                new.setdefault(inner, {})[link._replace(whole=whole, place=None)] = None
-        new[whole].update({link: None for link in self.links.get(source, ()) if link.kind != "part" and link.inner})
+                new.setdefault(own, {})[link._replace(whole=whole, level=min(link.level + inner, DEEPEST), place=None)] = None
+        new[whole].update({link._replace(inner=min(link.inner + inner, DEEPEST)): None for link in self.links.get(source, ())
+                           if link.kind != "part" and link.inner})
         return new
 
     def read_again(self, identifier):
