@@ -30,7 +30,7 @@ def safe(x, c):
 
 def summed(x, c):
     v = x[x < c]
-    return v.sum() + v.mean() * v.max() - v.min() + v.std() + np.linalg.norm(v) + np.prod(v) + v.var(ddof=1)
+    return v @ v + np.dot(v, x[x < c] ** 2) + v.sum() + v.mean() * v.max() - v.min() + v.std() + np.linalg.norm(v) + np.prod(v) + v.var(ddof=1)
 
 
 def counted(x, c):

@@ -2,8 +2,8 @@
 from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
 from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
                                 within)
-from runtime.ops.chosen import (chosen, chosen_again, chosen_axes, chosen_mean, chosen_norm, chosen_ratio, chosen_std, chosen_var, clear_chosen, count_chosen,
-                                kept, no_rows_beside, places_of, put_chosen, put_chosen_dot, unchosen)
+from runtime.ops.chosen import (chosen, chosen_again, chosen_axes, chosen_dot, chosen_mean, chosen_norm, chosen_ratio, chosen_std, chosen_var, clear_chosen, count_chosen,
+                                keeps_shape, kept, no_rows_beside, places_of, put_chosen, put_chosen_dot, unchosen)
 from runtime.ops.combine import at_apply, at_divide, at_max, at_min, at_multiply, at_power, given_factor, given_share, kept_share
 from runtime.ops.constrain import constrained, placed
 from runtime.ops.conv import convolve, unconvolve_left, unconvolve_right
@@ -49,7 +49,7 @@ __all__ = (
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "bessel_i0e", "bessel_i1e", "betainc", "clamp", "clz", "digamma", "erf", "erfc", "erfinv", "gammaln", "igamma", "igamma_grad_a", "igammac",
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
-    "chosen", "chosen_again", "chosen_axes", "chosen_mean", "chosen_norm", "chosen_ratio", "chosen_std", "chosen_var", "clear_chosen", "count_chosen", "kept",
+    "chosen", "chosen_again", "chosen_axes", "chosen_dot", "chosen_mean", "chosen_norm", "chosen_ratio", "chosen_std", "chosen_var", "clear_chosen", "count_chosen", "keeps_shape", "kept",
     "no_rows_beside", "places_of", "put_chosen", "put_chosen_dot", "unchosen", "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "no_array", "no_common_items", "no_items", "no_rows", "no_view", "not_shared", "not_shared_items", "only_keys", "unshared", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",

@@ -314,3 +314,25 @@ def chosen_norm(w, mask):
     """Return the Euclidean norm of what a mask chose."""
     from runtime import numpy as np
     return np.linalg.norm(np.ravel(kept(w, mask)))
+
+
+@about_types
+def keeps_shape(mask, like) -> bool:
+    """Whether ``like``, what a mask chose, has the shape of the mask; NonConcreteBooleanIndexError if it has that and axes behind."""
+    rank = _rank(mask, 0, False)
+    if not rank or not hasattr(like, "shape") or tuple(like.shape[:rank]) != tuple(mask.shape):
+        return False
+    if len(like.shape) > rank:
+        raise NonConcreteBooleanIndexError("the dot product of rows that a mask chooses needs the values of the mask. Use np.einsum with "
+                                           "np.where(mask[:, None], x, 0).")
+    return True
+
+
+def chosen_dot(v, w, mask):
+    """Return the dot product of what a mask chose of two arrays."""
+    from runtime import numpy as np
+    if keeps_shape(mask, like(v)) and keeps_shape(mask, like(w)):
+        product = np.sum(kept(v * w, mask))
+    else:
+        product = np.dot(v, w)
+    return product

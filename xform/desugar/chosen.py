@@ -38,6 +38,7 @@ from xform.unit import Unit
 MASKS = frozenset("""np.less np.less_equal np.greater np.greater_equal np.equal np.not_equal np.isnan np.isinf np.isfinite np.isposinf
 np.isneginf np.signbit np.isclose np.isin np.logical_and np.logical_or np.logical_xor np.logical_not""".split())
 OF_MASKS = frozenset({"np.bitwise_and", "np.bitwise_or", "np.bitwise_xor", "np.invert"})
+DOTS = frozenset({"np.dot", "np.matmul", "np.inner"})
 CONVERSIONS = frozenset({"np.astype", "np.asarray", "np.array"})
 ELEMENTWISE = frozenset({"np.clip", "np.nan_to_num", "np.sinc", "np.angle", "nn.gelu", "np.float_power", "np.astype", "np.asarray", "np.array",
                          "np.copy", "rt.builtins.copy"})  # and the ops that say so
@@ -221,6 +222,8 @@ class _Walk:
             found = self.places(statement, state)
         elif path in NEUTRAL or path in REDUCED:
             found = self.reduction(operation, path, statement, state) if read else self.scalar(operation, statement.value)
+        elif path in DOTS and read:
+            found = self.dot(operation, statement, state)
         elif isinstance(operation, Static):
             found = self.static(operation.node, statement, state) if read else None
         elif path in MASKS | OF_MASKS and not read:
@@ -327,6 +330,17 @@ class _Walk:
                 options = {"axis": name(axes)}
             self.changes.append((chosen.group, statement, call(path, [name(kept)], options, node=node), before))
         return SCALAR if axis.value is None else ARRAY
+
+    def dot(self, operation, statement, state):
+        """The dot product of what one mask chose twice."""
+        atoms = _atoms(operation)[:2]
+        kinds = [self.kind_of(a, state) for a in atoms]
+        if not all(isinstance(k, Chosen) and k.key == kinds[0].key for k in kinds) or not self.bound(kinds[0], state) or getattr(
+                statement.value, "keywords", None):
+            return None
+        self.changes.append((self.join([k.group for k in kinds]), statement, call(
+            "rt.chosen_dot", [*map(clone, atoms), name(kinds[0].mask, statement)], node=statement), ()))
+        return ARRAY
 
     def static(self, node, statement, state):
         """The length, size, shape or dtype of what a mask chose."""
