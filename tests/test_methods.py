@@ -103,3 +103,30 @@ def test_an_update_whose_result_is_used_is_no_update_of_a_dict():
     assert float(jit(f)(2.0, {"a": 1.0, "b": 2.0}, 2.0)) == 24.0
     with pytest.raises(TypeError, match=r"the result of dict.update\(\), which is None, is used"):
         jit(merged)(1.0, {"a": 2.0}, {"a": 3.0})
+
+
+class Picking:
+    """A method with *args and **kwargs that passes both, as they are, to a method which only the run knows."""
+
+    def __init__(self, first):
+        self.first = first
+
+    def doubled(self, x, args, kwargs):
+        return product(x, *args, **kwargs) * 2
+
+    def tripled(self, x, args, kwargs):
+        return product(x, *args, **kwargs) * 3
+
+    def picked(self, x, *args, **kwargs):
+        f = self.doubled if self.first else self.tripled
+        return f(x, args, kwargs)
+
+
+def product(x, y=5.0):
+    return x * y
+
+
+@pytest.mark.parametrize("args, kwargs, wanted", [((), {}, 20.0), ((3.0,), {}, 12.0), ((), {"y": 3.0}, 12.0)])
+def test_what_a_call_leaves_out_of_args_and_kwargs_is_empty(args, kwargs, wanted):
+    assert float(jit(Picking(True).picked)(2.0, *args, **kwargs)) == wanted
+    assert float(jit(Picking(False).picked)(2.0, *args, **kwargs)) == 1.5 * wanted

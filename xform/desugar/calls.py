@@ -540,7 +540,8 @@ def default_values(unit, provided, env):
         if param in provided:
             args.append(name(param))
             continue
-        default = unit.signature.parameters[param].default
+        whole = unit.signature.parameters[param]
+        default = () if whole.kind is whole.VAR_POSITIONAL else {} if whole.kind is whole.VAR_KEYWORD else whole.default
         if default is None or type(default) in (bool, int, float, str):
             args.append(const(default))
         else:
