@@ -1,4 +1,5 @@
 """Programs in object style: what names share an object, attributes with setters, changes in place of what attributes hold, operators."""
+import collections
 import copy
 import dataclasses
 import functools
@@ -552,3 +553,197 @@ def numbers_or_objects(x):
     t = Dual(x[0], 1.0)
     u = 3.0 * t * t + t * x[1] + 1.0
     return u.d * u.v
+
+
+# -- objects made step by step ------------------------------------------------------------------------------------------------------
+
+class Linear:
+    def __init__(self, w):
+        self.w = w
+
+    def __call__(self, x):
+        return self.w * x
+
+
+class Sequential:
+    def __init__(self, *layers):
+        self.layers = list(layers)
+        self.total, self.act = 0.0, np.cos
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        self.total = self.total + x
+        return x
+
+    def add(self, layer):
+        self.layers.append(layer)
+        return self
+
+    def use(self, act):
+        self.act = act
+
+
+class Geometry:
+    def __init__(self, v):
+        self.v, self.calls = v, 0
+
+    @functools.cached_property
+    def norm(self):
+        self.calls += 1
+        return np.sqrt(np.sum(self.v ** 2))
+
+    @property
+    def unit(self):
+        return self.v / self.norm
+
+
+@program
+def built_in_steps(x):
+    m = Sequential()
+    m.add(Linear(x[0]))
+    m.add(np.tanh).add(Linear(x[1]))
+    outer = Sequential(Linear(x[2]), m).add(np.sin)
+    for i in range(2):
+        m.add(Linear(x[i + 2]))
+    m.add(lambda v: v ** 2 + x[0])
+    return outer(x[1]) + m.layers[0].w * len(outer.layers) + m.total
+
+
+@refused("attribute .layers gets a function or an object in a branch or loop")
+def built_in_a_branch(x):
+    m = Sequential(Linear(x[0]))
+    if x[1] > 0:
+        m.add(Linear(x[1]))
+    return m(x[2])
+
+
+@refused("attribute .act gets a function or an object in a branch or loop")
+def a_function_set_in_a_branch(x):
+    m = Sequential()
+    if x[2] > 0:
+        m.use(np.sin)
+    return m.act(x[0])
+
+
+@program
+def cached_properties(x):
+    g = Geometry(x)
+    y = np.sum(g.unit * x) * g.norm
+    g.v = g.v * 2.0
+    return y + np.sum(g.unit) + g.calls
+
+
+@refused("cached property .norm is first read in a branch or loop, and attributes of its object are assigned")
+def cached_in_a_branch(x):
+    g, y = Geometry(x), 0.0
+    for _ in range(3):
+        y = y + g.norm
+    g.v = x * 2
+    return y + g.norm
+
+
+# -- classes that Python's library asks about ---------------------------------------------------------------------------------------
+
+class Sequence:
+    def __init__(self, v):
+        self.v = v
+
+    def __len__(self):
+        return len(self.v)
+
+    def __getitem__(self, i):
+        return self.v[i] * 2
+
+    def __iter__(self):
+        return iter([self[i] for i in range(len(self))])
+
+    def __reversed__(self):
+        return [self[i] for i in range(len(self))][::-1]
+
+
+class Titled:
+    def __init__(self, name="n", **rest):
+        super().__init__(**rest)
+        self.name = name
+
+
+class Weighted:
+    def __init__(self, w=1.0, **rest):
+        super().__init__(**rest)
+        self.w = w
+
+
+class Both(Titled, Weighted):
+    def __init__(self, v, **rest):
+        super().__init__(**rest)
+        self.v = v
+
+
+class Polynomial:
+    def __init__(self, coefficients):
+        self.coefficients = list(coefficients)
+
+    def __add__(self, other):
+        n = max(len(self.coefficients), len(other.coefficients))
+        a = self.coefficients + [0.0] * (n - len(self.coefficients))
+        b = other.coefficients + [0.0] * (n - len(other.coefficients))
+        return Polynomial([u + v for u, v in zip(a, b)])
+
+    def __call__(self, t):
+        return functools.reduce(lambda total, c: total * t + c, reversed(self.coefficients), 0.0)
+
+
+Complex = collections.namedtuple("Complex", "real imag")
+
+
+@functools.singledispatch
+def area(shape):
+    raise TypeError("no shape")
+
+
+@area.register
+def _(shape: Box):
+    return shape.v ** 2
+
+
+@area.register(Pair)
+def _(shape):
+    return shape.a * shape.b
+
+
+def product(a, b):
+    return Complex(a.real * b.real - a.imag * b.imag, a.real * b.imag + a.imag * b.real)
+
+
+@program
+def iterated_and_unpacked(x):
+    s, total = Sequence(x), 0.0
+    for i, v in enumerate(s):
+        total = total + i * v
+    first, *rest = s
+    for v in reversed(s):
+        total = total * 0.5 + v
+    return total + first * rest[0] + sum(s) * max(list(s)) + s[-1]
+
+
+@program
+def dispatched_and_cooperating(x):
+    units = [Both(x[0], name="ab", w=x[1]), Both(x[2]), Both(v=x[3], w=2.0)]
+    shapes = sum(area(s) for s in [Box(x[0]), Pair(x[1], x[2]), Box(x[3])])
+    return sum(u.v * u.w * len(u.name) for u in units) + shapes
+
+
+@program
+def joined_lists(x):
+    p = Polynomial([x[0], x[1], 1.0]) + Polynomial([x[2], x[3]])
+    return p(0.7) * x[3]
+
+
+@program
+def fields_named_as_parts_of_arrays(x):
+    z, c = Complex(0.0, 0.0), Complex(x[0] * 0.1, x[1] * 0.1)
+    for _ in range(4):
+        s = product(z, z)
+        z = Complex(s.real + c.real, s.imag + c.imag)
+    return sum(w.real * w.imag for w in [z, c]) + product(z, c).real

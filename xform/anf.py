@@ -151,6 +151,9 @@ class Lowering:
                         node.value, gast.Call) and classes.is_definition(node.value)):
                     self.statics[target.id] = empty or known
                     return
+        if isinstance(node.targets[0], (gast.Tuple, gast.List)):
+            value = sequences.iterated(self, node.value)
+            node = node if value is node.value else at(gast.Assign(node.targets, value, None), node)
         if len(node.targets) == 1 and isinstance(node.targets[0], gast.Tuple) and (
                 rebound.unpack(self, node.targets[0], node) or sequences.assign_items(self, node)):
             return
@@ -341,6 +344,9 @@ class Lowering:
         if isinstance(node, gast.IfExp):
             side = questions.decided(self, node.test)
             return None if side is None else self.known(node.body if side else node.orelse)
+        if isinstance(node, gast.BoolOp):
+            side = questions.side(self, node)
+            return None if side is None else self.known(side)
         if isinstance(node, gast.Subscript):
             found = sequences.item(self, node)
             return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found
@@ -435,6 +441,9 @@ class Lowering:
         return self.on_BoolOp(at(gast.BoolOp(gast.And(), [first, rest]), node))
 
     def on_BoolOp(self, node):
+        side = questions.side(self, node)
+        if side is not None:
+            return self.value(side)
         first, *rest = node.values
         decided = questions.truth(self, first)
         if decided is not None and self.known(first) is not None and decided != isinstance(node.op, gast.Or):

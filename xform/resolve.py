@@ -106,6 +106,8 @@ class Instance:
         self.mutated = set()    # attributes whose objects were changed in place
         self.copied = False     # whether another name has a copy of the attributes
         self.stored = False     # whether the function assigns an attribute of it somewhere
+        self.empty = set()      # attributes that hold an empty list or dict, as the text shows
+        self.cached = False     # whether a cached property of it was worked out where only the run knows whether that is done
         self.rebound = False    # whether it stands for all the objects that one name is bound to
         self.birth = 0          # how deep in branches and loops the object was made
         self.whole = None       # the local that holds the object as a value, while its attributes are as they were read
@@ -270,7 +272,7 @@ def renamed(known, mapping, objects=None):
     if isinstance(known, Instance):
         if known not in objects:
             made = objects[known] = Instance(known.cls, {})
-            made.outer, made.mutated = known.outer, known.mutated
+            made.outer, made.mutated, made.empty = known.outer, known.mutated, set(known.empty)
             made.fields.update({k: one(v) for k, v in known.fields.items()})
         return objects[known]
     if isinstance(known, Partial):
@@ -317,7 +319,7 @@ def shape_of(known, numbers=None):
         if known in numbers:
             return ("same instance", numbers[known])
         numbers[known] = len(numbers)
-        return ("instance", known.cls, known.outer, tuple((k, one(v)) for k, v in known.fields.items()))
+        return ("instance", known.cls, known.outer, tuple(sorted(known.empty)), tuple((k, one(v)) for k, v in known.fields.items()))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 
 
@@ -370,11 +372,17 @@ def global_object(identifier, cells, namespace):
     return None
 
 
+def _initialise():
+    """What ``object.__init__`` does."""
+
+
 def attribute(known, attr):
     """An attribute of a known object, where reading it now is what reading it later would give."""
     if isinstance(known, Super):
         order = type.mro(known.instance.cls)
         for cls in order[order.index(known.cls) + 1:]:
+            if attr == "__init__" and cls is object:
+                return Object(_initialise)
             if attr in vars(cls):
                 return bound(vars(cls)[attr], known.instance, known.instance.cls, vars(cls)[attr])
     if isinstance(known, Partial) and isinstance(known.fn, Object) and isinstance(known.fn.value, type):

@@ -42,6 +42,7 @@ class Unit:
     function: Any = None        # the Python object that this unit was read from, when there is one
     within: Any = None          # the Python function whose text has this one in it
     result: Any = None          # (compile-time function, captured locals) when that is what the unit returns
+    lists: frozenset = frozenset()      # the captured locals among ``result`` that hold lists
     objects: dict = field(default_factory=dict)     # object that it is specialised to -> its path among the values (resolve.objects_in)
     around: Any = None          # of a nested function: (lowering of the function around it, {object: what it is there})
     writes: tuple = ()          # the paths of those whose changed attributes follow the result in what ``result`` describes

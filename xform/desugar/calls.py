@@ -191,7 +191,8 @@ def lower(lowering, node):
     found = of_a_form(lowering, node) if isinstance(node.func, gast.Attribute) else None
     if found is not None:
         return found
-    callee = lowering.known(node.func)
+    from xform.desugar.questions import callee_of
+    callee = callee_of(lowering, node)
     if callee is None:
         found = call_of_item(lowering, node)
         return method(lowering, node) if found is None else found

@@ -486,12 +486,12 @@ def of_kinds(function, takes):
     return found[1]
 
 
-def lower_source(source, statics, function, extra=(), takes=None, gives=()):
-    """The unit of a function's source, with some parameters bound to compile-time values."""
-    return read_twice(lambda numbers: _lowered(source, statics, function, extra, takes, gives, numbers))
+def lower_source(source, statics, function, extra=(), takes=None, gives=(), lists=()):
+    """The unit of a function's source, with some parameters bound to compile-time values; lists: those in ``extra`` that hold lists."""
+    return read_twice(lambda numbers: _lowered(source, statics, function, extra, takes, gives, lists, numbers))
 
 
-def _lowered(source, statics, function, extra, takes, gives, numbers):
+def _lowered(source, statics, function, extra, takes, gives, lists, numbers):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.desugar.chosen import with_chosen
@@ -507,6 +507,7 @@ def _lowered(source, statics, function, extra, takes, gives, numbers):
         _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
     lowering.outer, lowering.numbers = tuple(gives), numbers
+    lowering.lists.update(lists)
     for param in extra:
         lowering.counts[param] = 2
         lowering.names.take(param)
@@ -543,7 +544,8 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     """
     function = read_as(function)
     passed = _passed(statics)
-    key = (_keeper(statics.values()) or function, function, _shape(statics), tuple(sorted((takes or {}).items(), key=str)), gives)
+    lists = tuple([n in lowering.lists for n in passed])
+    key = (_keeper(statics.values()) or function, function, _shape(statics), lists, tuple(sorted((takes or {}).items(), key=str)), gives)
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
         del _specialised[key]
     if key not in _specialised:
@@ -555,7 +557,7 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
         unit.signature = whole.replace(parameters=[p for p in whole.parameters.values() if p.name not in statics])  # it may call itself
         _specialised[key] = (unit, list(statics.values()))      # holds the values, so that ids stay theirs
         try:
-            made = lower_source(source, inner, function, params, takes, gives)
+            made = lower_source(source, inner, function, params, takes, gives, [p for p, found in zip(params, lists) if found])
         except BaseException:
             del _specialised[key]
             raise

@@ -30,7 +30,7 @@ from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import parse, resolve
 from xform.desugar.mixed import refuse_mixed
 from xform.errors import refuse
-from xform.library import is_runtime
+from xform.library import ATTRIBUTES, is_runtime
 from xform.memo import Memo
 from xform.names import Names
 from xform.resolve import Display, Instance, Object, Partial
@@ -165,7 +165,9 @@ def function_defaults_of_nested(callee, names, args, keywords):
 
 
 def has_methods(cls) -> bool:
-    """Whether a named tuple has methods or properties of its own."""
+    """Whether a named tuple has methods or properties of its own, or fields whose names mean something of an array."""
+    if not ATTRIBUTES.keys().isdisjoint(cls._fields):
+        return True
     own = [v for c in cls.__mro__ if c not in (tuple, object) for k, v in vars(c).items()
            if k not in cls._fields and not k.startswith("__") and k not in ("_make", "_replace", "_asdict")]
     dunder = [k for c in cls.__mro__ if c not in (tuple, object) for k, v in vars(c).items()

@@ -134,7 +134,9 @@ def mutation(lowering, value, node):
             return True
         held = lowering.known(base.value) if isinstance(base, gast.Attribute) else None
         if isinstance(held, Instance):
-            from xform.desugar.objects import change_held
+            from xform.desugar.objects import change_held, gathered
+            if gathered(lowering, held, base.attr, function.attr, value.args, value.keywords, node) is not None:
+                return True
             args, keywords = arguments(lowering, value)
             change_held(lowering, held, base.attr, lambda own: calls.call_known_with(lowering, Object(lookup(
                 MUTATIONS[function.attr])), [own, *args], keywords, node), node)

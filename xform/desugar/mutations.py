@@ -101,7 +101,7 @@ def change(lowering, base, method, args, keywords, node):
         return UNKNOWN
     held = lowering.statics[base.id]
     _check(lowering, base.id, held, node)
-    found = _changed(lowering, held, method, args, keywords, node)
+    found = changed(lowering, held, method, args, keywords, node)
     if found is None:
         refuse(node, lowering.unit, f".{method}() on a {held.kind.__name__} that holds functions or objects is not supported like this",
                "Build a new container.")
@@ -162,7 +162,7 @@ def _with(lowering, held, key, value, node):
     return Display(tuple(entries.values()), tuple(entries), held.kind)
 
 
-def _changed(lowering, held, method, args, keywords, node):
+def changed(lowering, held, method, args, keywords, node):
     """(the container after the call, the call's result); None for a call that is not understood."""
     from xform.desugar.sequences import constant
     nothing = Object(None)

@@ -98,6 +98,7 @@ def made_with(lowering, cls, args, keywords, node, captured=None):
     elif args or keywords:
         refuse(node, lowering.unit, f"{cls.__name__}() takes no arguments")
     made.written.clear()
+    made.stored = False
     return made
 
 
@@ -167,6 +168,7 @@ def store(lowering, instance, attr, value, node, wanted):
     """``p.attr = value``: the attribute's local is bound anew."""
     check_assigned(lowering, instance, node)
     instance.written.add(attr)
+    instance.empty.discard(attr)
     instance.whole = None
     held = instance.fields.get(attr)
     if not isinstance(value, gast.AST) and resolve.is_static(value):
@@ -260,7 +262,7 @@ def change_held(lowering, instance, attr, changed, node):
         refuse(node, lowering.unit, f"{what} is changed in place", "Change the attribute that holds it." if isinstance(found, property) else
                f"Make a copy in __init__, and assign it to self.{attr}.")
     if isinstance(held, Display):
-        refuse(node, lowering.unit, f"what .{attr} holds, with functions or objects among it, is changed in place", "Build a new container.")
+        refuse(node, lowering.unit, f"what .{attr} holds, with functions or objects among it, is changed like this", "Build a new container.")
     if not isinstance(held, gast.Name):
         store(lowering, instance, attr, held, node, attr)
     own = instance.fields[attr]     # the local itself, so that other names of the object are known to be out of date
@@ -278,7 +280,7 @@ def attribute(lowering, instance, attr, node):
     if isinstance(found, property):
         return _property(lowering, Partial(Object(found.fget), (instance,), ()), node)
     if is_cached(found):
-        return _property(lowering, Partial(Object(found.func), (instance,), ()), node)
+        return _cached(lowering, instance, attr, found, node)
     if found is None and not hasattr(instance.cls, attr):
         if attr == "__class__":
             return Object(instance.cls)
@@ -293,6 +295,27 @@ def read(lowering, instance, attr, node):
     if isinstance(found, gast.Name) and found.id in lowering.counts:
         return lowering.store_temp(clone(found), attr, node)
     return clone(found)
+
+
+def _cached(lowering, instance, attr, found, node):
+    """A cached property: from now on an attribute; in a branch or loop worked out anew, so that the object has to stay as it is."""
+    before = set(instance.written)
+    value = _property(lowering, Partial(Object(found.func), (instance,), ()), node)
+    if instance.outer:
+        return value
+    if lowering.depth > instance.birth:
+        _keep_cached(lowering, instance, attr, instance.written - before, node)
+        return value
+    if attr not in instance.fields:
+        store(lowering, instance, attr, value, node, attr)
+    return instance.fields[attr]
+
+
+def _keep_cached(lowering, instance, attr, written, node):
+    if instance.stored or written:
+        refuse(node, lowering.unit, f"cached property .{attr} is first read in a branch or loop, and attributes of its object are assigned",
+               "Read it once before, or make it a property.")
+    instance.cached = True
 
 
 def _property(lowering, getter, node):
@@ -462,9 +485,16 @@ def _finish(lowering, value, node):
 
 def write_back(lowering, given, fields, changed, node):
     """Give an object the attributes that a call left it with; changed: the object as the function had it."""
+    new = [a for a in fields if a not in given.fields and is_cached(inspect.getattr_static(given.cls, a, None))]
+    if new and lowering.depth > given.birth:
+        _keep_cached(lowering, given, new[0], changed.written - set(new), node)
+        return
     for attr, value in fields.items():
         held = given.fields.get(attr)
         if not isinstance(value, gast.AST):
+            if lowering.depth > given.birth and not (held is not None and same(value, held)):
+                refuse(node, lowering.unit, f"attribute .{attr} gets a function or an object in a branch or loop",
+                       "Assign it before, on every path.")
             given.fields[attr] = value
         elif isinstance(held, gast.Name):
             if held.id != getattr(value, "id", None):
@@ -478,7 +508,37 @@ def write_back(lowering, given, fields, changed, node):
     check_assigned(lowering, given, node)
     given.whole = None
     given.mutated |= changed.mutated
+    given.empty = set(changed.empty) if lowering.depth <= given.birth else given.empty & changed.empty
     given.written |= changed.written | set(fields)
+
+
+def _is_empty(lowering, node):
+    """Whether an expression is an empty list or dict: ``[]``, ``{}``, or ``list(layers)`` of no ``*layers``."""
+    if isinstance(node, gast.Call) and len(node.args) == 1 and isinstance(node.args[0], gast.Name) and not node.keywords:
+        callee, known = lowering.known(node.func), lowering.statics.get(node.args[0].id)
+        return isinstance(callee, Object) and callee.value is list and isinstance(known, Display) and not known.items
+    return isinstance(node, gast.List) and not node.elts or isinstance(node, gast.Dict) and not node.keys
+
+
+def gathered(lowering, instance, attr, method, args, keywords, node):
+    """``p.layers.append(layer)``: the attribute holds objects or functions from now on, one by one; None for a container of data."""
+    from xform.desugar import mutations
+    held = instance.fields.get(attr)
+    if attr in instance.empty and method in ("append", "insert", "extend", "update") and any(
+            k is not None and resolve.is_static(k) for k in map(lowering.known, args)):
+        held = Display((), None, list) if method != "update" else Display((), (), dict)
+    if not isinstance(held, Display) or instance.outer:
+        return None
+    found = mutations.changed(lowering, held, method, args, keywords, node)
+    if found is None:
+        return None
+    if lowering.depth > instance.birth:
+        refuse(node, lowering.unit, f"what .{attr} holds, with functions or objects among it, is changed in a branch or loop",
+               "Add them one by one outside, or keep the functions out of it.")
+    instance.empty.discard(attr)
+    instance.fields.pop(attr, None)
+    store(lowering, instance, attr, found[0], node, attr)
+    return found[1]
 
 
 def check_assigned(lowering, instance, node):
@@ -486,6 +546,9 @@ def check_assigned(lowering, instance, node):
     if instance.copied:
         refuse(node, lowering.unit, f"an attribute of an object that has two names is assigned ({instance.cls.__name__})",
                "Return a new object instead.")
+    if instance.cached:
+        refuse(node, lowering.unit, f"an attribute is assigned of an object whose cached property was first read in a branch or loop "
+               f"({instance.cls.__name__})", "Read the property once before, or make it a property that is not cached.")
     instance.stored = True
 
 
@@ -511,7 +574,10 @@ def assigned(lowering, target, node):
             value = lowering.known(node.value)
             value = value if value is not None and resolve.is_static(value) else lowering.value(node.value)
             wanted = f"{target.value.id}_{target.attr}" if isinstance(target.value, gast.Name) else target.attr
+            empty = _is_empty(lowering, node.value)
             assign_attribute(lowering, held, target.attr, value, node, wanted)
+            if empty and target.attr in held.fields and lowering.depth <= held.birth:
+                held.empty.add(target.attr)
             return True
     return False
 

@@ -25,6 +25,8 @@ from xform.resolve import Closure, Instance, Object, Partial, is_static, is_user
 from xform.syntax import at, clone, const
 
 BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len, vars, bool)}
+# Builtins that run over what their first argument's __iter__ gives.
+OVER = (list, tuple, sum, enumerate, sorted, any, all)
 # Builtins that are calls of a method of the object.
 METHODS = {abs: "__abs__", round: "__round__", float: "__float__", int: "__int__", complex: "__complex__", divmod: "__divmod__", reversed: "__reversed__",
            math.floor: "__floor__", math.ceil: "__ceil__", math.trunc: "__trunc__", iter: "__iter__", next: "__next__"}
@@ -40,9 +42,14 @@ def asked(lowering, node):
         return _signature(lowering.known(node.args[0]))
     which = next((own for one, own in BUILTINS.items() if one is value), None)
     method = next((own for one, own in METHODS.items() if one is value), None)
-    if which is None and method is None or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
+    over = any(one is value for one in OVER)
+    if which is None and method is None and not over or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])
+    if over:
+        from xform.desugar.sequences import iterated
+        items = iterated(lowering, node.args[0])
+        return None if items is node.args[0] else at(gast.Call(node.func, [items, *node.args[1:]], []), node)
     if which is None:
         return _method(node, method, node.args[1:]) if says(known, method) else None
     if known is None and which == "isinstance" and len(node.args) == 2:
@@ -121,6 +128,14 @@ class _Answers:
         return Object(True) if asked is None else at(gast.Call(node.func, [asked], []), node)
 
 
+def callee_of(lowering, node):
+    """The compile-time value of what is called; of a ``functools.singledispatch`` function what it calls for an object's class."""
+    known = lowering.known(node.func)
+    dispatch = getattr(known.value, "dispatch", None) if isinstance(known, Object) and hasattr(known.value, "registry") else None
+    first = lowering.known(node.args[0]) if dispatch is not None and node.args else None
+    return Object(dispatch(first.cls)) if isinstance(first, Instance) else known
+
+
 def _method(node, method, args):
     """A builtin of an object as the call of its method."""
     return at(gast.Call(at(gast.Attribute(clone(node.args[0]), method, gast.Load()), node), list(args), []), node)
@@ -192,6 +207,18 @@ def of_objects(lowering, node):
     if not isinstance(known, Instance) or hasattr(known.cls, "_fields"):
         return node
     return asked_for_truth(known, node) or const(True, node)
+
+
+def side(lowering, node):
+    """What ``p and p.left``, ``p or default`` give where ``p`` is an object that counts as true, or None; else None."""
+    first = node.values[0]
+    known = lowering.known(first) if isinstance(first, (gast.Name, gast.Attribute)) else None
+    true = isinstance(known, Instance) and not hasattr(known.cls, "_fields") and asked_for_truth(known, first) is None
+    if not true and not (_is_none(first) or isinstance(known, Object) and known.value is None):
+        return None
+    if true == isinstance(node.op, gast.Or):
+        return first
+    return node.values[1] if len(node.values) == 2 else at(gast.BoolOp(node.op, node.values[1:]), node)
 
 
 def decided(lowering, node):

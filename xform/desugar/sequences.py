@@ -177,6 +177,7 @@ def return_function(lowering, known, node):
     """Return what a function value captures; the caller knows the function itself."""
     captured = list(dict.fromkeys(resolve.captured_names(known)))
     lowering.unit.result = known, tuple(captured)
+    lowering.unit.lists = frozenset(lowering.lists.intersection(captured))
     value = name(captured[0], node) if len(captured) == 1 else const(None, node)
     if len(captured) > 1:
         items = at(gast.Tuple([name(c, node) for c in captured], gast.Load()), node)
@@ -393,7 +394,7 @@ def _names_attributes(lowering, node):
                for n in asked)
 
 
-def _iterated(lowering, node):
+def iterated(lowering, node):
     """What a loop runs over: for an object with ``__iter__`` what that returns."""
     known = lowering.known(node)
     if not isinstance(known, resolve.Instance) or hasattr(known.cls, "_fields") or not isinstance(
@@ -404,17 +405,24 @@ def _iterated(lowering, node):
 
 def unroll(lowering, node):
     """Lower a loop over a sequence that holds functions, turn by turn; returns whether ``node`` was such a loop."""
-    node.iter = _iterated(lowering, node.iter)
+    node.iter = iterated(lowering, node.iter)
     found = turns_of_functions(lowering, node.iter)
     if found is None:
         found = indexes(lowering, node)
-    if found is None and mutations.adds_functions(lowering, node.body) and known_turns(lowering, node.iter):
+    if found is None and (mutations.adds_functions(lowering, node.body) or _hands_objects(lowering, node.body)) and known_turns(lowering, node.iter):
         found = _of_literal(lowering, node.iter)
     if found is None:
         return False
     _short(lowering, found, node)
     _turn(lowering, node, found)
     return True
+
+
+def _hands_objects(lowering, statements):
+    """Whether statements give functions or objects that they make to methods of objects: ``m.add(Layer(w))``."""
+    calls = [s.value for s in statements if isinstance(s, gast.Expr) and isinstance(s.value, gast.Call) and isinstance(s.value.func, gast.Attribute)]
+    return any(isinstance(c.func.value, gast.Name) and isinstance(lowering.statics.get(c.func.value.id), resolve.Instance) and any(
+        isinstance(a, gast.Lambda) or _makes_object(lowering, a) for a in c.args) for c in calls)
 
 
 def turns_of_functions(lowering, node):

@@ -60,7 +60,7 @@ def _known_call(lowering, node):
         return found
     if answer is not None:
         return answer
-    callee = lowering.known(node.func)
+    callee = questions.callee_of(lowering, node)
     if callee is None:
         return None
     held = callee.value if isinstance(callee, Object) else None
@@ -270,6 +270,7 @@ def result_of_call(lowering, value, node, before=()):
     elif captured:
         made = lowering.store_temp(value, "captured", node)
         lowering.out.append(assign(list(held.values()), made, node))
+    lowering.lists.update([held[c] for c in captured if c in target.lists])
     same = {held[c]: given[p] for c, p in zip(captured, map(_copied_from(target), captured)) if p in given}
     if same:
         lowering.unit.same[id(lowering.out[-1])] = same
