@@ -32,7 +32,7 @@ from xform.library import is_runtime
 from xform.memo import Memo
 from xform.names import Names
 from xform.operations import Copy, RuleCall, Static, UnitCall, classify
-from xform.syntax import assign, assigned, at, blocks, call, clone, const, dotted, name, reads, target_names
+from xform.syntax import assign, assigned, at, blocks, call, clone, const, dotted, name, nodes_of, reads, target_names
 from xform.unit import Unit
 
 MASKS = frozenset("""np.less np.less_equal np.greater np.greater_equal np.equal np.not_equal np.isnan np.isinf np.isfinite np.isposinf
@@ -98,6 +98,9 @@ class _State:
 def with_chosen(unit) -> Unit:
     """The unit, with what masks choose in a form that needs no shape where that can be."""
     if unit.function is not None and is_runtime(unit.function):
+        return unit
+    if not any(isinstance(node, (gast.Subscript, gast.Compare)) or isinstance(node, gast.Call) and dotted(node.func) in MASKS
+               for statement in unit.tree.body for node in nodes_of(statement)):
         return unit
     walk, state = _Walk(unit), _State({}, {})
     walk.block(unit.tree.body, state)
