@@ -110,7 +110,9 @@ def isscalar(element):
 
 @about_types
 def iscomplexobj(x):
-    """Tell whether an array has a complex dtype."""
+    """Tell whether an array has a complex dtype; of a name of a dtype, such as ``np.complex64``, whether it is complex."""
+    if isinstance(x, ScalarType):
+        return x.dtype.kind == "c"
     return kind(aval_of(_arrayed(x)).dtype) == "c"
 
 

@@ -118,3 +118,9 @@ def test_dlpack_from_read_only_memory():
     host.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         dlpack.from_dlpack(host, copy=False)
+
+
+def test_whether_the_name_of_a_dtype_is_complex():
+    for name in ("float32", "complex64", "int32", "bfloat16"):
+        ours, theirs = getattr(np, name), getattr(jax.numpy, name)
+        assert np.iscomplexobj(ours) is jax.numpy.iscomplexobj(theirs) and np.isrealobj(ours) is jax.numpy.isrealobj(theirs)
