@@ -277,6 +277,8 @@ def issubdtype(a, b) -> bool:
         a = _PYTHON[a]
     if not (isinstance(a, type) and issubclass(a, np.generic) and a.__subclasses__()):  # no abstract category
         a = np.dtype(getattr(a, "dtype", a) if not isinstance(a, type) else a)
+    if b == np.bool_:       # as the library's own bool_ is, too
+        b = np.bool_
     if b in (np.generic, np.number, np.inexact, np.floating, np.integer, np.signedinteger, np.unsignedinteger,
              np.complexfloating, np.bool_):
         if isinstance(a, type):

@@ -20,6 +20,8 @@ CALLS = {
     "scan of a dict": lambda lax, jnp: lax.scan(lambda c, x: (c + x["a"], c), 0.0, xs={"a": np.ones(3, np.float32)}),
     "no turn of fori_loop": lambda lax, jnp: lax.fori_loop(0, 0, lambda i, c: c + jnp.array(1, "bfloat16"), 0.0),
     "no turn of while_loop": lambda lax, jnp: lax.while_loop(lambda c: c < 0, lambda c: c + 1.0, 0),
+    "associative_scan of what is not associative": lambda lax, jnp: [lax.associative_scan(lambda a, b: a * b + b, np.arange(
+        1.0, n, dtype=np.float32), reverse=back) for n in (2, 3, 4, 5, 8, 9) for back in (False, True)],
     "associative_scan": lambda lax, jnp: lax.associative_scan(lambda a, b: a * b, np.arange(1, 4, dtype=np.int32), reverse=True),
     "map": lambda lax, jnp: lax.map(lambda x: x[0] + x[1].astype(jnp.int32), (np.arange(3), jnp.arange(3))),
 }

@@ -225,23 +225,40 @@ def associative_scan(fn, elems, reverse=False, axis=0):
     count = one_size(leaves, axis)
     if reverse:
         elems = tree_map_1(lambda leaf: np.flip(leaf, axis), elems)
-    shift = 1
-    while shift < count:
-        early = tree_map_1(lambda leaf: along(leaf, 0, count - shift, axis), elems)
-        late = tree_map_1(lambda leaf: along(leaf, shift, count, axis), elems)
-        joined = leaves_of(fn(early, late))
-        kept = leaves_of(tree_map_1(lambda leaf: along(leaf, 0, shift, axis), elems))
-        elems = tree_build([np.concatenate([a, b], axis) for a, b in zip(kept, joined)], elems)
-        shift = shift * 2
+    levels = []
+    while count > 1:        # pairs of neighbours, pairs of these ...
+        levels.append(elems)
+        first = tree_map_1(lambda leaf: along(leaf, 0, count - 1, axis, 2), elems)
+        second = tree_map_1(lambda leaf: along(leaf, 1, count, axis, 2), elems)
+        elems = fn(first, second)
+        count = count // 2
+    for level in reversed(levels):      # what comes before the second of each pair, and before the first
+        size = leaves_of(level)[0].shape[axis]
+        heads = tree_map_1(lambda leaf: along(leaf, 0, 1, axis), level)
+        if size > 2:
+            before = tree_map_1(lambda leaf: along(leaf, 0, (size - 1) // 2, axis), elems)
+            rest = fn(before, tree_map_1(lambda leaf: along(leaf, 2, size, axis, 2), level))
+            heads = tree_build([np.concatenate([a, b], axis) for a, b in zip(leaves_of(heads), leaves_of(rest))], level)
+        elems = tree_build([interleaved(a, b, axis) for a, b in zip(leaves_of(heads), leaves_of(elems))], level)
     if reverse:
         elems = tree_map_1(lambda leaf: np.flip(leaf, axis), elems)
     return elems
 
 
-def along(leaf, start, stop, axis):
+def interleaved(a, b, axis):
+    """Return the items of two arrays along an axis in turn; the first may have one more."""
+    from runtime import numpy as np
+    axis = axis % a.ndim
+    count = b.shape[axis]
+    pairs = np.stack([along(a, 0, count, axis), b], axis + 1)
+    joined = np.reshape(pairs, (*b.shape[:axis], 2 * count, *b.shape[axis + 1:]))
+    return np.concatenate([joined, along(a, count, count + 1, axis)], axis) if a.shape[axis] > count else joined
+
+
+def along(leaf, start, stop, axis, stride=1):
     """Return the slice of an array along one axis."""
     from runtime.ops.slices import slice_in_dim
-    return slice_in_dim(leaf, start, stop, 1, axis)
+    return slice_in_dim(leaf, start, stop, stride, axis)
 
 
 __all__ = ["associative_scan", "cond", "fori_loop", "map", "scan", "switch", "while_loop"]

@@ -68,8 +68,8 @@ def finfo(dtype):
 
 @about_types
 def iinfo(dtype):
-    """Return the limits of an integer dtype."""
-    return ml_dtypes.iinfo(canonical_dtype(getattr(dtype, "dtype", dtype)))
+    """Return the limits of an integer dtype, 64-bit ones as they are."""
+    return ml_dtypes.iinfo(getattr(dtype, "dtype", dtype))
 
 
 @op(constant=True, batch=lambda a, over=(): shape(a)[1:], unbatched=True)

@@ -66,6 +66,8 @@ def test_categories():
     with pytest.raises(ValueError, match="extended"):
         dtypes.canonicalize_dtype(key)
     assert dtypes.finfo("bfloat16").max == jax.dtypes.finfo("bfloat16").max and dtypes.iinfo("int4").max == 7
+    assert all(np.iinfo(d).max == jax.numpy.iinfo(d).max for d in ("int64", "uint64", "uint8", int))
+    assert all(np.issubdtype(d, np.bool_) == jax.numpy.issubdtype(d, jax.numpy.bool_) for d in (bool, "bool", np.bool_, np.dtype("bool"), "int8"))
     assert dtypes.scalar_type_of(numpy.float16(1)) is float and dtypes.scalar_type_of(3) is int
     assert dtypes.float0 == jax.dtypes.float0
 
