@@ -273,3 +273,13 @@ def test_transformed_functions_keep_their_name_and_signature():
 def test_the_same_source_in_any_order():
     first, second = xform.source(xform.grad(model)), xform.source(xform.vmap(model))
     assert xform.source(xform.grad(model)) == first and xform.source(xform.vmap(model)) == second
+
+
+def powers_in_turn(x):
+    return sum(v ** k for k, v in enumerate(x, 1))
+
+
+def test_whole_exponents_of_a_loop_have_no_tangent():
+    x = np.array([0.5, 1.5, -0.7, 2.0])
+    for hessian in (xform.hessian(powers_in_turn), xform.jit(xform.hessian(powers_in_turn)), xform.jacrev(xform.jacfwd(powers_in_turn))):
+        np.testing.assert_allclose(hessian(x), np.diag([0.0, 2.0, 6 * -0.7, 12 * 2.0 ** 2]), rtol=1e-5)

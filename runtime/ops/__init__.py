@@ -1,6 +1,6 @@
 """The families of ops; the names listed here are the helpers that derivative code calls as ``rt.name``."""
 from runtime.ops.barrier import barrier, checkpoint, fenced, fenced_leaf
-from runtime.ops.binary import (above, clamp, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
+from runtime.ops.binary import (above, clamp, flat_in_exponent, larger, larger_number, shift_right_arithmetic, shift_right_logical, signs, smaller_number,
                                 within)
 from runtime.ops.chosen import (chosen, chosen_again, chosen_axes, chosen_dot, chosen_mean, chosen_norm, chosen_ratio, chosen_std, chosen_var, clear_chosen, count_chosen,
                                 keeps_shape, kept, no_rows_beside, places_of, put_chosen, put_chosen_dot, unchosen)
@@ -44,7 +44,7 @@ from runtime.ops.windows import ungather
 __all__ = (
     "above", "absolute_dot", "array_again", "array_dot", "array_examples", "array_examples_dot", "astype_dot", "astype_like", "at_add", "at_apply", "at_divide",
     "at_get", "at_max", "at_min", "at_multiply", "at_power", "at_set", "at_subtract", "averaged", "barrier", "bessel_i1e_slope",
-    "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
+    "checkpoint", "checkpoint_name", "fenced", "fenced_leaf", "flat_in_exponent", "has_batch", "if_kept", "if_policy_keeps", "policy_keeps", "unless_batched",
     "beta_density", "betainc_slope_a", "betainc_slope_b", "gamma_density",
     "expn", "spence_slope", "sylvester", "hyp1f1", "hyp1f1_slope", "hyp2f1", "hyp2f1_slope", "zeta_slope",
     "bessel_i0e", "bessel_i1e", "betainc", "clamp", "clz", "digamma", "erf", "erfc", "erfinv", "gammaln", "igamma", "igamma_grad_a", "igammac",

@@ -360,7 +360,17 @@ def _integer_power_emit(block, operands, out_avals, *, y):
 _integer_power = Primitive("integer_pow", _integer_power_infer, _integer_power_emit)
 
 
-@op(partials={"x": "y * x ** (y - 1)", "y": "out * np.log(np.where(x == 0, 1, x))"})
+@op(constant=True, elementwise=True)
+def flat_in_exponent(x, y):
+    """Tell where ``x ** y`` is taken to have no derivative by ``y``: at the base 0, and where the exponents are whole numbers.
+
+    Those have a tangent of zero, which the logarithm of a negative base would make NaN.
+    """
+    whole = isinstance(y, (bool, int)) or hasattr(y, "dtype") and kind(y.dtype) in "biu"
+    return logical_or(equal(x, 0), whole)
+
+
+@op(partials={"x": "y * x ** (y - 1)", "y": "out * np.log(np.where(rt.flat_in_exponent(x, y), 1, x))"})
 def power(x, y, /):
     """Return x to the power y, elementwise.
 
