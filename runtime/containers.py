@@ -211,7 +211,7 @@ def extend(items, more):
     return (*items, *more) if isinstance(items, tuple) else [*items, *more]
 
 
-@op(constant=True, unbatched=True)
+@op(constant=True, unbatched=True, batch=lambda x, over=(): joinable(x))
 def joinable(x) -> bool:
     """Raise TypeError if ``x``, which ``+`` joins with a list or tuple, is an array: with NumPy's they would be added, item by item."""
     if hasattr(x, "shape") and hasattr(x, "dtype"):

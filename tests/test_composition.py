@@ -280,6 +280,6 @@ def powers_in_turn(x):
 
 
 def test_whole_exponents_of_a_loop_have_no_tangent():
-    x = np.array([0.5, 1.5, -0.7, 2.0])
+    x = numpy.array([0.5, 1.5, -0.7, 2.0])
     for hessian in (xform.hessian(powers_in_turn), xform.jit(xform.hessian(powers_in_turn)), xform.jacrev(xform.jacfwd(powers_in_turn))):
-        np.testing.assert_allclose(hessian(x), np.diag([0.0, 2.0, 6 * -0.7, 12 * 2.0 ** 2]), rtol=1e-5)
+        numpy.testing.assert_allclose(hessian(x), numpy.diag([0.0, 2.0, 6 * -0.7, 12 * 2.0 ** 2]), rtol=1e-5)
