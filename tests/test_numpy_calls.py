@@ -150,3 +150,68 @@ def test_helpers_without_control_flow_are_compiled_too(helper):
     np.testing.assert_allclose(xform.jit(f)(0.7), f(0.7), rtol=1e-6)
     np.testing.assert_allclose(xform.jit(xform.jacfwd(f))(0.7), xform.jacrev(f)(0.7), rtol=1e-6)
     np.testing.assert_allclose(xform.jit(xform.vmap(f))(np.float32([0.7, 0.2])), np.stack([f(0.7), f(0.2)]), rtol=1e-6)
+
+
+def counted(x):
+    y = np.zeros(4)
+    np.add.at(y, [0, 1, 1, 3], x)
+    np.subtract.at(y, (np.array([2, 2]),), 0.5 * x[:2])
+    return (y ** 2).sum()
+
+
+def bordered(x):
+    a = np.outer(x, x)
+    np.fill_diagonal(a, 0.3)
+    np.put(a, [1, 5], x[:2] * 2)
+    np.putmask(a, a > 0.5, a ** 2)
+    return (a * np.arange(4.0)).sum()
+
+
+def copied_into(x):
+    y = np.zeros(4)
+    np.copyto(y, x)
+    np.copyto(y, x ** 2, where=x < 0.2)
+    return (y * x).sum()
+
+
+def add_rows(total, x):
+    np.add.at(total, np.array([0, 2, 0]), x[:3])
+
+
+class Bins:
+    def __init__(self):
+        self.sums = np.zeros(3)
+
+    def add(self, place, value):
+        np.add.at(self.sums, place, value)
+
+
+def in_helpers_and_objects(x):
+    total, bins = np.ones(3), Bins()
+    add_rows(total, x)
+    for i in range(3):
+        bins.add(np.array([i, 0]), x[i:i + 2])
+    return (total ** 2).sum() + (bins.sums ** 3).sum()
+
+
+@pytest.mark.parametrize("f", [counted, bordered, copied_into, in_helpers_and_objects], ids=lambda f: f.__name__)
+def test_functions_that_write_into_their_first_argument(f):
+    with xform.enable_x64(True):
+        x, step = np.array([0.5, 1.5, -0.7, 2.0]), 1e-6
+        slopes = [(f(x + step * e) - f(x - step * e)) / (2 * step) for e in np.eye(4)]
+        np.testing.assert_allclose(xform.jit(f)(x), f(x.copy()))
+        np.testing.assert_allclose(xform.vmap(f)(np.stack([x, x * 2])), [f(x.copy()), f(x * 2)])
+        np.testing.assert_allclose(xform.jit(xform.grad(f))(x), slopes, rtol=1e-5)
+        np.testing.assert_allclose(xform.vmap(xform.grad(f))(x[None])[0], slopes, rtol=1e-5)
+
+
+def written_under_another_name(x):
+    y = np.zeros(4)
+    z = y
+    np.add.at(y, [0], x[:1])
+    return z.sum() + y.sum()
+
+
+def test_what_such_functions_change_has_no_other_name():
+    with pytest.raises(xform.errors.TransformError, match="'z' is read here after it was changed in place as 'y'"):
+        xform.grad(written_under_another_name)(X[0])

@@ -22,7 +22,7 @@ from xform.syntax import at, call, clone, target_names
 ON_SHAPES = frozenset("prod cumprod cumsum argsort diff".split())   # what programs ask of shapes and permutations
 JOINING = frozenset("concatenate stack hstack vstack dstack column_stack".split())       # of sequences of arrays
 # the names that NumPy gives to parameters which take anything that can be made an array
-ARRAYS = frozenset("a b x y v m p A x1 x2 ar1 ar2 xp fp arr ary array element test_elements condition weights indices bins values vals operands arys "
+ARRAYS = frozenset("a b x y v m p A x1 x2 ar1 ar2 xp fp arr ary array element test_elements condition weights indices ind bins values vals operands arys "
                    "xi min max".split())
 # they take sequences themselves, or such a parameter is no array there
 OTHERS = frozenset("array block asarray asanyarray ascontiguousarray shape ndim size iscomplexobj isscalar result_type can_cast select choose piecewise "
