@@ -544,7 +544,7 @@ def specialise(lowering, function, statics, node, takes=None, gives=()):
     """
     function = read_as(function)
     passed = _passed(statics)
-    lists = tuple([n in lowering.lists for n in passed])
+    lists = tuple([lowering is not None and n in lowering.lists for n in passed])
     key = (_keeper(statics.values()) or function, function, _shape(statics), lists, tuple(sorted((takes or {}).items(), key=str)), gives)
     if key in _specialised and _specialised[key][0].tree is not None and not _fresh(_specialised[key][0]):
         del _specialised[key]
