@@ -32,7 +32,7 @@ from xform.desugar import (anew, calls, classes, compound, comprehensions, funct
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
-from xform.errors import refuse
+from xform.errors import pointing, refuse
 from xform.library import ALIASES, ATTRIBUTES, canonical, dtype_path, lookup
 from xform.names import Names
 from xform.resolve import Display, Instance, Object
@@ -124,7 +124,8 @@ class Lowering:
         if method is None:
             why, hint = REFUSED.get(type(node), (f"{type(node).__name__} statements are not supported", ""))
             refuse(node, self.unit, why, hint)
-        method(order.in_statement(self, node))
+        with pointing(node, self.unit):
+            method(order.in_statement(self, node))
 
     def do_Pass(self, node):
         pass

@@ -3,6 +3,11 @@ from __future__ import annotations
 
 import importlib
 import linecache
+from contextlib import contextmanager
+
+import runtime
+
+_LIBRARY = runtime.__file__.removesuffix("__init__.py")
 
 
 class TransformError(TypeError):
@@ -14,8 +19,28 @@ class TransformError(TypeError):
     def __init__(self, reason, *, hint="", file=None, line=None, column=None, end_column=None):
         self.reason, self.hint = reason, hint
         self.file, self.line, self.column = file, line, column
-        place = excerpt(file, line, column, end_column) if file and line else ""
-        super().__init__("\n".join(part for part in (place, reason, hint) if part))
+        super().__init__(self._text(end_column))
+
+    def _text(self, end_column):
+        place = excerpt(self.file, self.line, self.column, end_column) if self.file and self.line else ""
+        return "\n".join(part for part in (place, self.reason, self.hint) if part)
+
+    def point_at(self, node, unit):
+        """Have an error in the library's own code name the user's statement that called it; others stay as they are."""
+        if not (self.file or "").startswith(_LIBRARY) or not unit.file or unit.file.startswith(_LIBRARY) or not getattr(node, "lineno", None):
+            return
+        self.file, self.line, self.column = unit.file, node.lineno, node.col_offset
+        self.args = (self._text(node.end_col_offset if node.end_lineno == node.lineno else None),)
+
+
+@contextmanager
+def pointing(node, unit):
+    """While a statement of a unit is read or transformed: errors in the library's own code name it."""
+    try:
+        yield
+    except TransformError as error:
+        error.point_at(node, unit)
+        raise
 
 
 class SourceError(TransformError):

@@ -430,3 +430,30 @@ def test_errors_in_a_side_of_a_branch_name_the_line_there(x, other, line):
         with pytest.raises((TypeError, ValueError)) as caught:
             call(x, other)
         assert any(line in note for note in caught.value.__notes__)
+
+
+def called_back(x):
+    y = x * 2
+    z = xform.pure_callback(np.sin, xform.ShapeDtypeStruct((2,), np.float32), y)
+    return z.sum()
+
+
+class Plain:
+    def __init__(self, value):
+        self.value = value
+
+
+def leaves_of_objects(x):
+    made = xform.tree.map(lambda v: Plain(v * 2), {"a": x})
+    return len(xform.tree.leaves(made)) * x.sum()
+
+
+@pytest.mark.parametrize("f, transform, line", [
+    (called_back, xform.grad, "z = xform.pure_callback("), (called_back, xform.jacfwd, "z = xform.pure_callback("),
+    (leaves_of_objects, xform.grad, "made = xform.tree.map("), (leaves_of_objects, xform.vmap, "made = xform.tree.map(")])
+def test_what_the_library_s_code_is_refused_for_names_the_user_s_line(f, transform, line):
+    with pytest.raises(TransformError) as refused:
+        transform(f)(np.ones((2, 2) if transform is xform.vmap else 2, "float32"))
+    assert refused.value.file == __file__
+    assert f"    {line}" in str(refused.value)
+    assert "runtime" not in str(refused.value).replace(__file__, "")

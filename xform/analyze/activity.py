@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import gast
 
-from xform.errors import refuse
+from xform.errors import pointing, refuse
 from xform.memo import Memo
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.syntax import blocks, target_names
@@ -129,7 +129,8 @@ def _edge(statement, targets, unit, edges, refusals, out_active):
 
         def flows(varied, operation=operation):
             flags = tuple(isinstance(a, gast.Name) and a.id in varied for a in operation.args)
-            return out_active(operation.unit, flags)
+            with pointing(statement, unit):
+                return out_active(operation.unit, flags)
         edges.append((targets, sources, flows))
     elif isinstance(operation, CustomCall):
         edges.append((targets, _names(operation.args), None))

@@ -20,6 +20,7 @@ import gast
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
 from xform.analyze.lists import lists
+from xform.errors import pointing
 from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
@@ -89,7 +90,8 @@ class _Forward:
         made = []
         for statement in statements:
             if isinstance(statement, gast.Assign):
-                self.assignment(statement, made)
+                with pointing(statement, self.unit):
+                    self.assignment(statement, made)
             elif isinstance(statement, gast.If) and not is_exit(statement):
                 made.append(branch(statement.test, self.block(statement.body), self.block(statement.orelse), statement))
             elif isinstance(statement, gast.For):

@@ -31,6 +31,7 @@ import gast
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
 from xform.analyze.lists import grown_by, lists
+from xform.errors import pointing
 from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
@@ -219,7 +220,8 @@ class Backward:
         for index in range(len(statements) - 1, -1, -1):
             statement = statements[index]
             if isinstance(statement, gast.Assign):
-                self.assignment(statement, nonzero, made)
+                with pointing(statement, self.unit):
+                    self.assignment(statement, nonzero, made)
             elif isinstance(statement, gast.If) and not is_exit(statement):
                 self.conditional(statement, nonzero, made)
             elif isinstance(statement, (gast.For, gast.While)):

@@ -30,7 +30,7 @@ from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, fo
                                     opened, size, uniform)
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks
-from xform.errors import TransformError, refuse
+from xform.errors import TransformError, pointing, refuse
 from xform.memo import Memo
 from xform.names import Names
 from xform.operations import RuleCall, UnitCall, classify
@@ -407,7 +407,8 @@ class _Batch:
         for statement in statements:
             self.seen.update(assigned([statement]) if isinstance(statement, (gast.Assign, gast.If)) else ())
             if isinstance(statement, gast.Assign):
-                self.assignment(statement, made)
+                with pointing(statement, self.unit):
+                    self.assignment(statement, made)
             elif isinstance(statement, gast.If) and not is_exit(statement):
                 vmap_flow.conditional(self, statement, made)
             elif isinstance(statement, gast.For):
