@@ -196,6 +196,27 @@ def test_a_value_for_each_element_is_refused(run):
     np.testing.assert_allclose(grad(beside)(X[0] ** 2, X[1]), np.ones(6))       # all chosen, and known
 
 
+def rows_times_chosen(x, table):
+    v = x[x > 0.3]
+    return (table * v).sum() + len(table * v) * v.max()
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_tables_beside_known_masks(rows):
+    table = np.arange(rows * 2.0).reshape(rows, 2)
+    wanted = slopes(lambda x, c: rows_times_chosen(x, table), X[0], 0)
+    np.testing.assert_allclose(grad(rows_times_chosen)(X[0], table), wanted, atol=1e-6)
+
+
+def test_a_table_with_a_row_for_each_element_of_a_known_mask_is_refused():
+    with pytest.raises(xform.errors.NonConcreteBooleanIndexError, match=r"shape \(2,\) meets an operand of shape \(6, 2\)"):
+        grad(rows_times_chosen)(X[0], np.ones((6, 2)))
+    with pytest.raises(xform.errors.NonConcreteBooleanIndexError, match=r"shape \(1,\) meets an operand of shape \(6,\)"):
+        grad(lambda x: (x[x > 0.9] * x).sum())(X[0])
+    taken = grad(lambda x: (np.take(x, np.flatnonzero(x > 0.9)) * x).sum())(X[0])
+    np.testing.assert_allclose(taken, X[0][3] + np.where(X[0] > 0.9, X[0].sum(), 0.0))
+
+
 def test_what_needs_a_shape_is_left_alone():
     def f(x):
         v = x[x > 0]

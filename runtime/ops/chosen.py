@@ -270,15 +270,32 @@ def chosen_axes(mask, like, axis):
     return tuple(range(rank)) if rank and tuple(like.shape[:rank]) == tuple(mask.shape) else 0
 
 
+def _joint(one, other) -> tuple[int, ...]:
+    """The shape to which two broadcast; () where they do not, which the operation itself will say."""
+    try:
+        return numpy.broadcast_shapes(one, other)
+    except ValueError:
+        return ()
+
+
 @about_types
 def no_rows_beside(other, w, mask, chosen_too=False) -> bool:
-    """Raise NonConcreteBooleanIndexError if ``other`` may have a value for each chosen element, or ``w`` more axes than it, where the mask is not known."""
-    if not hasattr(w, "shape") or isinstance(mask, numpy.ndarray) or type(mask) is Array and type(mask._v) is not Value:
-        return True
+    """Raise NonConcreteBooleanIndexError if ``other`` has more axes than an operand of ``w``, what a mask chose, may have.
+
+    Where the mask is not known it may have none but those behind the chosen elements. Where it is known it may have any, as long as what
+    is computed of both does not look as if it had an element for each of the mask's.
+    """
     rank, shape = _rank(mask, 0, False), tuple(other.shape if hasattr(other, "shape") else numpy.shape(other))
-    if not rank or tuple(w.shape[:rank]) != tuple(mask.shape):
+    if not hasattr(w, "shape") or not rank:
         return True
-    if len(shape) != len(w.shape) if chosen_too else len(shape) > len(w.shape) - rank:
+    if tuple(w.shape[:rank]) != tuple(mask.shape):
+        if _joint(shape, tuple(w.shape))[:rank] == tuple(mask.shape):
+            raise NonConcreteBooleanIndexError(
+                f"x[mask] of shape {tuple(w.shape)} meets an operand of shape {shape}, and what is computed of both has as many rows as the mask "
+                f"of shape {tuple(mask.shape)} has elements. Write np.take(x, np.flatnonzero(mask)) for x[mask]")
+        return True
+    known = isinstance(mask, numpy.ndarray) or type(mask) is Array and type(mask._v) is not Value
+    if not known and (len(shape) != len(w.shape) if chosen_too else len(shape) > len(w.shape) - rank):
         found = ", ".join(["number of true elements", *map(str, w.shape[rank:])])
         raise NonConcreteBooleanIndexError(
             f"x[mask] of shape ({found}) meets an operand of shape {shape}; how many elements a mask chooses is not known while a program is "
