@@ -5,7 +5,7 @@ where each example of a batch has a mask of its own, nobody knows how many these
 the first chosen element stands in place of those that were not, so that what is computed of them is as finite as what is computed of it,
 and none of them counts in sums, nor is put back. The two forms are told apart by their shapes; all chosen, they are the same.
 
-The compiler writes these functions where it sees that nothing else is done with what a mask chose (xform/analyze/chosen.py). ``lead``
+The compiler writes these functions where it sees that nothing else is done with what a mask chose (xform/desugar/chosen.py). ``lead``
 counts batch axes in front; ``own`` says that the mask has them, too.
 """
 from __future__ import annotations

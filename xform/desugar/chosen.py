@@ -224,7 +224,7 @@ class _Walk:
         elif path == "np.nonzero" or path == "np.where" and len(statement.value.args) == 1:
             found = self.places(statement, state)
         elif path in NEUTRAL or path in REDUCED:
-            found = self.reduction(operation, path, statement, state) if read else self.scalar(operation, statement.value)
+            found = self.reduction(path, statement, state) if read else _reduced(statement.value)
         elif path in DOTS and read:
             found = self.dot(operation, statement, state)
         elif isinstance(operation, Static):
@@ -235,8 +235,7 @@ class _Walk:
                 operation, UnitCall) and isinstance(operation.callee, Unit | FunctionType) and operation.readable and _gives.get(operation.unit)):
             self.count += 1
             return Mask((path, self.count))
-        elif isinstance(operation, RuleCall) and (operation.rule.elementwise or path in ELEMENTWISE) or path in ELEMENTWISE or read and \
-                isinstance(operation, UnitCall) and self.by_element(operation, state):
+        elif _elementwise(operation) or read and isinstance(operation, UnitCall) and self.by_element(operation, state):
             return self.combined(operation, statement, state)
         else:
             found = None
@@ -299,10 +298,7 @@ class _Walk:
             return None
         return ARRAY
 
-    def scalar(self, operation, node):
-        return SCALAR if len(_atoms(operation)) and isinstance(node, gast.Call) and len(node.args) == 1 and not node.keywords else None
-
-    def reduction(self, operation, path, statement, state):
+    def reduction(self, path, statement, state):
         """A sum, or what else needs but to know which elements were not chosen."""
         node = statement.value
         axis, rest = const(None), {k.arg: k.value for k in node.keywords}
@@ -443,6 +439,11 @@ def _group(kind):
     return kind.chosen.group if isinstance(kind, Shape) else getattr(kind, "group", None)
 
 
+def _reduced(node):
+    """What a sum, or the like, of something else is: a number, if it is over all axes."""
+    return SCALAR if len(node.args) == 1 and not node.keywords else None
+
+
 def _bool(given, unit) -> bool:
     """Whether a dtype that is given is that of bools."""
     found = dotted(given[0]) if given and isinstance(given[0], (gast.Name, gast.Attribute)) else None
@@ -457,6 +458,11 @@ def _with(statements, before):
                 setattr(statement, block, _with(getattr(statement, block), before))
         made += [*before.get(id(statement), ()), statement]
     return made
+
+
+def _elementwise(operation) -> bool:
+    """Whether an operation computes each element of its result of those beside it."""
+    return isinstance(operation, RuleCall) and operation.rule.elementwise or getattr(operation, "path", "") in ELEMENTWISE
 
 
 def _atoms(operation):
@@ -487,8 +493,7 @@ def _operands_of(unit):
         operation = classify(statement.value, unit)
         if isinstance(operation, Copy):
             atoms = [operation.atom]
-        elif isinstance(operation, RuleCall) and (operation.rule.elementwise or operation.path in ELEMENTWISE) or getattr(
-                operation, "path", "") in ELEMENTWISE:
+        elif _elementwise(operation):
             atoms = _atoms(operation)
         else:
             return frozenset()
