@@ -49,6 +49,24 @@ def one_state_appended_again(x):
     return sum(np.sum(s["w"]) for s in seen)
 
 
+def one_item_at_two_places(x):
+    rows = [[x[1], x[2]], [x[0] * 2]]
+    rows[0], rows[1] = rows[-1], rows[-1]
+    rows[0][0] = x[0] * 5
+    return sum(rows[0]) + 2 * sum(rows[1])
+
+
+def one_item_until_the_index_changed(x):
+    rows = [[x[1], x[2]], [x[0] * 2], [x[1]]]
+    i = 0
+    first = rows[i]
+    rows[1] = first
+    i = i + 2
+    rows[i] = [x[2]]
+    rows[1][0] = x[0] * 5
+    return sum(rows[0]) + 2 * sum(rows[1])
+
+
 def lists_of_a_copied_dict(x):
     d = {"a": [x[0]]}
     e = dict(d)
@@ -142,7 +160,7 @@ def values_listed(x):
     return sum(d["a"])
 
 
-@pytest.mark.parametrize("f", [items_in_order, items_by_name, items_in_pairs, items_in_a_chain, values_listed, loop_variable_kept, item_put_twice, taken_apart_twice, in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
+@pytest.mark.parametrize("f", [items_in_order, items_by_name, items_in_pairs, items_in_a_chain, values_listed, loop_variable_kept, one_item_at_two_places, one_item_until_the_index_changed, item_put_twice, taken_apart_twice, in_a_list, added_to_in_a_dict, one_list_several_times, one_buffer_appended_again, one_state_appended_again,
                                lists_of_a_copied_dict, lists_of_joined_lists, values_of_a_dict_in_a_loop])
 @pytest.mark.parametrize("transform", [xform.jit, xform.grad, lambda f: lambda x: xform.vmap(f)(np.stack([x, x]))], ids=["jit", "grad", "vmap"])
 def test_objects_held_twice_are_refused(f, transform):
@@ -225,6 +243,13 @@ def joined_to_another(x):
     return sum(sum(s) for s in seen) * sum(now)
 
 
+def items_swapped(x):
+    rows = [[x[1], x[2]], [x[0] * 2]]
+    rows[0], rows[1] = rows[1], rows[0]
+    rows[0][0] = x[0] * 5
+    return sum(rows[0]) + 2 * sum(rows[1])
+
+
 def rows_swapped(x):
     rows = [x[:2] * 1.0, x[2:] * 1.0]
     rows[0], rows[1] = rows[1], rows[0]
@@ -247,7 +272,7 @@ def numbers_in_order(x):
     return pairs[0][1] * named["u"] + ordered[0][0] * ordered[1][0] + last[0][1]
 
 
-@pytest.mark.parametrize("f", [numbers_in_order, rows_swapped, buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
+@pytest.mark.parametrize("f", [numbers_in_order, items_swapped, rows_swapped, buffers_swapped, copies_kept, groups_begun_anew, lists_in_a_dict, rows_copied, items_of_a_state, joined_to_another])
 def test_objects_held_once_are_as_in_python(f):
     want = f(X.astype(float))
     for transform in (lambda f: f, xform.jit):

@@ -73,7 +73,6 @@ class _Walk:
         self.questions = {}     # id of a statement that makes a link -> the (subject, question) to be asked before it
         self.names = Names({*unit.params, *unit.env, *(n.id for n in gast.walk(unit.tree) if isinstance(n, gast.Name))})
         self.made = {}          # name -> the expression that it was bound to last
-        self.taken = {}         # name of an item -> (the container, the text of its index there)
         self.rows = {}          # name of a loop's item -> (what the loop runs over, the loop), where that is enumerate, zip or items
         self.loops = []         # the for loops around
 
@@ -212,9 +211,8 @@ class _Walk:
             state.holds_several(targets[0], (id(node), value.args[0].id, "no_items"))
         if path in VIEWS and id(value) not in self.unit.copied and value.args and isinstance(value.args[0], gast.Name) and value.args[0].id != targets[0]:
             return state.alias(targets[0], value.args[0].id, node)
-        self.taken.pop(targets[0], None)
         if whole is not None and whole not in targets:
-            self.taken[targets[0]] = whole, _text(value.slice)
+            state.taken[targets[0]] = frozenset((own, _text(value.slice)) for own in state.together(whole))
             if not same:
                 state.part(targets[0], whole, id(node))
         state.add(links)
@@ -248,7 +246,9 @@ class _Walk:
             if dotted(source.func) == "rt.set_default":
                 state.part(targets[0], changed, id(node), (other, 0))
         else:
+            taken = [state.taken.get(getattr(e, "id", None)) for e in source.elts] if isinstance(source, gast.Tuple) else []
             state.take_apart(targets, other, id(node))
+            state.taken.update((target, found) for target, found in zip(targets, taken) if found)
 
     def at_constant(self, value, whole, state):
         """The names of what is read at a constant place of a container."""
@@ -352,11 +352,11 @@ class _Walk:
             new = state.copied(identifier, arguments[1].id, id(node)) if isinstance(arguments[1], gast.Name) else {}
         elif path != "rt.remove" and len(arguments) > 1 and isinstance(arguments[-1], gast.Name):
             new = state.held(identifier, [(arguments[-1].id, place)], id(node))
-            taken = self.taken.get(arguments[-1].id)
-            if taken is not None and taken[0] in state.together(identifier):    # xs[i] = xs[j], until xs[j] gets another: a swap
-                state.holds_several(identifier, (id(node), arguments[-1].id, "unshared"), taken[1])
+            for whole, index in state.taken.get(arguments[-1].id, ()):
+                if whole == identifier:     # xs[i] = xs[j], until xs[j] gets another: a swap
+                    state.holds_several(identifier, (id(node), arguments[-1].id, "unshared"), index)
         if path == "rt.setitem" and depth == 1:
-            state.fill(identifier, _text(arguments[1]))
+            state.fill(identifier, _text(arguments[1]), getattr(arguments[-1], "id", None))
         state.write(identifier, getattr(node, "lineno", None), depth, place)
         state.add(new)
         same = state.together(identifier)

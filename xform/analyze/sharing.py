@@ -59,10 +59,11 @@ class Sharing:
     links: name -> dict of Links, as an ordered set. inside: name -> dict of the names that may have a link to it. doubtful: name ->
     frozenset of (id of a statement, subject, question) that have to be asked if the name is read. bound: name -> (id of the statement
     ``name = other``, other). several: name of a container that may hold one object at several places -> frozenset of (such a question,
-    the text of an index or None).
+    the text of an index or None). taken: name of an item -> frozenset of (the container, the text of its index there or None),
+    as long as nothing else is put there.
     """
 
-    def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None, inside=None):
+    def __init__(self, classes=None, stale=None, links=None, doubtful=None, bound=None, several=None, inside=None, taken=None):
         self.classes = {} if classes is None else classes
         self.stale = {} if stale is None else stale
         self.links = {} if links is None else links
@@ -70,13 +71,14 @@ class Sharing:
         self.bound = {} if bound is None else bound
         self.several = {} if several is None else several
         self.inside = {} if inside is None else inside
+        self.taken = {} if taken is None else taken
 
     def copy(self):
         return Sharing(dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.bound), dict(self.several),
-                       dict(self.inside))
+                       dict(self.inside), dict(self.taken))
 
     def key(self):
-        return dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.several)
+        return dict(self.classes), dict(self.stale), dict(self.links), dict(self.doubtful), dict(self.several), dict(self.taken)
 
     def join(self, other):
         for identifier in set(self.classes) | set(other.classes):
@@ -84,7 +86,7 @@ class Sharing:
             self.classes[identifier] = one | other.together(identifier)
         self.stale.update(other.stale)
         self.bound.update(other.bound)
-        for own, more in ((self.doubtful, other.doubtful), (self.several, other.several)):
+        for own, more in ((self.doubtful, other.doubtful), (self.several, other.several), (self.taken, other.taken)):
             for identifier, found in more.items():
                 own[identifier] = own.get(identifier, frozenset()) | found
         for own, more in ((self.links, other.links), (self.inside, other.inside)):
@@ -100,10 +102,22 @@ class Sharing:
         for other in self.classes.pop(identifier, ()):
             if other in self.classes:
                 self.classes[other] = self.classes[other] - {identifier}
-        for facts in (self.stale, self.doubtful, self.links, self.several):
+        for facts in (self.stale, self.doubtful, self.links, self.several, self.taken):
             facts.pop(identifier, None)
         for other in self.inside.pop(identifier, ()):
             self._keep(other, lambda link: link.whole != identifier)
+        self._forget_places(identifier)
+
+    def _forget_places(self, identifier):
+        """What was read or put at ``x[i]`` is at another place than a new ``i`` says."""
+        part = f"id={identifier!r}"
+        for whole, found in self.several.items():
+            if any(place is not None and part in place for _, place in found):
+                self.several[whole] = frozenset((asked, None if place is None or part in place else place) for asked, place in found)
+        for own, found in self.taken.items():
+            if any(whole == identifier or place is not None and part in place for whole, place in found):
+                self.taken[own] = frozenset((whole, None if place is None or part in place else place) for whole, place in found
+                                            if whole != identifier)
 
     def _keep(self, identifier, wanted):
         self.links[identifier] = {link: None for link in self.links.get(identifier, ()) if wanted(link)}
@@ -121,9 +135,12 @@ class Sharing:
         together = self.together(of) | {identifier}
         for other in together:
             self.classes[other] = together
-        for facts in (self.several,) if fresh else (self.several, self.stale, self.doubtful):
+        for facts in (self.several, self.taken) if fresh else (self.several, self.taken, self.stale, self.doubtful):
             if of in facts:
                 facts[identifier] = facts[of]
+        for own, found in self.taken.items():
+            if any(whole == of for whole, _ in found):
+                self.taken[own] = found | {(identifier, place) for whole, place in found if whole == of}
         self._link(identifier, self.links.get(of, {}))
         self._link_alike(identifier, of)
 
@@ -204,10 +221,14 @@ class Sharing:
         """A container may hold one object at several places, ``place`` (the text of an index) among them."""
         self.several[whole] = self.several.get(whole, frozenset()) | {(question, place)}
 
-    def fill(self, whole, place):
-        """Something else is at a place of a container, which is given as text."""
+    def fill(self, whole, place, item):
+        """A name's object is at a place of a container, which is given as text; it may be what was there."""
+        same = [(own, place) for own in self.together(whole)]
+        if not self.taken.get(item, frozenset()).isdisjoint(same):
+            return
         if whole in self.several:
             self.several[whole] = frozenset(found for found in self.several[whole] if found[1] is None or found[1] != place)
+        self.taken = {own: found.difference(same) for own, found in self.taken.items()}
 
     def _link(self, identifier, more):
         if more:
