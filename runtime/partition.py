@@ -270,11 +270,13 @@ def spread_of(name: str, args: tuple, kwargs: dict, buffers: list, in_shardings,
 
 def of_staged(staged: Staged, spread: Spread | None = None, out_shardings=None, options: dict | None = None) -> Partitioned:
     """Compile a staged function for the devices of its arguments, or of the mesh that its code names."""
+    from runtime.ops.typeof import check_asked
     module, wanted = staged.module, staged.module.facts.get("devices")
     if spread is None:
         devices, mesh, inputs = wanted, None, [None] * len(staged.in_avals)
     else:
         devices, mesh, inputs = spread.devices, spread.mesh, spread.inputs
+        check_asked(module, inputs)
         if wanted is not None and set(wanted) != set(devices):
             raise ValueError(f"{module.name}: its arguments are on the devices {[d.id for d in devices]}, but its code names "
                              f"a mesh of the devices {[d.id for d in wanted]}; move the arguments with device_put")

@@ -103,7 +103,7 @@ _context = _Context()
 class Mesh(Axes):
     """An array of devices with a name for each of its axes; also a context for specs without a mesh.
 
-    ``axis_types`` are kept, but shardings are no parts of types here: along axes of any type XLA decides how arrays lie, but
+    ``axis_types`` are kept, but no operation reckons with the shardings of types: along axes of any type XLA decides how arrays lie, but
     where ``out_sharding=``, ``reshard`` and ``with_sharding_constraint`` say so. ValueError when the number of names is not the
     number of axes, or a name occurs twice. NotImplementedError for axes of type Manual, which are those inside ``shard_map``.
     """
@@ -353,6 +353,8 @@ class AbstractSharding:
         self.mesh, self.spec = mesh, _checked_spec(mesh, spec)
 
     num_devices = property(lambda self: self.mesh.size, doc="The number of devices.")
+    says_nothing = property(lambda self: not self.spec.names() and not self.mesh.explicit_axes,
+                            doc="Whether the compiler decides how arrays lie, as the types of arrays say where no axis is Explicit.")
 
     @property
     def is_fully_replicated(self) -> bool:
@@ -500,6 +502,8 @@ def sharding_of(what: str, given, mesh: Mesh | None = None):
     if isinstance(given, xla.Sharding):
         return given
     if isinstance(given, AbstractSharding):
+        if given.mesh.empty:
+            raise ValueError(f"{what} got an empty NamedSharding, {given}, which puts arrays nowhere: make one of a mesh of devices")
         return NamedSharding(with_devices(what, given.mesh, mesh), given.spec)
     if isinstance(given, PartitionSpec):
         mesh = mesh or current_mesh()

@@ -97,9 +97,8 @@ class Aval:
 
     @property
     def sharding(self):
-        """How arrays lie belongs to arrays: AttributeError."""
-        raise AttributeError("shardings are no parts of types here: ask an array for its .sharding; inside jit, XLA decides where "
-                             "with_sharding_constraint, reshard and out_sharding= do not")
+        """AttributeError: ``typeof`` returns types that have it."""
+        raise AttributeError("shardings are no parts of these types: ask for typeof(x).sharding, or an array for its .sharding")
 
     def with_shape(self, shape) -> Aval:
         """Return the aval of the same dtype and weak type with another shape."""

@@ -182,8 +182,60 @@ def test_out_sharding_under_derivatives_and_vmap():
     assert batched.sharding.spec[1] == "x"
 
 
-def test_types_say_no_sharding():
-    with pytest.raises(AttributeError, match="shardings are no parts of types"):
-        xform.typeof(np.ones(3)).sharding
-    with pytest.raises(AttributeError, match="shardings are no parts of types"):
-        xform.jit(lambda x: x * len(xform.typeof(x).sharding.spec))(X)
+@pytest.mark.parametrize("kind", ["none", "Auto", "Explicit"])
+def test_the_sharding_of_a_type_is_that_of_jax(kind):
+    seen = []
+    for lib, number, mesh in zip((xform, jax), (np, jnp), meshes(kind) if kind != "none" else (None, None)):
+        own = lib.sharding
+        x = number.asarray(X)
+        values = [x, 1.5, X[0], lib.random.key(0)]
+        if mesh is not None:
+            values += [lib.device_put(x, own.NamedSharding(mesh, spec)) for spec in (own.PartitionSpec("x"), own.PartitionSpec(None, ("y",)),
+                                                                                     own.PartitionSpec(("x", "y")))]
+        types = [lib.typeof(value) for value in values]
+        found = [(repr(t.sharding), t.sharding.is_fully_replicated, t.sharding.mesh.empty, t.sharding.spec == own.PartitionSpec(None, None))
+                 for t in types]
+        found += [[a == b for a in types] for b in types] + [types[0] == x.aval, len(set(types)) > 1]
+        inside = lambda x: x * len(lib.typeof(x).sharding.spec)
+        if kind != "Explicit":      # there, what has been put is of a type that we have no word for: see below
+            found += [float(lib.jit(inside)(v)[0, 0]) for v in (x + 1, *[v + 1 for v in values[4:]])]
+        found.append(float(lib.vmap(inside)(x + 1)[0, 0]))
+        if mesh is not None:
+            with lib.set_mesh(mesh):
+                found += [repr(lib.typeof(value).sharding) for value in (number.ones(3), lib.random.key(0), 1.5, X, *values[4:])]
+        seen.append(found)
+    assert seen[0] == seen[1]
+
+
+def test_out_sharding_that_a_type_says():
+    """As in jax: a type that says nothing leaves results where they are; elsewhere it puts nothing anywhere."""
+    for lib, number in ((xform, np), (jax, jnp)):
+        empty = lib.typeof(X).sharding
+        key = lib.random.key(0)
+        for made in (lib.random.normal(key, (8, 4), out_sharding=empty), number.dot(X, X.T, out_sharding=lib.typeof(X).sharding),
+                     lib.jit(lambda x: number.reshape(x, (4, 8), out_sharding=lib.typeof(x).sharding))(X)):
+            assert len(made.sharding.device_set) == 1
+        for call in (lambda: lib.jit(lambda x: lib.lax.with_sharding_constraint(x, lib.typeof(x).sharding))(X),
+                     lambda: lib.jit(lambda x: x, out_shardings=empty)(X)):
+            with pytest.raises(ValueError, match="got an empty NamedSharding"):
+                call()
+        with pytest.raises(ValueError):
+            lib.device_put(X, empty)
+    mesh = meshes("Explicit")[0]
+    x = xform.device_put(X, NamedSharding(mesh, P("x")))
+    with xform.set_mesh(mesh):
+        assert xform.random.uniform(key := xform.random.key(1), (8, 4), out_sharding=xform.typeof(x).sharding).sharding.spec == P("x", None)
+        assert xform.typeof(key).sharding.mesh.explicit_axes == ("x", "y")
+
+
+def test_the_sharding_of_a_type_inside_jit_over_explicit_axes_is_refused():
+    mesh = meshes("Explicit")[0]
+    x = xform.device_put(X, NamedSharding(mesh, P("x")))
+    f = xform.jit(lambda x: x * len(xform.typeof(x).sharding.spec))
+    with pytest.raises(AttributeError, match="known once XLA has compiled"):
+        f(x)
+    with xform.set_mesh(mesh), pytest.raises(AttributeError, match="known once XLA has compiled.*outside of jit"):
+        f(x + 1)
+    with pytest.raises(AttributeError, match=r"typeof\(x\)"):
+        x.aval.sharding
+    numpy.testing.assert_array_equal(f(X), 2 * X)

@@ -42,7 +42,7 @@ REASONS = [
      r"array_garbage_collection_guard|auto_pcast|remove_size_one_mesh_axis_from_type|jax2tf_associative_scan_reductions|"
      r"softmax_custom_jvp|allow_f16_reductions|default_prng_impl", "switches of JAX's tracing machinery or of what is not configurable here"),
     (r"jax\.sharding|jax", r"Abstract\w+|ManualAxisType|auto_axes|explicit_axes|get_abstract_mesh|use_abstract_mesh|reshard",
-     "shardings as parts of types: here they are properties of arrays"),
+     "shardings that operations reckon with: here XLA decides how their results lie"),
     (r"jax\.Array", r"device_buffers?", "deprecated; `addressable_shards` has them"),
     (r"jax", r"ds", "slices of references (`jax.ref`): `lax.dynamic_slice` takes such a part of an array"),
     (r"jax", r"memory", "spaces as parts of types: arrays are kept in their device's default memory, programs choose no other"),

@@ -26,7 +26,7 @@ NAMES = {
                      "transfer_guard_device_to_device", "ensure_compile_time_eval", "named_scope", "named_call", "host_id",
                      "host_count", "host_ids", "process_indices", "print_environment_info", "effects_barrier",
                      "copy_to_host_async"), "runtime.contexts"),
-    **dict.fromkeys(("eval_shape", "linear_transpose", "closure_convert"), "xform.shapes"), "typeof": "runtime.ops.shape",
+    **dict.fromkeys(("eval_shape", "linear_transpose", "closure_convert"), "xform.shapes"), "typeof": "runtime.ops.typeof",
     "pure_callback": "runtime.callbacks", "live_arrays": "runtime.transfer", "clear_caches": "runtime.jit", "Device": "runtime.xla", "float0": "runtime.dtypes",
     "make_jaxpr": "xform.listing", "fwd_and_bwd": "xform.passes",
     "explain": "xform.report", "op": "xform.custom", "backward_hook": "xform.custom",

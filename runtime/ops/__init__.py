@@ -30,11 +30,12 @@ from runtime.ops.scatter import (extremal_share, factors, regathered, scattered,
 from runtime.ops.schur import sylvester
 from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
-from runtime.ops.shape import reshape_again, reshape_like, typeof
+from runtime.ops.shape import reshape_again, reshape_like
 from runtime.ops.slices import slice_again, unpad, unslice
 from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
 from runtime.ops.take import (blank, quiet, starts_from_front, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
+from runtime.ops.typeof import typeof
 from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples, unpicked,
                                 update_examples, update_examples_dot, updated_examples, won)
 from runtime.ops.views import no_array, no_common_items, no_items, no_rows, no_view, not_shared, not_shared_items, only_keys, unshared

@@ -8,7 +8,7 @@ from runtime.hlo import Module, tracing
 from runtime.mesh import bound
 from runtime.op import op, with_option
 from runtime.primitive import Primitive, as_operand
-from runtime.sharding import PartitionSpec, current_mesh, sharding_of
+from runtime.sharding import AbstractSharding, PartitionSpec, current_mesh, sharding_of
 from runtime.tiling import check_shape
 from runtime.tree import tree_map
 
@@ -100,9 +100,10 @@ def placed(x, out_sharding, lead=0):
     """Return an array that lies as an ``out_sharding`` says; None leaves it as it is.
 
     A spec is one of the mesh in context, else of the mesh over which the array or the program is spread. The first
-    ``lead`` axes are batch axes, which the sharding does not have.
+    ``lead`` axes are batch axes, which the sharding does not have. The sharding of a type that says nothing (no axis is Explicit)
+    leaves the array as it is where no mesh is in context.
     """
-    if out_sharding is None:
+    if out_sharding is None or isinstance(out_sharding, AbstractSharding) and current_mesh() is None and out_sharding.says_nothing:
         return x
     x = as_operand(x, "out_sharding")
     mesh = current_mesh() or getattr(getattr(x._v, "_sharding", None), "mesh", None)

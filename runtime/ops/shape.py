@@ -12,7 +12,6 @@ from runtime.ops.axes import axis_index, axis_tuple, without_axes
 from runtime.ops.create import shape_tuple
 from runtime.ops.reduce import example_like
 from runtime.primitive import Primitive, as_operand
-from runtime.types import aval_of
 from runtime.zero import ZERO, Like
 
 make_shape = Primitive("reshape", lambda x, *, shape: x.with_shape(shape),
@@ -20,12 +19,6 @@ make_shape = Primitive("reshape", lambda x, *, shape: x.with_shape(shape),
 _broadcast = Primitive("broadcast_in_dim", lambda x, *, shape, dims: x.with_shape(shape),
                        lambda block, operands, out_avals, *, shape, dims: block.op(
                            "broadcast_in_dim", operands, out_avals[0], {"broadcast_dimensions": dims}))
-
-
-@op(constant=True, unbatched=True)
-def typeof(x):
-    """Return the type of an array or number: its shape, dtype and weak_type. TypeError for anything else."""
-    return aval_of(x)
 
 
 @op(constant=True, unbatched=True)
