@@ -28,9 +28,14 @@ def leaves_up_to(treedef, tree):
     return _up_to(treedef, tree)
 
 
+def _rows(leaves):
+    """The leaves of every example: an array has them along the axis after that of the batch."""
+    return [leaves[:, i] for i in range(leaves.shape[1])] if hasattr(leaves, "shape") else leaves
+
+
 @op(jvp="rt.tree_of_leaves(treedef, rt.instantiate_shell(leaves_dot, leaves))",
     vjp={"leaves": "rt.restore(rt.leaves_up_to(treedef, d_out), like=leaves)"},
-    batch=lambda treedef, leaves, over=(): tree_of_leaves(treedef, leaves))
+    batch=lambda treedef, leaves, over=(): tree_of_leaves(treedef, _rows(leaves)))
 def tree_of_leaves(treedef, leaves):
     """Return a pytree with a structure around these leaves. ValueError if their number is wrong."""
     return ZERO if leaves is ZERO else trees.tree_unflatten(treedef, leaves)

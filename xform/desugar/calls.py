@@ -68,6 +68,9 @@ class UnitValue(Closure):
     def captured(self):
         return ()
 
+    def outer(self):
+        return ()
+
     env = ()
 
 
@@ -406,7 +409,7 @@ def call_object(lowering, callee, args, keywords, node):
         args = unstarred(lowering, parse.signature(target), args, keywords, node)
     if path:
         if not is_op and isinstance(target, types.FunctionType):
-            args = _pack_variadic(lowering, target, args, node)
+            args = spread.packed(lowering, parse.signature(target), args, node)
         return call(reference(path, node), args, keywords, node)
     if value is dict and not args:
         return at(gast.Dict([const(k, node) for k in keywords], list(keywords.values())), node)
@@ -483,16 +486,6 @@ def _gathered(function, args, keywords):
         variadic[rest[inspect.Parameter.VAR_KEYWORD]] = Display(tuple(more.values()), tuple(more), dict)
         keywords = {k: v for k, v in keywords.items() if k not in more}
     return args, keywords, variadic
-
-
-def _pack_variadic(lowering, function, args, node):
-    """Arguments for ``*args`` of a library function as one starred tuple: every operand of a call stays an atom."""
-    kinds = [p.kind for p in parse.signature(function).parameters.values()]
-    if inspect.Parameter.VAR_POSITIONAL not in kinds or any(isinstance(a, gast.Starred) for a in args):
-        return args
-    fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL)
-    rest = lowering.atom_value(at(gast.Tuple(args[fixed:], gast.Load()), node))
-    return args[:fixed] + [at(gast.Starred(rest, gast.Load()), node)]
 
 
 class _Signature:
@@ -576,6 +569,8 @@ def unstarred(lowering, signature, args, keywords, node):
     stars = [i for i, a in enumerate(args) if isinstance(a, gast.Starred)]
     if not stars:
         return args
+    if len(args) > stars[0] + 1 and (packed := spread.packed(lowering, signature, args, node)) is not args:
+        return packed
     if len(stars) > 1:
         refuse(node, lowering.unit, "only one starred argument whose length is not known is supported in a call", "Spell the arguments out.")
     args, star, behind = args[:stars[0]], args[stars[0]], args[stars[0] + 1:]

@@ -110,7 +110,7 @@ def bound(lowering, callee, value, node, given=()):
 
 def refuse_as_value(lowering, callee, node):
     """Refuse a function with outer variables where it is no plain call: transformed, stored, passed on."""
-    if isinstance(callee, Closure) and callee.nested is not callee and callee.nested.outer():
+    if isinstance(callee, Closure) and callee.nested.outer():
         refuse(node, lowering.unit, f"a function that assigns {callee.nested.outer()[0]!r} of the function around it is transformed, "
                "stored or passed on", "Return the value and assign it where the function is called.")
 

@@ -280,6 +280,16 @@ def for_callee(lowering, callee, node):
     return at(gast.Call(node.func, node.args, given), node)
 
 
+def packed(lowering, signature, args, node):
+    """Arguments for ``*args`` as one starred tuple, so that every operand of a call stays an atom."""
+    kinds = [p.kind for p in signature.parameters.values()]
+    fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL) if inspect.Parameter.VAR_POSITIONAL in kinds else None
+    if fixed is None or any(isinstance(a, gast.Starred) for a in args[:fixed]) or len(args) == fixed + 1 and isinstance(args[-1], gast.Starred):
+        return args
+    rest = lowering.atom_value(at(gast.Tuple(args[fixed:], gast.Load()), node))
+    return args[:fixed] + [at(gast.Starred(rest, gast.Load()), node)]
+
+
 def gathered_keywords(lowering, given, node):
     """What **kwargs holds: the keywords that a call spells out, and those that only the run knows."""
     spelled = {k: v for k, v in given.items() if k != "**"}

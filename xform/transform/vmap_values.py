@@ -48,7 +48,7 @@ def value(run, node, statement, made):
                 return node, False
             for i, item in enumerate(node.elts):    # how many items there are is not known: all are batched
                 if isinstance(item, gast.Starred):
-                    item.value = run.coerced(item.value, True, statement)
+                    item.value = items_of(run, item.value, statement)
                 else:
                     node.elts[i] = run.coerced(item, True, statement)
             return node, True if isinstance(node, gast.Tuple) else (LIST, True)
@@ -85,6 +85,15 @@ def value(run, node, statement, made):
         assert isinstance(operation, Opaque)
         refuse(node, run.unit, f"cannot batch {operation.what}", operation.hint or "Write it with xform.numpy.")
     return node, False
+
+
+def items_of(run, atom, statement):
+    """What gives the batched items of a sequence. Those of an array lie along the axis after that of the batch."""
+    value = run.coerced(atom, True, statement)
+    if isinstance(run.flags.of(atom), tuple):   # a tuple or a list
+        return value
+    function = call("rt.batched", [reference("rt.builtins.list")], node=statement)
+    return call(function, [value], {"over": pack([const("xs")], statement)}, statement)
 
 
 def static(run, operation, node, statement, made):
