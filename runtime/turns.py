@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import functools
+import types
+import typing
 
 import numpy
 
@@ -293,6 +295,13 @@ def repair_lead(d, which, like, lead):
     return repair(listed_lead(d, like, lead), which, like)
 
 
+class Bounds(typing.NamedTuple):
+    """A slice among sealed residuals: its bounds may be arrays."""
+    start: object
+    stop: object
+    step: object
+
+
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"},
     batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
@@ -300,8 +309,11 @@ def seal(residuals):
 
     What is wrapped for a function inside another is wrapped once more.
     """
-    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static)) or getattr(type(residuals), "_xform_constant", False):
+    if isinstance(residuals, (bool, int, float, complex, str, PyTreeDef, numpy.dtype, Static, types.EllipsisType)) or getattr(
+            type(residuals), "_xform_constant", False):
         return Static(residuals)
+    if isinstance(residuals, slice):
+        return Bounds(seal(residuals.start), seal(residuals.stop), seal(residuals.step))
     if isinstance(residuals, varying.Told):
         return varying.Told(residuals, ())
     if bound.checked and isinstance(residuals, Array):
@@ -317,6 +329,8 @@ def unseal(residuals):
         return residuals.value
     if isinstance(residuals, varying.Told):
         return residuals.again()
+    if isinstance(residuals, Bounds):
+        return slice(*map(unseal, residuals))
     return _rebuild(residuals, [unseal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
 
 

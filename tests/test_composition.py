@@ -283,3 +283,17 @@ def test_whole_exponents_of_a_loop_have_no_tangent():
     x = numpy.array([0.5, 1.5, -0.7, 2.0])
     for hessian in (xform.hessian(powers_in_turn), xform.jit(xform.hessian(powers_in_turn)), xform.jacrev(xform.jacfwd(powers_in_turn))):
         numpy.testing.assert_allclose(hessian(x), numpy.diag([0.0, 2.0, 6 * -0.7, 12 * 2.0 ** 2]), rtol=1e-5)
+
+
+def cut(x, start):
+    rest = slice(start, None)
+    return x[..., 0].sum() * np.trace(x[:, rest][..., None][..., 0]) + (np.diff(x) ** 2).sum() + (x[..., rest] ** 3).sum()
+
+
+def test_compiled_functions_keep_the_slices_of_their_indices():
+    def theirs(x):
+        return x[..., 0].sum() * jnp.trace(x[:, 1:]) + (jnp.diff(x) ** 2).sum() + (x[..., 1:] ** 3).sum()
+    ours = xform.jit(cut, static_argnums=1)
+    close(xform.grad(ours)(M, 1), jax.grad(theirs)(M))
+    close(xform.jit(xform.grad(lambda x: xform.grad(lambda y: ours(y, 1))(x).sum()))(M), jax.grad(lambda x: jax.grad(theirs)(x).sum())(M))
+    close(xform.vmap(xform.grad(lambda x: ours(x, 1)))(M[None]), jax.vmap(jax.grad(theirs))(M[None]))
