@@ -4,6 +4,8 @@ from __future__ import annotations
 import builtins
 import operator
 
+import numpy
+
 from runtime.array import Array
 from runtime.batch import is_array, rows
 from runtime.containers import instantiate_shell, is_dict, update
@@ -478,6 +480,17 @@ def view(x, dtype=None):
 def is_device_array(x):
     """Say whether a value is an array on a device, or stands for one."""
     return isinstance(x, (Array, Like))
+
+
+def is_ndarray(x):
+    """Say whether a value is what NumPy's ``ndarray`` holds: an array with an axis, for a number alone is one of NumPy's scalars."""
+    return is_ndarray_or_scalar(x) and x.ndim > 0
+
+
+@op(constant=True, unbatched=True)
+def is_ndarray_or_scalar(x):
+    """Say whether a value is an array, be it of NumPy's or on a device, with axes or without."""
+    return isinstance(x, (Array, Like, numpy.ndarray))
 
 
 def byteswap(x):

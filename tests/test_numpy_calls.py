@@ -215,3 +215,45 @@ def written_under_another_name(x):
 def test_what_such_functions_change_has_no_other_name():
     with pytest.raises(xform.errors.TransformError, match="'z' is read here after it was changed in place as 'y'"):
         xform.grad(written_under_another_name)(X[0])
+
+
+def by_class(x, table):
+    return np.sum(x) * 2 if isinstance(table, np.ndarray) else np.sum(x) * 3
+
+
+def by_class_in_helper(x, table):
+    local = np.zeros(3)
+    local[0] = 1.0
+    return asked_by_helper(x) * asked_by_helper(table) * asked_by_helper(local)
+
+
+def asked_by_helper(v):
+    return asked_deeper(v)
+
+
+def asked_deeper(v):
+    return 2.0 * np.sum(v ** 2) if isinstance(v, (np.ndarray, list)) else 3.0 * v
+
+
+def by_class_of_scalars(x, table):
+    return (asked_deeper(x[0]) + asked_deeper(np.sum(x)) + asked_deeper(x)) * (2 if isinstance(x[0], (np.ndarray, float)) else 5) + np.sum(table)
+
+
+@pytest.mark.parametrize("f", [by_class, by_class_in_helper, by_class_of_scalars], ids=lambda f: f.__name__)
+def test_arrays_of_every_transformation_are_arrays_of_numpy(f):
+    with xform.enable_x64(True):
+        x, table, step = np.array([0.5, 1.5, -0.7]), np.arange(2.0), 1e-6
+        expected, slopes = f(x, table), [(f(x + step * e, table) - f(x - step * e, table)) / (2 * step) for e in np.eye(3)]
+        for args in ((x, table), (jnp.asarray(x), jnp.asarray(table)), (x, jnp.asarray(table))):
+            np.testing.assert_allclose(xform.jit(f)(*args), expected)
+            np.testing.assert_allclose(xform.jvp(f, args, args)[0], expected)
+            np.testing.assert_allclose(xform.vmap(f, in_axes=(0, None))(args[0][None], args[1])[0], expected)
+            np.testing.assert_allclose(xform.grad(f)(*args), slopes, rtol=1e-5)
+            np.testing.assert_allclose(xform.grad(xform.jit(f))(*args), slopes, rtol=1e-5)
+
+
+def test_a_number_is_no_array_of_numpy():
+    def f(x):
+        return 2.0 * x if isinstance(x, np.ndarray) else 3.0 * x
+    assert xform.grad(f)(2.0) == xform.jit(xform.grad(f))(2.0) == 3.0
+    assert xform.vmap(f)(np.float32([1, 2])).tolist() == [3.0, 6.0]

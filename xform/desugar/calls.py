@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import joins, operands, options, rules, spread, written
+from xform.desugar import joins, ndarrays, operands, options, rules, spread, written
 from xform.desugar.flags import constants, of_nested
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
@@ -425,7 +425,7 @@ def call_object(lowering, callee, args, keywords, node):
             found = spread_call(lowering, value, args, keywords, node)
             if found is not None:
                 return found
-        if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        if kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} or ndarrays.asks(value):
             callee = unit_of(value)     # generated calls pass every parameter by position
         own = bind(lowering, _Signature(value), args, keywords, node, callee)
         names = list(parse.signature(value).parameters)

@@ -18,7 +18,7 @@ import types
 
 import gast
 
-from xform.desugar import mixed
+from xform.desugar import mixed, ndarrays
 from xform.desugar.classes import whole
 from xform.errors import refuse
 from xform.resolve import Closure, Instance, Object, Partial, is_static, is_user_class, items_of
@@ -53,6 +53,9 @@ def asked(lowering, node):
     if which is None:
         return _method(node, method, node.args[1:]) if says(known, method) else None
     if known is None and which == "isinstance" and len(node.args) == 2:
+        found = ndarrays.asked(lowering, node)
+        if found is not None:
+            return found
         kind = lowering.known(node.args[1])
         if isinstance(kind, Object) and getattr(kind.value, "_xform_apart", False):
             return Object(False)
