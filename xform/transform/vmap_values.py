@@ -336,6 +336,8 @@ def special(run, operation, node, statement, target, made):
         made.append(assign(run.temp("sizes"), pack(sizes), statement))
         given = {"like": example(run, args["like"], statement), "sizes": name(made[-1].targets[0].id)}
         return call(path, [run.coerced(first, True, statement)], given, statement), True
+    if path in ("rt.seal", "rt.unseal") and isinstance(flag, tuple):     # what the examples share among residuals stays known
+        return node, flag
     if path == "rt.align" and isinstance(flag, tuple):
         node.args[1] = deeper(constant(run, args["lead"]), flag)
         return node, flag
