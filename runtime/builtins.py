@@ -160,6 +160,22 @@ def sorted(iterable, reverse=False):
     return made
 
 
+def in_order(xs, axis=-1, kind=None, order=None, *, reverse=False):
+    """Return what ``xs.sort()`` leaves: an array sorted along an axis, or the items of a list in order."""
+    if hasattr(xs, "dtype"):
+        from runtime import numpy as np
+        return np.sort(xs, axis, kind=kind, order=order)
+    return sorted(xs, reverse)
+
+
+def put_into(container, items):
+    """Return what ``container[i] = items`` puts into a container: a list or tuple as an array, if the container is one itself."""
+    if hasattr(container, "dtype"):
+        from runtime import numpy as np
+        return np.asarray(items)
+    return items
+
+
 def sorted_by(iterable, key, reverse=False):
     """Return the items in the order of what ``key`` gives for them, as a list."""
     items = list(iterable)

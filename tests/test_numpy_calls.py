@@ -257,3 +257,75 @@ def test_a_number_is_no_array_of_numpy():
         return 2.0 * x if isinstance(x, np.ndarray) else 3.0 * x
     assert xform.grad(f)(2.0) == xform.jit(xform.grad(f))(2.0) == 3.0
     assert xform.vmap(f)(np.float32([1, 2])).tolist() == [3.0, 6.0]
+
+
+def lists_into_arrays(x):
+    y = np.zeros((3, 3))
+    y[0] = [x[0], 2.0, x[1] * x[2]]
+    y[1:] = [[1, 2, 3], x]
+    y[:, 1] = (x[0], x[1] ** 2, 5)
+    rows = [x * 2, x * 3]
+    rows[0] = [x[2], 4.0]       # of a list the item is a list
+    table = {"a": 0, 1: 0}
+    table["a"], table[1] = [x[0], x[1]], [x[1]]
+    last = np.ones(3)
+    filled(last, x)
+    return (y * x * last).sum() + len(rows[0]) * rows[0][0] * table["a"][1] * table[1][0]
+
+
+def filled(row, x):
+    row[:2] = [v * v for v in x[:2]]
+
+
+def sorted_in_place(x):
+    y = np.outer(x, x * x)
+    y.sort(axis=0)
+    y[1].sort()
+    v = -x
+    v.sort()
+    items, named = [x[0], x[1], x[2]], {"a": [x[0], x[1], x[2]]}
+    items.sort(key=lambda v: -v)
+    named["a"].sort(reverse=True)
+    return (y * np.arange(9.0).reshape(3, 3)).sum() + (v * 2 * x).sum() + items[0] * named["a"][0] * len(items * 2)
+
+
+def results_into_arrays(x):
+    a, total = np.zeros((2, 3)), np.empty(3)
+    np.add(x, 2 * x, out=a[0])
+    np.multiply(a[0], x, a[1])
+    np.exp(a, out=a)
+    sums = np.sum(a, axis=0, out=total)
+    largest = sums.max()
+    total += largest
+    np.clip(total, 0.0, 30.0, out=(total,))
+    return np.dot(total, x) + into_result(x, np.zeros(3)).sum()
+
+
+def into_result(x, y):
+    return np.sin(x, out=y)
+
+
+def put_along(x):
+    y = np.outer(x, x)
+    np.put_along_axis(y, np.array([[0], [2], [1]]), 2 * x[:, None], axis=1)
+    return (y * y).sum()
+
+
+@pytest.mark.parametrize("f", [lists_into_arrays, sorted_in_place, results_into_arrays, put_along], ids=lambda f: f.__name__)
+def test_programs_that_write_into_arrays(f):
+    with xform.enable_x64(True):
+        x, step = np.array([0.5, 1.5, -0.7]), 1e-6
+        slopes = [(f(x + step * e) - f(x - step * e)) / (2 * step) for e in np.eye(3)]
+        np.testing.assert_allclose(xform.jit(f)(x), f(x.copy()))
+        np.testing.assert_allclose(xform.vmap(f)(np.stack([x, x * 2])), [f(x.copy()), f(x * 2)])
+        np.testing.assert_allclose(xform.grad(f)(x), slopes, rtol=1e-5)
+        np.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(f)))(x[None])[0], slopes, rtol=1e-5)
+
+
+def test_a_result_is_not_lost_inside_an_expression():
+    def f(x):
+        total = np.zeros(3)
+        return 2 * np.sum(x * x, axis=0, out=total) + total
+    for transformed in (xform.jit, xform.jacrev, lambda f: lambda x: xform.vmap(f)(x[None])):
+        with pytest.raises((NotImplementedError, xform.errors.TransformError), match="out="):
+            transformed(f)(X)

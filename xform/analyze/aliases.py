@@ -42,7 +42,8 @@ VIEWS = frozenset({"rt.builtins.view", *("np." + own for own in (
     "atleast_3d", "rollaxis"))})
 ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
 OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
-WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse"})
+WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse",
+                    "rt.builtins.in_order"})
 POPS = frozenset({"rt.popped", "rt.popped_at", "rt.popped_or", "rt.set_default"})       # (item, the changed object)
 COPIES = frozenset({        # containers of the items of their first argument, or of all
     *("rt.builtins." + own for own in ("list", "tuple", "dict_of", "sorted", "sorted_by", "copy", "reversed", "values")),

@@ -340,7 +340,7 @@ def call_object(lowering, callee, args, keywords, node):
         value, keywords = runtime.numpy.asarray, {"dtype": Object(scalar_type(value))}
     if value is zip and len(args) == 1 and isinstance(args[0], gast.Starred) and not keywords:
         value, args = runtime.builtins.zip_all, [args[0].value]
-    if value in (sorted, runtime.builtins.sorted) and "key" in keywords:
+    if value in (sorted, runtime.builtins.sorted, runtime.builtins.in_order) and "key" in keywords:
         by = keywords.pop("key")
         if not (isinstance(by, gast.Constant) and by.value is None):
             value, args = runtime.builtins.sorted_by, [*args, by]

@@ -27,7 +27,7 @@ from xform.syntax import at, call, clone, dotted
 MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.builtins.list", "rt.builtins.tuple", "rt.builtins.sorted",
                    "rt.builtins.zip", "rt.builtins.enumerate", "rt.builtins.map", "rt.builtins.filter"})
 
-CHANGES = frozenset({"rt.setitem", "rt.remove", "rt.reverse"})      # of a list, or of something else
+CHANGES = frozenset({"rt.setitem", "rt.remove", "rt.reverse", "rt.builtins.in_order"})      # of a list, or of something else
 
 
 def note(lowering, target, value):

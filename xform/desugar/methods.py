@@ -26,7 +26,7 @@ from xform.syntax import assign, at, call, clone, const, name
 CONTAINER_METHODS = {"items": "rt.builtins.items", "values": "rt.builtins.values", "keys": "rt.builtins.keys",
                      "get": "rt.builtins.get"}
 MUTATIONS = {"append": "rt.append", "extend": "rt.extend", "insert": "rt.insert", "update": "rt.update", "remove": "rt.remove",
-             "clear": "rt.cleared", "reverse": "rt.reverse", "sort": "rt.builtins.sorted"}
+             "clear": "rt.cleared", "reverse": "rt.reverse", "sort": "rt.builtins.in_order"}
 # By the number of arguments; these give a value and the changed object.
 POPS = {"pop": ("rt.popped", "rt.popped_at", "rt.popped_or"), "setdefault": (None, "rt.set_default", "rt.set_default")}
 REFUSED_MUTATIONS = {"popitem": "Build a new dict.", "add": "Build a new set.", "discard": "Build a new set."}
@@ -128,8 +128,9 @@ def mutation(lowering, value, node):
         if isinstance(base, gast.Subscript):
             from xform.desugar.targets import store_to
             old = lowering.atom(base)
-            args = [lowering.atom(a) for a in value.args]
-            new = lowering.store_temp(call(MUTATIONS[function.attr], [old, *args], node=node), "items", node)
+            args, keywords = arguments(lowering, value)
+            made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [old, *args], keywords, node)
+            new = lowering.store_temp(made, "items", node)
             store_to(lowering, at(gast.Subscript(base.value, base.slice, gast.Store()), node), new, node)
             return True
         held = lowering.known(base.value) if isinstance(base, gast.Attribute) else None

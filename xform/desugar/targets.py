@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import joins, mutations, objects, rebound
+from xform.desugar import calls, joins, mutations, objects, rebound
 from xform.errors import refuse
 from xform.library import lookup
 from xform.resolve import Instance, Object
-from xform.syntax import assign, at, call, clone, name
+from xform.syntax import assign, at, call, clone, dotted, name
 
 
 def store_to(lowering, target, value, node):
@@ -106,7 +106,8 @@ def set_element(lowering, target, value, node):
         return objects.store(lowering, held, target.slice.value, value, node, target.slice.value)
     if isinstance(held, Instance):
         index = index_value(lowering, target.slice, node)
-        return objects.change_held(lowering, held, base.attr, lambda own: call("rt.setitem", [own, index, value], node=node), node)
+        return objects.change_held(lowering, held, base.attr, lambda own: call(
+            "rt.setitem", [own, index, _put(lowering, own, target.slice, value, node)], node=node), node)
     if isinstance(base, gast.Attribute):
         refuse(target, lowering.unit, "assigning into an attribute's value is not supported in a transformed function",
                "Take it into a local variable first.")
@@ -114,6 +115,7 @@ def set_element(lowering, target, value, node):
         return
     index = index_value(lowering, target.slice, node)
     old = lowering.atom(base)
+    value = _put(lowering, old, target.slice, value, node)
     new = lowering.temp(getattr(base, "id", "item")) if not isinstance(base, gast.Name) else None
     updated = call("rt.setitem", [old, index, value], node=node)
     if new is None:
@@ -124,6 +126,30 @@ def set_element(lowering, target, value, node):
     else:
         lowering.emit(new, updated, node)
         store_to(lowering, base, name(new, node), node)
+
+
+def _put(lowering, container, index, value, node):
+    """What is put into a container: a list, as an array where the container is one."""
+    listed = isinstance(value, (gast.List, gast.Tuple)) or isinstance(value, gast.Constant) and isinstance(value.value, tuple) or isinstance(
+        value, gast.Name) and value.id in lowering.lists | lowering.constant_lists
+    if not listed or joins.is_sequence(lowering, container) or isinstance(index, gast.JoinedStr) or isinstance(
+            index, gast.Constant) and isinstance(index.value, str) or _is_dict(lowering, container):
+        return value
+    if isinstance(index, gast.Tuple) and any(isinstance(e, gast.Slice) for e in index.elts):
+        made = call("np.asarray", [value], node=node)
+    else:
+        made = calls.call_known_with(lowering, Object(lookup("rt.builtins.put_into")), [container, value], {}, node)
+    return lowering.store_temp(made, "items", node)
+
+
+def _is_dict(lowering, container):
+    """Whether a local was assigned a dict above, in the same block."""
+    for statement in reversed(lowering.out):
+        if isinstance(statement, gast.Assign) and isinstance(statement.targets[0], gast.Name) and statement.targets[0].id == getattr(
+                container, "id", None):
+            if not (isinstance(statement.value, gast.Call) and dotted(statement.value.func) in joins.CHANGES):
+                return isinstance(statement.value, gast.Dict)
+    return False
 
 
 def index_value(lowering, index, node):

@@ -149,6 +149,9 @@ def rule(run, operation, node, statement, made):
         for keyword in node.keywords:
             keyword.arg = "a" if keyword.arg == "condition" else keyword.arg
         return value(run, node, statement, made)
+    if path.startswith("np.") and dotted(operation.args.get("out")):
+        refuse(node, run.unit, f"out= of {path} is not supported: arrays are values in transformed code",
+               "Use the result, or assign it: y[...] = np.add(a, b).")
     flat = atoms_of(operation)
     target = statement.targets[0].id if isinstance(statement, gast.Assign) else None
     if not any(is_batched(run.flags.of(a)) for a in flat):
