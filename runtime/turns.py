@@ -14,7 +14,7 @@ from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.op import op
-from runtime.sequence import Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
+from runtime.sequence import Guarded, Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
 from runtime.united import batched_rows, stacked_rows, united
 from runtime.xla import PyTreeDef
@@ -217,7 +217,7 @@ def parts_lead(d, count, lead):
     batch=lambda items, like, lead, own=0, over=(): pack_lead(items, like, lead + 1, own), merges=False)
 def pack_lead(items, like, lead, own=0):
     """Give the items of a batch the kind of ``like``: a container, or an array with the rows stacked behind ``lead`` axes."""
-    example = _example(like, own)
+    example, items = _example(like, own), _every_turn(items)
     if items is ZERO or example is None:
         return restore(items, like)
     if is_lazy(items):
@@ -227,6 +227,11 @@ def pack_lead(items, like, lead, own=0):
     from runtime import numpy as np
     row = Like(example.shape[1:], example.dtype)
     return np.stack(with_front([filled(fit(item, row, lead), row) for item in items], len(row.shape), lead), axis=lead)
+
+
+def _every_turn(items):
+    """The records of all turns of an unrolled loop of which some may not run: what these give is zero."""
+    return items.items if isinstance(items, Guarded) else items
 
 
 def with_front(items, rank, lead):
@@ -266,6 +271,7 @@ def uniter_lead(items, like, lead, own=0):
     example = _example(like, own)
     if items is ZERO or example is None:
         return uniter(items, like)
+    items = _every_turn(items)
     return pack_lead(last_first(items) if is_lazy(items) else _padded(items, example), example, lead)
 
 
@@ -285,6 +291,7 @@ def unpairs_lead(d, which, like, lead, own=0):
     example = _example(like, own)
     if d is ZERO or example is None:
         return unpairs(d, which, like)
+    d = _every_turn(d)
     return pack_lead(mapped(lambda item: _part(item, which), d) if is_lazy(d) else _unpaired(d, which, example), example, lead)
 
 

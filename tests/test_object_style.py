@@ -747,3 +747,98 @@ def fields_named_as_parts_of_arrays(x):
         s = product(z, z)
         z = Complex(s.real + c.real, s.imag + c.imag)
     return sum(w.real * w.imag for w in [z, c]) + product(z, c).real
+
+
+class Found:
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def score(self):
+        return self.a * self.b
+
+
+@program
+def none_until_found(x):
+    best = low = None
+    for v in x:
+        if best is None or v > best.a:
+            best = Found(v, v * v)
+        if not low or v < low.a:
+            low = Found(v, v + 1.0)
+    return best.score() + best.b * low.b
+
+
+@program
+def none_before_the_first(x):
+    before, t, total = None, None, 0.0
+    for v in x:
+        now = Found(v, v + 1.0)
+        if before is not None:
+            total = total + (now.a - before.a) * (now.b + before.b)
+        before = now
+        t = Found(v, 0.5 if t is None else t.a * v)     # what t was, as one of its new attributes
+    return total + t.score()
+
+
+@program
+def none_where_nothing_was_found(x):
+    def find(low):
+        for v in x:
+            if v > low:
+                return Found(v, v * v)
+        return None
+    r, q, total = find(1.0), find(100.0), 0.0
+    for i in range(3):
+        s = find(0.4 * i)
+        total = total + (s.score() if isinstance(s, Found) else 0.0)
+    return total + r.score() if q is None else q.a
+
+
+@program
+def none_again_and_in_a_test_of_the_loop(x):
+    t, i = None, 0
+    while t is None and i < 4:
+        if x[i] > 1.0:
+            t = Found(x[i], x[i] ** 2)
+        i += 1
+    s = t.score() if t else x[1]
+    if x[0] > 0:
+        t = None
+    return s * (x[2] if t is None else t.a)
+
+
+@refused("'t' is bound to None and to objects that differ in class or attributes")
+def a_chain_that_grows(x):
+    t = None
+    for v in x:
+        t = Found(v, t)
+    return t.a
+
+
+@refused("'t' is bound to an object and to something else")
+def a_number_then_an_object(x):
+    t = 1.0
+    for v in x:
+        t = Found(v, t)
+    return t.a
+
+
+@refused("what is None or an object of class Found, as the run decides, is stored or returned as a value")
+def none_in_a_list(x):
+    t = None
+    for v in x:
+        if v > 1.0:
+            t = Found(v, v)
+    ts = [t, x]
+    for i in range(2):
+        x = x + len(ts)
+    return ts[int(x[0]) * 0].a
+
+
+@refused("the comparison of a name that is None or an object of class Point, as the run decides")
+def none_compared(x):
+    t = None
+    for v in x:
+        if v > 1.0:
+            t = Point(v)
+    return 1.0 if t == Point(x[0]) else 0.0

@@ -27,7 +27,7 @@ import gast
 
 from xform import resolve
 from xform.desugar import (anew, calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
-                           objects, order, outer, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
+                           objects, order, outer, perhaps, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
@@ -60,6 +60,8 @@ class Lowering:
         self.lists, self.constant_lists = set(), set()      # locals that were assigned a list: + of these joins them
         self.env = unit.env
         self.settled, self.order = set(), None      # names that are bound to functions more than once; where these are read
+        self.reading = mixed.Reading()
+        self.nothing, self.plain = set(), set()     # names that were bound to None, to other data
         self.outer = ()         # variables of the enclosing function that this one writes
 
     # -- the whole function -------------------------------------------------------------------------------------
@@ -139,6 +141,8 @@ class Lowering:
         return identifier if identifier in self.counts else self.scope.find(identifier, self.tree)
 
     def do_Assign(self, node):
+        if perhaps.of_several_names(self, node):
+            return self.block([at(gast.Assign([target], node.value, None), node) for target in node.targets])
         for target in node.targets:
             if objects.assigned(self, target, node):
                 return
@@ -265,6 +269,7 @@ class Lowering:
             rebound.undecided(self, target, node)
         anew.leave(self, target)
         joins.note(self, target, value)
+        (self.nothing if isinstance(value, gast.Constant) and value.value is None else self.plain).add(target)
         self.out.append(assign(target, value, node))
 
     def store_temp(self, value, wanted, node):

@@ -122,7 +122,7 @@ def _tried(lowering, body, node):
     result = body[-1] if isinstance(body[-1], gast.Return) else None
     inner = body if result is None else body[:-1]
     changed, sure = _changed(inner), set()
-    exposed = _exposed(body, sure)
+    exposed = may_read(body, sure)
     own = {id(n) for s in body for n in gast.walk(s)}
     others = [n for n in gast.walk(lowering.tree) if isinstance(n, gast.Name) and id(n) not in own]
     before = {n.id for n in others if not isinstance(n.ctx, gast.Load) and getattr(n, "lineno", 0) <= node.lineno}
@@ -255,7 +255,7 @@ def _tried_before(lowering, body, node):
     failure = lowering.names.fresh("failure")
     lowering.counts[failure] = 2
     lowering.temps.add(failure)
-    changed, exposed = _stored(body), _exposed(body)
+    changed, exposed = _stored(body), may_read(body)
     own = {id(n) for s in body for n in gast.walk(s)}
     outside = {n.id for n in gast.walk(lowering.tree) if isinstance(n, gast.Name) and not isinstance(n.ctx, gast.Load) and id(n) not in own}
     params = [n for n in changed if n in exposed and n in lowering.counts and n in outside]
@@ -318,7 +318,7 @@ def _check_left(lowering, node):
                         and id(n) not in own and id(n) not in inside for n in gast.walk(lowering.tree))
         for handler in node.handlers:
             settled = identifier in _surely(handler.body)
-            if identifier in _exposed(handler.body) or elsewhere and not settled and not jumps_of(handler.body).always:
+            if identifier in may_read(handler.body) or elsewhere and not settled and not jumps_of(handler.body).always:
                 refuse(node, lowering.unit, f"{identifier!r} is assigned in the try, before it may fail, and read after that",
                        "Assign it in the last statement of the try, in every except, or in the else.")
 
@@ -359,7 +359,7 @@ def _stored(statements):
     return list(found)
 
 
-def _exposed(statements, assigned=None):
+def may_read(statements, assigned=None):
     """The names that statements may read before they assign them; adds to ``assigned`` what they surely assign."""
     assigned, found = set() if assigned is None else assigned, set()
     for statement in statements:
@@ -368,22 +368,22 @@ def _exposed(statements, assigned=None):
             found |= _loads(head) - assigned
             inner = assigned | set(target_names(statement.target) if isinstance(statement, gast.For) else ())
             body, orelse = set(inner), set(assigned)
-            found |= _exposed(statement.body, body) | _exposed(statement.orelse, orelse)
+            found |= may_read(statement.body, body) | may_read(statement.orelse, orelse)
             if isinstance(statement, gast.If):
                 assigned |= body & orelse
         elif hasattr(statement, "handlers"):
             body = set(assigned)
-            found |= _exposed(statement.body, body) | _exposed(statement.orelse, body)
+            found |= may_read(statement.body, body) | may_read(statement.orelse, body)
             ways = [body]
             for handler in statement.handlers:
                 caught = {getattr(handler.name, "id", handler.name)} - {None}
                 found |= (_loads(handler.type) if handler.type is not None else set()) - assigned
                 handled = assigned | caught
-                found |= _exposed(handler.body, handled)
+                found |= may_read(handler.body, handled)
                 ways += [] if jumps_of(handler.body).always else [handled]
-            found |= _exposed(statement.finalbody, set(assigned))
+            found |= may_read(statement.finalbody, set(assigned))
             assigned |= set.intersection(*ways)
-            _exposed(statement.finalbody, assigned)
+            may_read(statement.finalbody, assigned)
         else:
             found |= _loads(statement) - assigned
             if isinstance(statement, gast.AugAssign):

@@ -20,6 +20,7 @@ After::
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 
 import gast
@@ -38,6 +39,8 @@ def expand(lowering, statements):
     """Return statements without ``match`` and ``with``, nested ones included."""
     made = []
     for statement in statements:
+        if isinstance(statement, (gast.If, gast.For, gast.While)):
+            statement = copy.copy(statement)        # the function may be read once more
         for field in ("body", "orelse"):
             if isinstance(statement, (gast.If, gast.For, gast.While)) and getattr(statement, field):
                 setattr(statement, field, expand(lowering, getattr(statement, field)))

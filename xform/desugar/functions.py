@@ -354,12 +354,12 @@ class Nested:
 
     def _lower(self, unit, passed, own, mapping, gives, statics=None, objects=()):
         """Lower the function into a unit; passed: what it takes of the function around it, before its own parameters."""
-        def read(numbers):
+        def read(reading):
             from xform.anf import Lowering
             unit.env.clear()
             unit.temps.clear()
             lowering = Lowering(self.tree, unit, NestedScope(self.parent, mapping, objects), statics)
-            lowering.outer, lowering.numbers = (*[mapping[n] for n in self.outer()], *gives), numbers
+            lowering.outer, lowering.reading = (*[mapping[n] for n in self.outer()], *gives), reading
             for param in passed:
                 lowering.counts[param] = 2
                 lowering.names.take(param)
@@ -488,10 +488,10 @@ def of_kinds(function, takes):
 
 def lower_source(source, statics, function, extra=(), takes=None, gives=(), lists=()):
     """The unit of a function's source, with some parameters bound to compile-time values; lists: those in ``extra`` that hold lists."""
-    return read_twice(lambda numbers: _lowered(source, statics, function, extra, takes, gives, lists, numbers))
+    return read_twice(lambda reading: _lowered(source, statics, function, extra, takes, gives, lists, reading))
 
 
-def _lowered(source, statics, function, extra, takes, gives, lists, numbers):
+def _lowered(source, statics, function, extra, takes, gives, lists, reading):
     from xform.anf import Lowering
     from xform.analyze import aliases
     from xform.desugar.chosen import with_chosen
@@ -506,7 +506,7 @@ def _lowered(source, statics, function, extra, takes, gives, lists, numbers):
     if not statics and not extra and not takes and not gives:
         _in_progress[function] = unit
     lowering = Lowering(source.tree, unit, GlobalScope(function), statics)
-    lowering.outer, lowering.numbers = tuple(gives), numbers
+    lowering.outer, lowering.reading = tuple(gives), reading
     lowering.lists.update(lists)
     for param in extra:
         lowering.counts[param] = 2

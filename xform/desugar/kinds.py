@@ -29,6 +29,7 @@ from runtime.array import Array
 from runtime.node import Node, attributes_of, places_of, stored_by
 from xform import parse, resolve
 from xform.desugar.mixed import refuse_mixed
+from xform.desugar.perhaps import is_optional
 from xform.errors import refuse
 from xform.library import ATTRIBUTES, is_runtime
 from xform.memo import Memo
@@ -336,6 +337,9 @@ def _atom(lowering, value, node):
 def made_of(known, unit, node, atom, stored, refer):
     """The call that makes an object; refused where its class is no pytree."""
     cls = known.cls
+    if is_optional(known):
+        refuse(node, unit, f"what is None or an object of class {cls.__name__}, as the run decides, is stored or returned as a value",
+               "Return its attributes where it is not None.")
     if hasattr(cls, "_fields"):
         items = stored(at(gast.Tuple([atom(known.fields[f]) for f in cls._fields], gast.Load()), node))
         return call("rt.construct", [refer(cls), items], node=node)

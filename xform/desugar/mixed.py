@@ -18,6 +18,8 @@ After::
 """
 from __future__ import annotations
 
+import dataclasses
+
 import gast
 
 from xform.errors import TransformError, refuse
@@ -41,16 +43,28 @@ def _of_kind(kind, error):
     return kind(error.reason, hint=error.hint, file=error.file, line=error.line, column=error.column)
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How a function is read: whether parameters are taken for numbers, and which names are bound to None as well as to an object."""
+    numbers: bool = False
+    perhaps: dict = dataclasses.field(default_factory=dict)
+
+
 def read_twice(read):
-    """What ``read(numbers)`` makes of a function, with parameters taken for numbers where it is refused without."""
-    try:
-        return read(False)
-    except Mixed as error:
-        refused = _of_kind(TransformError, error)
-    try:
-        return read(True)
-    except Mixed:       # the functions around it are read once more for what is refused in themselves
-        raise refused from None
+    """What ``read(reading)`` makes of a function, with parameters taken for numbers where it is refused without."""
+    reading, refused = Reading(), None
+    while True:
+        try:
+            return read(reading)
+        except Mixed as error:
+            identifier = getattr(error, "identifier", None)
+            if identifier is not None and identifier not in reading.perhaps:
+                reading = dataclasses.replace(reading, perhaps={**reading.perhaps, identifier: error.known})
+            elif not reading.numbers:
+                refused = _of_kind(TransformError, error)
+                reading = dataclasses.replace(reading, numbers=True)
+            else:       # the functions around it are read once more for what is refused in themselves
+                raise refused from None
 
 
 def is_number(lowering, node, rebound=False) -> bool:
@@ -58,7 +72,7 @@ def is_number(lowering, node, rebound=False) -> bool:
 
     rebound: whether it may be a parameter that is bound again further on.
     """
-    if not lowering.__dict__.get("numbers") or not isinstance(node, gast.Name) or node.id not in params_of(lowering.tree) \
+    if not lowering.reading.numbers or not isinstance(node, gast.Name) or node.id not in params_of(lowering.tree) \
             or lowering.known(node) is not None:
         return False
     if lowering.counts.get(node.id, 1) > 1 and (not rebound or lowering.depth or node.id in assigned(lowering.out)):

@@ -22,7 +22,7 @@ import types
 import gast
 
 from xform import resolve
-from xform.desugar import anew
+from xform.desugar import anew, perhaps
 from xform.desugar.classes import captured_by
 from xform.desugar.questions import is_cached
 from xform.errors import refuse
@@ -274,6 +274,8 @@ def attribute(lowering, instance, attr, node):
     """The value of ``p.attr``: an atom or a compile-time value; refused when the class has no such attribute."""
     if attr in instance.fields:
         return instance.fields[attr]
+    if attr in ("__dict__", "__class__"):
+        perhaps.refuse_optional(lowering, instance, node, f"the {attr}")
     if attr == "__dict__":
         return Display(tuple(instance.fields.values()), tuple(instance.fields), dict)
     found = inspect.getattr_static(instance.cls, attr, None)
@@ -408,6 +410,8 @@ def _without_slices(lowering, index, meaning):
 def _has(lowering, node, method):
     """Whether an expression is an object, made here or outside, whose class says in Python what an operator does."""
     known = lowering.known(node)
+    if method in SWAPPED:
+        perhaps.refuse_optional(lowering, known, node, "the comparison")
     cls = known.cls if isinstance(known, Instance) else type(known.value) if isinstance(known, Object) else None
     return cls is not None and isinstance(getattr(cls, method, None), types.FunctionType) and (
         isinstance(known, Instance) or resolve.says_operators(cls))
@@ -554,6 +558,8 @@ def check_assigned(lowering, instance, node):
 
 def assigned(lowering, target, node):
     """Lower ``p = <object>`` for a name bound more than once and ``p.attr = value``; returns whether this was one."""
+    if perhaps.assign_nothing(lowering, target, node.value, node):
+        return True
     if isinstance(target, gast.Name) and lowering.counts.get(target.id, 2) > 1 and not lowering.is_result(target.id):
         from xform.desugar.kinds import holds_object
         from xform.desugar.rebind import assign_object, refuse_other

@@ -18,11 +18,11 @@ import types
 
 import gast
 
-from xform.desugar import mixed, ndarrays
+from xform.desugar import mixed, ndarrays, perhaps
 from xform.desugar.classes import whole
 from xform.errors import refuse
 from xform.resolve import Closure, Instance, Object, Partial, is_static, is_user_class, items_of
-from xform.syntax import at, clone, const
+from xform.syntax import at, clone, const, negate
 
 BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type, len, vars, bool)}
 # Builtins that run over what their first argument's __iter__ gives.
@@ -88,6 +88,8 @@ class _Answers:
     def getattr(lowering, known, node):
         """``getattr(p, "x"[, default])`` with a constant name."""
         attr = name_of(lowering, node)
+        if len(node.args) == 3:
+            perhaps.refuse_optional(lowering, known, node, "getattr() with a default")
         if len(node.args) == 3 and not has(known, attr):
             return clone(node.args[2])
         return at(gast.Attribute(clone(node.args[0]), attr, gast.Load()), node)
@@ -95,6 +97,7 @@ class _Answers:
     @staticmethod
     def hasattr(lowering, known, node):
         """``hasattr(p, "x")``."""
+        perhaps.refuse_optional(lowering, known, node, "hasattr()")
         return Object(has(known, name_of(lowering, node)))
 
     @staticmethod
@@ -107,11 +110,15 @@ class _Answers:
         """``isinstance(p, (A, B))``."""
         kinds = node.args[1].elts if len(node.args) == 2 and isinstance(node.args[1], (gast.Tuple, gast.List)) else node.args[1:]
         found = [k.value if isinstance(k, Object) else None for k in map(whole, map(lowering.known, kinds))]
-        return Object(issubclass(known.cls, tuple(found))) if all(isinstance(f, (builtins.type, tuple)) for f in found) else None
+        if not all(isinstance(f, (builtins.type, tuple)) for f in found):
+            return None
+        is_one = issubclass(known.cls, tuple(found))
+        return perhaps.given(known, node) if is_one and perhaps.is_optional(known) else Object(is_one)
 
     @staticmethod
     def type(lowering, known, node):
         """``type(p)``."""
+        perhaps.refuse_optional(lowering, known, node, "type()")
         return Object(known.cls) if len(node.args) == 1 else None
 
     @staticmethod
@@ -127,6 +134,8 @@ class _Answers:
     @staticmethod
     def bool(lowering, known, node):
         """``bool(p)``."""
+        if perhaps.is_optional(known):
+            return of_objects(lowering, node.args[0])
         asked = asked_for_truth(known, node.args[0])
         return Object(True) if asked is None else at(gast.Call(node.func, [asked], []), node)
 
@@ -156,7 +165,11 @@ def asked_for_truth(known, node):
 
 
 def identity(lowering, node):
-    """``type(p) is A``, ``A is B`` and ``p is None`` for what is known here, as a constant; None for another comparison."""
+    """``type(p) is A``, ``A is B`` and ``p is None`` for what is known here, as an atom; None for another comparison."""
+    known = lowering.known(node.left) if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) else None
+    if perhaps.is_optional(known):
+        there = perhaps.given(known, node)
+        return there if isinstance(node.ops[0], gast.IsNot) else negate(there, node)
     if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) and _is_something(lowering, node.left):
         return const(isinstance(node.ops[0], gast.IsNot), node)
     if isinstance(node.ops[0], (gast.Is, gast.IsNot)) and _is_none(node.comparators[0]) and mixed.is_number(lowering, node.left):
@@ -182,7 +195,7 @@ def _is_none(node):
 def _is_something(lowering, node):
     """Whether an expression is a function or an object, and so is not None."""
     known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
-    return known is not None and (not isinstance(known, Object) or known.value is not None and is_static(known))
+    return known is not None and not perhaps.is_optional(known) and (not isinstance(known, Object) or known.value is not None and is_static(known))
 
 
 def _asks_type(lowering, node):
@@ -209,14 +222,17 @@ def of_objects(lowering, node):
     known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute, gast.Subscript)) else None
     if not isinstance(known, Instance) or hasattr(known.cls, "_fields"):
         return node
-    return asked_for_truth(known, node) or const(True, node)
+    asked = asked_for_truth(known, node)
+    if perhaps.is_optional(known):
+        return perhaps.given(known, node) if asked is None else at(gast.BoolOp(gast.And(), [perhaps.given(known, node), asked]), node)
+    return asked or const(True, node)
 
 
 def side(lowering, node):
     """What ``p and p.left``, ``p or default`` give where ``p`` is an object that counts as true, or None; else None."""
     first = node.values[0]
     known = lowering.known(first) if isinstance(first, (gast.Name, gast.Attribute)) else None
-    true = isinstance(known, Instance) and not hasattr(known.cls, "_fields") and asked_for_truth(known, first) is None
+    true = isinstance(known, Instance) and not perhaps.is_optional(known) and not hasattr(known.cls, "_fields") and asked_for_truth(known, first) is None
     if not true and not (_is_none(first) or isinstance(known, Object) and known.value is None):
         return None
     if true == isinstance(node.op, gast.Or):
@@ -231,7 +247,7 @@ def decided(lowering, node):
         return None if inner is None else not inner
     if isinstance(node, gast.Compare) and len(node.ops) == 1:
         found = identity(lowering, node)
-        return truth(lowering, node) if found is None else found.value
+        return found.value if isinstance(found, gast.Constant) else truth(lowering, node) if found is None else None
     known = lowering.known(node) if isinstance(node, gast.Call) else None
     return known.value if isinstance(known, Object) and isinstance(known.value, bool) else truth(lowering, node)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import gast
 
 from xform import resolve
-from xform.desugar import kinds
+from xform.desugar import kinds, perhaps
 from xform.desugar.kinds import holds_object
 from xform.desugar.mixed import refuse_mixed
 from xform.desugar.objects import same
@@ -47,34 +47,48 @@ def assign_object(lowering, identifier, known, node):
     own = lowering.statics.get(identifier)
     if own is known:        # p = p.add(q), which returns self
         return
-    shared = _named(lowering, known, identifier)
+    perhaps.check(lowering, identifier, own, known, node)
+    if perhaps.assign(lowering, identifier, known, node):
+        return
+    shared = named(lowering, known, identifier)
     if shared and not any(one.rebound for one in shared) and _bound_here_alone(lowering, identifier) or (
             _bound_in_line(lowering, identifier) and _for_good(lowering, identifier, node)):
         lowering.statics[identifier] = known        # another name of the same object, in every turn
         return
-    if own is not None and _named(lowering, own, identifier) and not lowering.depth:
+    if own is not None and named(lowering, own, identifier) and not lowering.depth:
         own = None
     if own is None:
         lowering.statics[identifier] = own = copied(lowering, known, identifier, node)
     else:
         pairs = []
-        reason = "have other names" if _named(lowering, own, identifier) else mismatch(own, known, pairs)
+        reason = "have other names" if named(lowering, own, identifier) else mismatch(own, known, pairs)
         if reason and _for_good(lowering, identifier, node):
             lowering.statics[identifier] = own = copied(lowering, known, identifier, node)
             reason, pairs = None, []
         if reason:
             refuse_mixed(lowering.unit, node, f"{identifier!r} is bound to objects that {reason}")
-        staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
-                                               "value", node)) for target, value in pairs]
-        for target, value in staged:
-            lowering.emit(target, value, node)
+        return assign_parts(lowering, own, known, pairs, identifier, node)
+    _bound(lowering, own, known, shared, node)
+
+
+def assign_parts(lowering, own, known, pairs, identifier, node):
+    """Give the locals of a name's object what an object holds, all at once; pairs: (local, new value)."""
+    shared = named(lowering, known, identifier)
+    staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
+                                           "value", node)) for target, value in pairs]
+    for target, value in staged:
+        lowering.emit(target, value, node)
+    _bound(lowering, own, known, shared, node)
+
+
+def _bound(lowering, own, known, shared, node):
     _settle(own)
     _share(lowering, own, shared, node)
     if isinstance(known, Instance):
         known.copied = True
 
 
-def _named(lowering, known, identifier):
+def named(lowering, known, identifier):
     """The objects in a compile-time value that are reached by another name than ``identifier``, too."""
     found = {one: None for _, one in resolve.objects_in(known)}
     others = [value for other, value in lowering.statics.items() if other != identifier and not isinstance(value, Object)]

@@ -21,24 +21,37 @@ WIDTH = 100
 
 def fold(body, temps):
     """Return the statements with temporaries folded in."""
-    counts, stores = {}, {}
-    _count(body, counts, stores)
-    return _block(body, _Facts(temps, counts, stores))
+    counts, stores, captured = {}, {}, {}
+    _count(body, counts, stores, captured)
+    return _block(body, _Facts(temps, counts, stores, captured))
 
 
 class _Facts:
-    def __init__(self, temps, counts, stores):
+    def __init__(self, temps, counts, stores, captured):
         self.temps, self.counts, self.stores = temps, counts, stores
+        self.captured = captured        # what nested functions read of the function around them, by their names
+
+    def read_by(self, node):
+        """The names that an expression reads, and those that the nested functions read which it may call."""
+        found, left = set(), reads(node)
+        while left:
+            identifier = left.pop()
+            if identifier not in found:
+                found.add(identifier)
+                left += self.captured.get(identifier, ())
+        return found
 
     def single(self, identifier):
         return identifier in self.temps and self.counts.get(identifier) == 1 and self.stores.get(identifier) == 1
 
 
-def _count(statements, counts, stores):
+def _count(statements, counts, stores, captured):
     for statement in statements:
         nested = blocks(statement)
         own = ([statement.test] if isinstance(statement, (gast.If, gast.While)) else
                [statement.iter] if isinstance(statement, gast.For) else [statement])
+        if isinstance(statement, gast.FunctionDef):
+            captured.setdefault(statement.name, []).extend(reads(statement))
         for part in own:
             for identifier in reads(part):
                 counts[identifier] = counts.get(identifier, 0) + 1
@@ -48,7 +61,7 @@ def _count(statements, counts, stores):
             for identifier in target_names(target):
                 stores[identifier] = stores.get(identifier, 0) + 1
         for block in nested:
-            _count(block, counts, stores)
+            _count(block, counts, stores, captured)
 
 
 def _block(statements, facts):
@@ -81,7 +94,7 @@ def _pull_in(statement, made, facts):
                 continue
             break
         target = before.targets[0].id
-        if target in wanted and barrier_writes.isdisjoint(reads(before.value)) and not _in_place(before) and _fits(statement, before):
+        if target in wanted and barrier_writes.isdisjoint(facts.read_by(before.value)) and not _in_place(before) and _fits(statement, before):
             _substitute(statement, target, before.value)
             del made[index]
             index, wanted = len(made) - 1, _wanted(statement, facts)
