@@ -1,5 +1,6 @@
 """Programs in object style: what names share an object, attributes with setters, changes in place of what attributes hold, operators."""
 import collections
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -842,3 +843,87 @@ def none_compared(x):
         if v > 1.0:
             t = Point(v)
     return 1.0 if t == Point(x[0]) else 0.0
+
+
+# -- with -----------------------------------------------------------------------------------------------------------------------
+
+class Scale:
+    def __init__(self, k):
+        self.k, self.log = k, 0.0
+
+    def __enter__(self):
+        self.log = self.log + 1.0
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.log = self.log * self.k
+
+
+class Swallowing(Scale):
+    def __exit__(self, kind, error, trace):
+        return True
+
+
+@contextlib.contextmanager
+def times(scale, by=2.0):
+    before = scale.k
+    scale.k = before * by
+    try:
+        yield scale
+    finally:
+        scale.k = before
+
+
+@contextlib.contextmanager
+def pushed(stack, v, *, by=1.0):
+    stack.append(v * by)
+    yield stack[-1] * 2.0
+    stack.pop()
+
+
+@program
+def entered_and_left(x):
+    s, total = Scale(x[0]), 0.0
+    for v in x:
+        with s as t, Scale(v) as u:
+            if v < 0:
+                continue
+            total = total + v * t.log * u.k
+            if v > 1.8:
+                break
+
+    def early(v):
+        with Scale(v * 3.0) as own:
+            if v > 0:
+                return v * own.log
+            v = v * 2.0
+        return v + own.log
+    return total + s.log + early(x[1]) * early(x[2])
+
+
+@program
+def managed_by_functions(x):
+    s, stack, total = Scale(x[0]), [x[0]], 0.0
+    for v in x:
+        with times(s, v) as t, pushed(stack, v, by=x[3]) as w:
+            total = total + t.k * w * len(stack)
+            if v < 0:
+                continue
+    with times(s):
+        total = total + s.k
+    return total + s.k + sum(stack) * len(stack)
+
+
+@refused("Swallowing.__exit__ returns something, so that it may swallow what the body raises")
+def swallowing(x):
+    with Swallowing(x[0]) as s:
+        y = s.k
+    return y
+
+
+@refused("'s' is given to the context manager and assigned in the body of the with")
+def bound_again_inside(x):
+    s = Scale(x[0])
+    with times(s):
+        s = Scale(x[1])
+    return s.k

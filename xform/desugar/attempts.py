@@ -83,10 +83,11 @@ def _finally(lowering, node):
     failure, made, again = _tried(lowering, protected, node)
     failed = negate(at(gast.Compare(name(failure, node), [gast.Is()], [const(None, node)]), node), node)
     last = [*map(clone, node.finalbody), at(gast.Raise(name(failure, node), None), node)]
-    return [*made, branch(failed, last, [], node), *_before_jumps(lowering, again, node.finalbody, 0), *node.finalbody]
+    return [*made, branch(failed, last, [], node), *before_jumps(lowering, again, node.finalbody, 0), *node.finalbody]
 
 
-def _before_jumps(lowering, statements, last, depth):
+def before_jumps(lowering, statements, last, depth):
+    """Statements with what is done last before each jump out of them; depth: how many loops are around them."""
     made = []
     for statement in statements:
         if isinstance(statement, gast.Return) or depth == 0 and isinstance(statement, (gast.Break, gast.Continue)):
@@ -104,9 +105,9 @@ def _before_jumps(lowering, statements, last, depth):
                 continue
             if field == "handlers":
                 for handler in statement.handlers:
-                    handler.body = _before_jumps(lowering, handler.body, last, depth)
+                    handler.body = before_jumps(lowering, handler.body, last, depth)
             else:
-                setattr(statement, field, _before_jumps(lowering, getattr(statement, field), last, inner if field == "body" else depth))
+                setattr(statement, field, before_jumps(lowering, getattr(statement, field), last, inner if field == "body" else depth))
         made.append(statement)
     return made
 

@@ -1,4 +1,4 @@
-"""Compound statements made simple before anything else: ``match`` becomes if/elif, a ``with`` that changes nothing its body.
+"""Compound statements made simple before anything else: ``match`` becomes if/elif; try and with are made simple elsewhere.
 
 Before::
 
@@ -19,20 +19,16 @@ After::
 """
 from __future__ import annotations
 
-import contextlib
 import copy
-import warnings
 
 import gast
-import numpy
 
-from xform.desugar import attempts, standard
+from xform.desugar import attempts, contexts, standard
 from xform.errors import refuse
 from xform.resolve import Object
 from xform.syntax import assign, at, branch, call, clone, const, name, store
 
 TRIES = tuple([getattr(gast, kind) for kind in ("Try", "TryStar") if hasattr(gast, kind)])
-INERT = (numpy.errstate, warnings.catch_warnings, contextlib.nullcontext)
 
 
 def expand(lowering, statements):
@@ -52,35 +48,10 @@ def expand(lowering, statements):
         elif isinstance(statement, TRIES):
             made += expand(lowering, attempts.expand_try(lowering, statement))
         elif isinstance(statement, gast.With):
-            made += _with(lowering, statement)
+            made += expand(lowering, contexts.expand_with(lowering, statement))
         else:
             made.append(statement)
     return made
-
-
-def _with(lowering, node):
-    body = []
-    first = node.items[0].context_expr
-    known = lowering.known(first.func) if isinstance(first, gast.Call) else None
-    if isinstance(known, Object) and known.value is contextlib.suppress and node.items[0].optional_vars is None:
-        inner = node.body if len(node.items) == 1 else [at(gast.With(node.items[1:], node.body, None), node)]
-        kinds = first.args[0] if len(first.args) == 1 else at(gast.Tuple(first.args, gast.Load()), node)
-        handler = at(gast.ExceptHandler(kinds, None, [at(gast.Pass(), node)]), node)
-        return expand(lowering, [at(gast.Try(inner, [handler], [], []), node)])
-    for item in node.items:
-        context = item.context_expr
-        known = lowering.known(context.func) if isinstance(context, gast.Call) else None
-        value = known.value if isinstance(known, Object) else None
-        if value not in INERT and not getattr(value, "_xform_inert", False):
-            refuse(node, lowering.unit, "this with is not supported in a transformed function: what it sets up would not be in force "
-                   "in the derivative's code", "Move the with around the transformed call.")
-        if item.optional_vars is not None:
-            if value is not contextlib.nullcontext or not isinstance(item.optional_vars, gast.Name):
-                refuse(node, lowering.unit, "`with ... as` is not supported in a transformed function",
-                       "Move the with around the transformed call.")
-            held = context.args[0] if context.args else const(None, node)
-            body.append(at(gast.Assign([item.optional_vars], held, None), node))
-    return body + expand(lowering, node.body)
 
 
 # -- match --------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import types
 
 import gast
 
-from xform.desugar import mixed, ndarrays, perhaps
+from xform.desugar import contexts, mixed, ndarrays, perhaps
 from xform.desugar.classes import whole
 from xform.errors import refuse
 from xform.resolve import Closure, Instance, Object, Partial, is_static, is_user_class, items_of
@@ -29,7 +29,7 @@ BUILTINS = {f: f.__name__ for f in (getattr, hasattr, setattr, isinstance, type,
 OVER = (list, tuple, sum, enumerate, sorted, any, all)
 # Builtins that are calls of a method of the object.
 METHODS = {abs: "__abs__", round: "__round__", float: "__float__", int: "__int__", complex: "__complex__", divmod: "__divmod__", reversed: "__reversed__",
-           math.floor: "__floor__", math.ceil: "__ceil__", math.trunc: "__trunc__", iter: "__iter__", next: "__next__"}
+           math.floor: "__floor__", math.ceil: "__ceil__", math.trunc: "__trunc__", iter: "__iter__", next: "__next__", **contexts.METHODS}
 _COMPARE = {gast.Eq: operator.eq, gast.NotEq: operator.ne, gast.Lt: operator.lt, gast.LtE: operator.le, gast.Gt: operator.gt,
             gast.GtE: operator.ge}
 
@@ -50,6 +50,11 @@ def asked(lowering, node):
         from xform.desugar.sequences import iterated
         items = iterated(lowering, node.args[0])
         return None if items is node.args[0] else at(gast.Call(node.func, [items, *node.args[1:]], []), node)
+    if value is contexts.entered or value is contexts.left:
+        if not says(known, method):
+            contexts.refuse_other(lowering, node)
+        if value is contexts.left:
+            contexts.check_left(lowering, known, node)
     if which is None:
         return _method(node, method, node.args[1:]) if says(known, method) else None
     if known is None and which == "isinstance" and len(node.args) == 2:
