@@ -329,3 +329,15 @@ def test_a_result_is_not_lost_inside_an_expression():
     for transformed in (xform.jit, xform.jacrev, lambda f: lambda x: xform.vmap(f)(x[None])):
         with pytest.raises((NotImplementedError, xform.errors.TransformError), match="out="):
             transformed(f)(X)
+
+
+@pytest.mark.parametrize("library", [np, jnp], ids=["numpy", "xform"])
+def test_dtypes_are_compared(library):
+    def f(x):
+        i = x.astype(np.int32)
+        assert i.dtype == library.int32 and library.float32 == x.dtype
+        return (x ** 2).sum() if i.dtype != library.float32 else x.max()
+    np.testing.assert_allclose(xform.jit(f)(X), (X ** 2).sum())
+    for derived in (xform.grad(f), xform.jit(xform.grad(f)), xform.grad(xform.jit(f)), lambda x: xform.vmap(xform.grad(f))(x[None])[0]):
+        np.testing.assert_allclose(derived(X), 2 * X)
+    np.testing.assert_allclose(xform.hessian(f)(X).reshape(6, 6), 2 * np.eye(6))

@@ -167,6 +167,8 @@ def is_user_class(value) -> bool:
 def says_operators(cls) -> bool:
     """Whether the operators of objects from outside are methods of a user's class (or of the library's), not those of numbers or arrays."""
     root = cls.__module__.split(".")[0]
+    if issubclass(cls, type):       # of a class, such as np.float32, that is compared
+        return False
     return cls.__module__.startswith("runtime.numpy.") or root not in ("runtime", "xform", "jaxlib", "numpy") and root not in sys.stdlib_module_names
 
 
