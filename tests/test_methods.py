@@ -65,8 +65,8 @@ def test_strings_that_are_written_out():
 
 
 def test_containers_that_are_refused():
-    def binned(x):
-        bins = collections.defaultdict(float)
+    def binned(x, factory=lambda: float(3)):
+        bins = collections.defaultdict(factory)
         bins[0] += x * x
         return bins[0]
 

@@ -927,3 +927,67 @@ def bound_again_inside(x):
     with times(s):
         s = Scale(x[1])
     return s.k
+
+
+# -- of the standard library ---------------------------------------------------------------------------------------------------------
+
+@program
+def queues(x):
+    edges, reached, queue = {0: [1, 2], 1: [3], 2: [3], 3: []}, {0: x[0]}, collections.deque([0])
+    while queue:
+        node = queue.popleft()
+        for other in edges[node]:
+            if other not in reached:
+                reached[other] = reached[node] * x[other] + 1.0
+                queue.append(other)
+    recent, total = collections.deque([0.0, 0.0], maxlen=2), sum(reached.values())
+    for v in x:
+        recent.append(v * v)
+        total = total + recent[0] * recent[-1] + len(recent)
+    recent.rotate(1)
+    recent.appendleft(x[3])
+    return total + recent[0] * recent[1] + sum(v * 2 for v in recent) + max(recent)
+
+
+@program
+def dicts_with_defaults(x):
+    groups = collections.defaultdict(list)
+    sums = collections.defaultdict(float)
+    products = collections.defaultdict(lambda: 1.0)
+    for i, (k, v) in enumerate(zip("abca", x)):
+        groups[k].append(v * v)
+        sums[i % 2] += v if v > 0 else 0.0
+        products[k] *= v
+    sums["n"] = sums["more"] + x[2]
+    count = len(groups) + (1.0 if "z" in groups else 0.0) + len(sums)
+    return sum([sum(g) * len(g) for g in groups.values()]) + sums[0] * sums[1] + products["a"] + products["q"] + count
+
+
+@program
+def counted_and_reduced(x):
+    votes = collections.Counter(["a", "b", "a"])
+    votes.update(["b", "b"])
+    votes["z"] += 1
+    total = votes["a"] * x[0] + votes["b"] * x[1] + votes.total() * x[2] + sum(votes.values()) + votes["nobody"]
+    both = functools.reduce(lambda p, q: Found(p.a + q.a, p.b * q.b), [Found(v, v + 1.0) for v in (x[0], x[1], x[3])])
+    run = functools.reduce(lambda p, v: Found(p.a + v, p.b * v), x, Found(0.0, 1.0))
+    return total + both.score() + run.score() + Powers(x[0]).squared(x[1])
+
+
+class Powers:
+    def __init__(self, k):
+        self.k = k
+
+    def power(self, v, n):
+        return self.k * v ** n
+    squared = functools.partialmethod(power, n=2)
+
+
+@refused("this collections.defaultdict cannot be made in a transformed function")
+def a_dict_that_a_nested_function_writes(x):
+    d = collections.defaultdict(float)
+
+    def put(k, v):
+        d[k] = v
+    put("a", x[0])
+    return d["a"] + d["b"]

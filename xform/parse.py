@@ -65,8 +65,9 @@ def parse(function) -> Source:
         raise SourceError(f"{function.__qualname__!r} is not at line {code.co_firstlineno} of {file!r} any more",
                           hint="The file was edited after it was imported: import it again.")
     from xform.desugar.classes import taken_out
+    from xform.desugar.defaulted import as_dicts
     from xform.desugar.stores import as_assignments
-    tree = as_assignments(gast.ast_to_gast(found), *free_names(function))
+    tree = as_dicts(as_assignments(gast.ast_to_gast(found), *free_names(function)), *free_names(function))
     return Source(taken_out(tree, file), file, code.co_firstlineno, function)
 
 

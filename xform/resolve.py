@@ -132,6 +132,8 @@ def bound(found, instance, cls, value):
         return Partial(Object(found.__func__), (Object(cls),), ())
     if isinstance(found, types.FunctionType):
         return Partial(Object(found), (instance,), ())
+    if isinstance(found, functools.partialmethod) and isinstance(found.func, types.FunctionType):
+        return Partial(Object(found.func), (instance, *map(Object, found.args)), tuple([(k, Object(v)) for k, v in found.keywords.items()]))
     if is_marked(found):
         return Derived(found.kind, Partial(Object(found.fun), (instance,), ()), past_self(found.options))
     return Object(value)

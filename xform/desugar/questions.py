@@ -42,7 +42,7 @@ def asked(lowering, node):
         return _signature(lowering.known(node.args[0]))
     which = next((own for one, own in BUILTINS.items() if one is value), None)
     method = next((own for one, own in METHODS.items() if one is value), None)
-    over = any(one is value for one in OVER)
+    over = any(one is value for one in OVER) or (value is max or value is min) and len(node.args) == 1
     if which is None and method is None and not over or not node.args or node.keywords or isinstance(node.args[0], gast.Starred):
         return None
     known = lowering.known(node.args[0])

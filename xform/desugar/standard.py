@@ -20,11 +20,11 @@ import operator
 
 import gast
 
-from runtime import builtins as runtime_builtins, iteration, scalars
+from runtime import builtins as runtime_builtins, collected, iteration, scalars
 from runtime.stage import ShapeDtypeStruct
 from xform.errors import refuse
 from xform.library import TEXT_METHODS
-from xform.resolve import Object
+from xform.resolve import Display, Instance, Object
 from xform.syntax import at, clone, const, name
 
 _IN_PLACE = {operator.isub: gast.Sub, operator.itruediv: gast.Div, operator.ifloordiv: gast.FloorDiv, operator.imod: gast.Mod,
@@ -33,6 +33,7 @@ _IN_PLACE = {operator.isub: gast.Sub, operator.itruediv: gast.Div, operator.iflo
 _PLAIN = {operator.add: gast.Add, operator.sub: gast.Sub, operator.mul: gast.Mult, operator.truediv: gast.Div, operator.pow: gast.Pow,
           operator.floordiv: gast.FloorDiv, operator.mod: gast.Mod, operator.matmul: gast.MatMult}
 _MAPS = {2: iteration.map_2, 3: iteration.map_3, 4: iteration.map_4}
+_CLASSES = {collections.deque: collected.Deque, collections.Counter: collected.Counter}
 _ENDLESS = {itertools.count: iteration.counted, itertools.cycle: iteration.cycled, itertools.repeat: iteration.repeated}
 
 
@@ -52,9 +53,13 @@ def spelled(lowering, node):
     value = value_of(lowering, node.func)
     if getattr(value, "__module__", None) == "pdb" and getattr(value, "__name__", None) == "set_trace" and not node.args:
         return at(gast.Call(name("breakpoint", node), [], []), node)
-    if any(value is made for made in (collections.defaultdict, collections.Counter, collections.deque)):
-        refuse(node, lowering.unit, f"collections.{value.__name__} cannot be made in a transformed function", "Use a list, or a dict with "
-               "setdefault or get.")
+    if any(value is theirs for theirs in _CLASSES):
+        from xform.desugar import objects
+        return objects.make(lowering, _CLASSES[value], node)
+    if value is collections.defaultdict:
+        refuse(node, lowering.unit, "this collections.defaultdict cannot be made in a transformed function: it is no local variable that is bound "
+               "once, is returned as it is, is given entries, or its factory is no float, int, str, bool, list, dict or lambda of a constant",
+               "Use a dict with setdefault or get.")
     try:
         rule = _CALLS.get(value) if value is not None else None
     except TypeError:       # unhashable
@@ -219,6 +224,40 @@ def _copied(lowering, node, value):
     return _call(lowering, runtime_builtins.copy if value is copy.copy else runtime_builtins.deepcopy, node.args, node)
 
 
+# -- functools -------------------------------------------------------------------------------------------------------------------------
+
+def _reduced(lowering, node, value):
+    """``reduce(f, items, first)`` of objects: calls of ``f``, in a loop over data; None where it is one of data."""
+    if node.keywords or len(node.args) not in (2, 3):
+        return None
+    combine, items, *first = node.args
+    known, start = lowering.known(items), lowering.known(first[0]) if first else None
+    parts = list(known.items) if isinstance(known, Display) and known.keys is None else []
+    if not isinstance(start, Instance) and not any(isinstance(part, Instance) for part in parts):
+        return None
+    made = lowering.temp("reduced")
+    if not parts and known is None:
+        item = lowering.temp("item")
+        step = at(gast.Call(combine, [name(made, node), name(item, node)], []), node)
+        lowering.statement(at(gast.Assign([_stored(made, node)], first[0], None), node))
+        lowering.statement(at(gast.For(_stored(item, node), items, [at(gast.Assign([_stored(made, node)], step, None), node)], [], None), node))
+        return name(made, node)
+    found = first[0] if first else None
+    for part in parts:
+        held = lowering.temp("item")
+        lowering.counts[held] = 1
+        if isinstance(part, gast.AST):
+            lowering.emit(held, clone(part), node)
+        else:
+            lowering.statics[held] = part
+        found = name(held, node) if found is None else at(gast.Call(combine, [found, name(held, node)], []), node)
+    return found
+
+
+def _stored(identifier, node):
+    return at(gast.Name(identifier, gast.Store(), None, None), node)
+
+
 # -- math ---------------------------------------------------------------------------------------------------------------------------
 
 def _log(lowering, node, value):
@@ -247,7 +286,7 @@ _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, 
           operator.getitem: lambda lowering, node, value: at(gast.Subscript(*node.args, gast.Load()), node),
           **dict.fromkeys([*_IN_PLACE, *_PLAIN], _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
           itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log, copy.copy: _copied,
-          copy.deepcopy: _copied, ShapeDtypeStruct.like: _type_like}
+          copy.deepcopy: _copied, functools.reduce: _reduced, ShapeDtypeStruct.like: _type_like}
 if hasattr(operator, "call"):
     _CALLS[operator.call] = lambda lowering, node, value: at(gast.Call(node.args[0], node.args[1:], node.keywords), node)
 
