@@ -226,7 +226,7 @@ def _softmax_all(x, *, axis):
 def softmax(x, axis=-1, where=None, initial=None):
     """Return exp(x) / sum(exp(x)) over axes; elements that ``where`` does not choose count for nothing and give 0."""
     x = _inexact(x, "softmax")
-    axis = tuple(axis) if isinstance(axis, list) else axis
+    axis = tuple(axis) if isinstance(axis, (list, range)) else axis
     return _softmax_all(x, axis=axis) if where is None else _softmax(x, where, axis=axis)
 
 
@@ -252,7 +252,7 @@ def _log_softmax_all(x, *, axis):
     vjp={"x": "d_out - np.exp(out) * np.sum(d_out, axis=axis, keepdims=True)"}, batch=_log_softmax_batched)
 def all_log_softmax(x, axis=-1):
     """Return log(softmax(x)) over axes."""
-    return _log_softmax_all(_inexact(x, "log_softmax"), axis=tuple(axis) if isinstance(axis, list) else axis)
+    return _log_softmax_all(_inexact(x, "log_softmax"), axis=tuple(axis) if isinstance(axis, (list, range)) else axis)
 
 
 def log_softmax(x, axis=-1, where=None, initial=None):
@@ -283,7 +283,7 @@ def _log_total_batched(a, axis=None, keepdims=False, over=()):
 def log_total(a, axis=None, keepdims=False):
     """Return log(sum(exp(a))) over axes (all by default)."""
     a = _inexact(a, "logsumexp")
-    return _logsumexp(a, axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=bool(keepdims))
+    return _logsumexp(a, axis=tuple(axis) if isinstance(axis, (list, range)) else axis, keepdims=bool(keepdims))
 
 
 def kept(out, a, axis, keepdims):

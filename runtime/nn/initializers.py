@@ -71,7 +71,7 @@ def fans(shape, in_axis=-2, out_axis=-1, batch_axis=()):
         raise ValueError(f"Can't compute input and output sizes of a {len(shape)}-dimensional weights tensor. Must be at least 2D.")
 
     def size(axes):
-        return math.prod([shape[axis] for axis in (axes if isinstance(axes, (tuple, list)) else (axes,))])
+        return math.prod([shape[axis] for axis in (axes if isinstance(axes, (tuple, list, range)) else (axes,))])
     ins, outs = size(in_axis), size(out_axis)
     field = math.prod(shape) / ins / outs / size(batch_axis)
     return ins * field, outs * field

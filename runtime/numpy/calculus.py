@@ -78,7 +78,7 @@ def gradient(f, *varargs, axis=None, edge_order=None):
     if edge_order is not None:
         no_out("gradient", edge_order, "edge_order")
     f = floating(np.asarray(f))
-    axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (list, tuple)) else [axis_index(i, f.ndim) for i in axis]
+    axes = list(axis_tuple(axis, f.ndim)) if not isinstance(axis, (tuple, list, range)) else [axis_index(i, f.ndim) for i in axis]
     enough_for_gradient(f, axes, varargs)
     spacings = list(varargs) if len(varargs) == len(axes) else [varargs[0] if varargs else 1.0] * len(axes)
     found = [gradient_along(f, h, i) for h, i in zip(spacings, axes)]

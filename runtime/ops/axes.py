@@ -23,7 +23,7 @@ def axis_tuple(axis, ndim: int) -> tuple[int, ...]:
     """Return the axes of a reduction, in order; None means all. ValueError for repeated or missing axes."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
+    if not isinstance(axis, (tuple, list, range)):
         return (axis_index(axis, ndim),)
     found = sorted(axis_index(a, ndim) for a in axis)
     if len(set(found)) != len(found):
@@ -36,7 +36,7 @@ def inner_axis(axis, ndim: int, lead: int = 1):
     """Return an axis argument meant for one example, for an array of ``ndim`` axes that has ``lead`` batch axes in front."""
     if axis is None:
         return tuple(range(lead, ndim))
-    if isinstance(axis, (tuple, list)):
+    if isinstance(axis, (tuple, list, range)):
         return tuple([axis_index(a, ndim - lead) + lead for a in axis])
     return axis_index(axis, ndim - lead) + lead
 

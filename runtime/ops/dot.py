@@ -388,7 +388,7 @@ def unmatmul_right(d, a, like, precision=None):
 @op(constant=True, unbatched=True)
 def tensordot_spec(a, b, axes):
     """Return the specification of a tensordot of arrays of two shapes."""
-    if isinstance(axes, (tuple, list)):
+    if isinstance(axes, (tuple, list, range)):
         first, second = (x if isinstance(x, (tuple, list)) else (x,) for x in axes)
         first, second = [axis_index(i, len(a)) for i in first], [axis_index(i, len(b)) for i in second]
     else:

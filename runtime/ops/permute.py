@@ -40,7 +40,7 @@ def transpose(a, axes=None):
     if axes is None:
         axes = tuple(range(a.ndim - 1, -1, -1))
     else:
-        given = axes if isinstance(axes, (tuple, list)) or getattr(axes, "ndim", 0) == 1 else (axes,)
+        given = axes if isinstance(axes, (tuple, list, range)) or getattr(axes, "ndim", 0) == 1 else (axes,)
         axes = tuple([axis_index(i, a.ndim) for i in given])
         if sorted(axes) != list(range(a.ndim)):
             raise ValueError(f"transpose: axes {tuple(given)} are no permutation of the axes of an array of shape {a.shape}")
@@ -88,8 +88,8 @@ def swapaxes(a, axis1, axis2):
 def moveaxis(a, source, destination):
     """Return the array with axes moved to new places; the others keep their order."""
     a = as_operand(a, "moveaxis")
-    sources = [axis_index(i, a.ndim) for i in (source if isinstance(source, (tuple, list)) else (source,))]
-    places = [axis_index(i, a.ndim) for i in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    sources = [axis_index(i, a.ndim) for i in (source if isinstance(source, (tuple, list, range)) else (source,))]
+    places = [axis_index(i, a.ndim) for i in (destination if isinstance(destination, (tuple, list, range)) else (destination,))]
     if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
         raise ValueError(f"moveaxis: source {source} and destination {destination} must name equally many different axes")
     order = [i for i in range(a.ndim) if i not in sources]
@@ -179,8 +179,8 @@ def roll_examples(a, shift, axis, own):
 @op(constant=True, batch=lambda shift, axis, lead=0, over=(): example_shifts(shift, axis, lead + 1))
 def example_shifts(shift, axis, lead=0):
     """Return pairs of a shift for each example and the axis along which it is; ``lead``: further batch axes in front."""
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    if isinstance(shift, (tuple, list)):
+    axes = tuple(axis) if isinstance(axis, (tuple, list, range)) else (axis,)
+    if isinstance(shift, (tuple, list, range)):
         shifts = list(shift)
     elif shift.ndim > lead + 1:
         shifts = [shift[..., k] for k in range(shift.shape[-1])]
@@ -195,10 +195,10 @@ def roll(a, shift, axis=None):
     a = as_operand(a, "roll")
     if axis is None:
         return reshape(roll(reshape(a, (-1,)), shift, 0), a.shape)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(axis) if isinstance(axis, (tuple, list, range)) else (axis,)
     if getattr(shift, "ndim", 0) == 1:
         shift = [shift[k] for k in range(shift.shape[0])]
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,) * len(axes)
+    shifts = tuple(shift) if isinstance(shift, (tuple, list, range)) else (shift,) * len(axes)
     shifts = shifts * len(axes) if len(shifts) == 1 else shifts
     if len(axes) == 1 and len(shifts) > 1:
         axes = axes * len(shifts)
@@ -232,4 +232,4 @@ def unroll_batched(d, shift, axis, over):
 
 def backwards(shift):
     """Return a shift, or several, negated."""
-    return tuple([-s for s in shift]) if isinstance(shift, (tuple, list)) else -shift
+    return tuple([-s for s in shift]) if isinstance(shift, (tuple, list, range)) else -shift

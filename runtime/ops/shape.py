@@ -132,7 +132,7 @@ def expand_dims_batched(a, axis, over=()):
 @op(constant=True, unbatched=True)
 def expanded_axes(axis, ndim, lead=0):
     """Return the places of new axes in the result of expand_dims on an array of ``ndim`` axes."""
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    given = axis if isinstance(axis, (tuple, list, range)) else (axis,)
     places = tuple([axis_index(i, ndim + len(given)) + lead for i in given])
     if len(set(places)) != len(places):
         raise ValueError(f"repeated axis in expand_dims: {axis}")

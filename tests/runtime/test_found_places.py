@@ -95,3 +95,25 @@ def test_roll_by_arrays(shape, shift, axis):
     for by in (np.asarray(shift), numpy.asarray(shift)):
         assert numpy.asarray(np.roll(np.asarray(x), by, axis)).tolist() == wanted.tolist()
     assert numpy.roll(np.asarray(x), np.asarray(shift), axis).tolist() == wanted.tolist()
+
+
+RANGES = {
+    "sum": lambda lib, np, x: np.sum(x, range(2)), "mean": lambda lib, np, x: np.mean(x, axis=range(1, x.ndim)), "max": lambda lib, np, x: x.max(range(2)),
+    "std": lambda lib, np, x: np.std(x, range(-2, 0)), "expand_dims": lambda lib, np, x: np.expand_dims(x[0, 0], range(2)),
+    "flip": lambda lib, np, x: np.flip(x, range(2)), "roll": lambda lib, np, x: np.roll(x, range(1, 3), range(2)),
+    "roll one": lambda lib, np, x: np.roll(x, range(1, 2), range(1)), "transpose": lambda lib, np, x: np.transpose(x, range(2, -1, -1)),
+    "moveaxis": lambda lib, np, x: np.moveaxis(x, range(2), range(1, 3)), "squeeze": lambda lib, np, x: np.squeeze(x[:, :1, :1], range(1, 3)),
+    "softmax": lambda lib, np, x: lib.nn.softmax(x, range(2)), "prod": lambda lib, np, x: np.prod(x, range(1)),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_axes_as_a_range(name):
+    x = numpy.linspace(-1, 2, 24, dtype=numpy.float32).reshape(2, 3, 4)
+    seen = []
+    for lib, np in ((xform, xform.numpy), (jax, jax.numpy)):
+        one = lambda x: RANGES[name](lib, np, x)
+        given = np.asarray(x)
+        seen.append([one(given), lib.vmap(lib.grad(lambda x: np.sum(np.sin(one(x)))))(np.stack([given, given * 2]))])
+    for ours, theirs in zip(*seen):
+        numpy.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
