@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import platform as _platform
+import types
 
 from runtime import device as devices
 from runtime.config import config
@@ -89,8 +90,8 @@ class ensure_compile_time_eval(contextlib.ContextDecorator):
         tracing.block = self._before
 
 
-class named_scope(contextlib.ContextDecorator):
-    """A context that names a part of a computation in profiles of eager code.
+class named_scope:
+    """A context, or a decorator, that names a part of a computation in profiles of eager code.
 
     Generated code carries the user's file, line and function instead: inside a transformed function the name is not kept.
     """
@@ -108,6 +109,18 @@ class named_scope(contextlib.ContextDecorator):
 
     def __exit__(self, *error):
         self._annotation.__exit__(*error)
+
+    def __call__(self, fun):
+        """Return ``fun``, called in the scope; the compiler reads ``fun`` itself, which may be a method."""
+        if not isinstance(fun, types.FunctionType):
+            return named_call(fun, name=self.name)
+
+        @functools.wraps(fun)
+        def called(*args, **kwargs):
+            with named_scope(self.name):
+                return fun(*args, **kwargs)
+        called.reads_as = fun
+        return called
 
 
 def named_call(fun, *, name: str | None = None):

@@ -160,6 +160,28 @@ def test_scopes_in_transformed_functions():
     numpy.testing.assert_allclose(jax.grad(lambda x: named(x) * 2)(X), 6 * np.cos(X), rtol=1e-6)
 
 
+class Scoped:
+    scale = 3.0
+
+    @jax.named_scope("method")
+    def __call__(self, x, *, power=2):
+        return np.sum(x ** power * self.scale)
+
+
+@jax.named_scope("function")
+def scoped_by_decorator(x, scale=3.0):
+    """What it does."""
+    return Scoped()(x, power=3) * scale
+
+
+def test_scopes_as_decorators():
+    assert scoped_by_decorator.__doc__ == "What it does." and scoped_by_decorator.__name__ == "scoped_by_decorator"
+    numpy.testing.assert_allclose(scoped_by_decorator(X, scale=2.0), 6 * np.sum(X ** 3), rtol=1e-6)
+    numpy.testing.assert_allclose(jax.jit(jax.grad(scoped_by_decorator))(X), 27 * X ** 2, rtol=1e-6)
+    numpy.testing.assert_allclose(jax.vmap(Scoped())(np.stack([X, 2 * X])), [3 * np.sum(X ** 2), 12 * np.sum(X ** 2)], rtol=1e-6)
+    numpy.testing.assert_allclose(jax.named_scope("jitted")(jax.jit(np.sin))(X), np.sin(X), rtol=1e-6)
+
+
 def test_facts_of_the_process(capsys):
     assert jax.host_id() == jax.process_index() == 0 and jax.host_count() == 1
     assert jax.process_indices() == jax.host_ids() == [0]
