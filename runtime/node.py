@@ -104,6 +104,18 @@ def places_of(x) -> dict:
     return found
 
 
+def keeps_children(x) -> bool:
+    """Whether a node's children may be anything, zeros and places too: some classes say by the types of values what is a child."""
+    flatten, unflatten = _form(x)
+    children, aux = flatten(x)
+    slots = [Slot(i) for i in range(len(list(children)))]
+    try:
+        again = list(flatten(unflatten(aux, tuple(slots)))[0])
+    except Exception:       # of whatever kind: it computes with its children
+        return False
+    return len(again) == len(slots) and all(one is other for one, other in zip(again, slots))
+
+
 def stored_by(x) -> tuple:
     """Return the names of the attributes that an object has after it was flattened and put together again."""
     places_of(x)

@@ -1,5 +1,6 @@
 """Objects as arguments and results of transformed functions: registered classes, dataclasses and named tuples, against jax."""
 import dataclasses
+import types
 from typing import Any, NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import numpy as onp
 import pytest
 
 import xform
+from runtime.node import Slot
 
 
 def registered(cls):
@@ -311,6 +313,116 @@ def test_an_object_that_is_not_differentiated_may_be_of_any_class():
     gradient = xform.grad(lambda x, plain: plain(x) ** 2)
     assert float(gradient(2.0, Plain(3.0))) == 36.0
     assert float(gradient(2.0, Plain(1.0))) == 4.0
+
+
+class Bound:
+    """A method read off a Guarded."""
+
+    def __init__(self, func, owner):
+        self.__func__, self.__self__ = func, owner
+
+    def __call__(self, *args):
+        return self.__func__(self.__self__, *args)
+
+
+@xform.tree_util.register_pytree_node_class
+class Guarded:
+    """Made by a __new__ of its own, stored by force, its methods handed out in another form."""
+
+    def __new__(cls, *args):
+        return super().__new__(cls)
+
+    def __init__(self, w, scale):
+        object.__setattr__(self, "w", w)
+        object.__setattr__(self, "scale", scale)
+
+    def __setattr__(self, name, value):
+        raise AttributeError("frozen")
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        return Bound(found.__func__, self) if isinstance(found, types.MethodType) and not name.startswith("__") else found
+
+    def tree_flatten(self):
+        return (self.w,), self.scale
+
+    @classmethod
+    def tree_unflatten(cls, scale, children):
+        return cls(*children, scale)
+
+    def weight(self):
+        return self.w * self.scale
+
+    def __call__(self, x):
+        return xform.numpy.sum(self.weight() * x)
+
+
+@xform.tree_util.register_pytree_node_class
+class Doubling(Guarded):
+    """Says what an attribute is in a way that no reader of its class would see."""
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        return found * 2 if name == "w" and not isinstance(found, Slot) else found
+
+
+@xform.tree_util.register_pytree_node_class
+class ByType:
+    """What is an array is a child, the others are not."""
+
+    def __new__(cls, *args):
+        return super().__new__(cls)
+
+    def __init__(self, w):
+        self.w = w
+
+    def tree_flatten(self):
+        own = isinstance(self.w, (xform.Array, float))
+        return (self.w if own else None,), None if own else self.w
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        return cls(children[0] if aux is None else aux)
+
+    def __call__(self, x):
+        return self.w * x
+
+
+def test_objects_of_classes_that_make_and_store_in_their_own_way():
+    x = xform.numpy.array([1.0, 2.0])
+    guarded = Guarded(xform.numpy.array([3.0, 4.0]), 2)
+    slope = xform.grad(lambda g, x: g(x) ** 2)(guarded, x)
+    assert type(slope) is Guarded
+    onp.testing.assert_allclose(slope.w, 2 * 22 * 2 * x)
+    onp.testing.assert_allclose(xform.jit(lambda g, x: g(x))(guarded, x), 22)
+    onp.testing.assert_allclose(xform.vmap(lambda g, x: g(x), in_axes=(None, 0))(guarded, xform.numpy.stack([x, 2 * x])), [22, 44])
+    onp.testing.assert_allclose(xform.vmap(guarded)(xform.numpy.stack([x, 2 * x])), [22, 44])
+
+
+@pytest.mark.parametrize("given", [Doubling(xform.numpy.array([3.0, 4.0]), 2), ByType(xform.numpy.array(3.0))])
+def test_objects_that_cannot_be_read_off_their_class_are_refused(given):
+    with pytest.raises(xform.TransformError, match="cannot differentiate"):
+        xform.grad(lambda g: xform.numpy.sum(g(2.0)))(given)
+
+
+class Sampled:
+    """Its dtype is found by asking for a sample's type."""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def sample(self, key):
+        return xform.random.normal(key, (2,)) * self.scale
+
+    @property
+    def dtype(self):
+        return xform.eval_shape(self.sample, xform.random.key(0)).dtype
+
+
+def test_a_dtype_that_a_property_works_out():
+    made = Sampled(3.0)
+    assert made.dtype == xform.numpy.float32
+    assert float(xform.grad(lambda x: x * xform.numpy.asarray(made.scale, made.dtype))(1.0)) == 3.0
 
 
 def assigns(p):

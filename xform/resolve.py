@@ -156,11 +156,16 @@ def past_self(options):
     return tuple(sorted(made.items()))
 
 
-def is_user_class(value) -> bool:
-    """Whether objects of a class are taken apart: plain Python classes, that make and store their attributes as usual."""
+def is_read_class(value) -> bool:
+    """Whether objects of a class that are there already are taken apart: plain Python classes, whose attributes are found as usual."""
     return (isinstance(value, type) and not value.__module__.split(".")[0] in ("runtime", "xform", "jaxlib") and value.__module__ not in ("builtins", "functools", "numpy")
-            and value.__new__ is object.__new__ and not issubclass(value, BaseException) and "__getattr__" not in dir(value)
-            and value.__getattribute__ is object.__getattribute__
+            and all(base is object or base.__module__ != "builtins" for base in value.__mro__)
+            and "__getattr__" not in dir(value))
+
+
+def is_user_class(value) -> bool:
+    """Whether objects of a class are also made in transformed code: their class makes and stores attributes as usual."""
+    return (is_read_class(value) and value.__new__ is object.__new__ and value.__getattribute__ is object.__getattribute__
             and (value.__setattr__ is object.__setattr__ or dataclasses.is_dataclass(value))
             and (dataclasses.is_dataclass(value) or isinstance(value.__init__, types.FunctionType)
                  or value.__init__ is object.__init__))
@@ -362,7 +367,9 @@ def is_static(known) -> bool:
         return True
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, tuple, list, dict, set, type)):
         return False
-    return callable(value) or not hasattr(value, "dtype") and hasattr(value, "__dict__")
+    return callable(value) or hasattr(value, "__dict__") and (isinstance(inspect.getattr_static(type(value), "dtype", None), property)
+                                                              and is_read_class(type(value)) and not hasattr(value, "__array__")
+                                                              or not hasattr(value, "dtype"))
 
 
 def global_object(identifier, cells, namespace):

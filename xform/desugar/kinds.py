@@ -17,6 +17,7 @@ After::
 from __future__ import annotations
 
 import enum
+import inspect
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ import numpy
 
 from runtime import tree
 from runtime.array import Array
-from runtime.node import Node, attributes_of, places_of, stored_by
+from runtime.node import Node, attributes_of, keeps_children, places_of, stored_by
 from xform import parse, resolve
 from xform.desugar.mixed import refuse_mixed
 from xform.desugar.perhaps import is_optional
@@ -105,7 +106,8 @@ def kind_of(value) -> Any:
         return Kind(cls, fields) if has_methods(cls) or any(k is not None for _, k in fields) else None
     if isinstance(value, tree.Partial):
         return applied(value)
-    if not resolve.is_user_class(cls):
+    if not resolve.is_user_class(cls) and not (
+            resolve.is_read_class(cls) and isinstance(value, Node) and keeps_children(value) and _reads_as_usual(value)):
         return None
     if isinstance(value, Node):
         places, stored = places_of(value), attributes_of(value)
@@ -118,6 +120,22 @@ def kind_of(value) -> Any:
         return Kind(cls, tuple([(a, _static(v, of_node=False)) for a, v in attributes_of(value).items()]))
     finally:
         _open.discard(id(value))
+
+
+def _reads_as_usual(value) -> bool:
+    """Whether a class's own ``__getattribute__`` gives this object's attributes and methods as they are; what a property gives is not asked."""
+    cls = type(value)
+    if cls.__getattribute__ is object.__getattribute__:
+        return True
+    for name in {name for base in cls.__mro__[:-1] for name in vars(base) if not (name.startswith("__") and name.endswith("__"))}:
+        found = inspect.getattr_static(cls, name)
+        if isinstance(found, types.FunctionType):
+            method = getattr(value, name, None)
+            if getattr(method, "__func__", None) is not found or getattr(method, "__self__", None) is not value:
+                return False
+        elif isinstance(found, property):
+            return False
+    return all(getattr(value, name, None) is stored for name, stored in attributes_of(value).items() if not isinstance(stored, types.MethodType))
 
 
 def applied(value) -> Applied:
