@@ -1,4 +1,6 @@
 """Transformations called inside transformed functions: auxiliary data, defaults, *args, options that a wrapper passes on."""
+import functools
+
 import jax as oracle
 import jax.numpy as ojnp
 import numpy as onp
@@ -175,3 +177,29 @@ def test_numpy_tangents_are_indexed_by_what_is_staged():
     assert float(xform.jit(slope)(x)) == pytest.approx(27 * 0.7 + X.sum(), rel=1e-5)
     assert xform.jit(xform.grad(slope))(x).tolist() == pytest.approx([0.0, 18 * 0.7, 0.0], rel=1e-5)
     assert float(xform.jit(pulled)(x)) == pytest.approx(14.0)
+
+
+def recursive(jax, np):
+    @functools.partial(jax.jit, static_argnums=1)
+    def power(x, n):
+        return x if n == 0 else x * power(x, n - 1)
+
+    @functools.partial(jax.jit, static_argnames="n")
+    def twice(x, *, n):
+        return x if n == 0 else x * twice(x, n=n - 1) + twice(x, n=0)
+
+    @jax.jit
+    def norm(tree):
+        return sum([norm(v) for v in tree]) if isinstance(tree, list) else np.sum(tree ** 2)
+    return power, twice, norm
+
+
+def test_jitted_functions_that_call_themselves():
+    made = []
+    for jax, np in ((xform, xform.numpy), (oracle, ojnp)):
+        power, twice, norm = recursive(jax, np)
+        x = np.arange(1.0, 4.0)
+        made.append([power(x, 3), jax.vmap(lambda x: power(x, 3))(x), jax.grad(jax.grad(power))(2.0, 3), jax.vmap(lambda x: twice(x, n=2))(x),
+                     jax.grad(lambda x: twice(x, n=2))(2.0), norm([1.0, [2.0, 3.0]]), *jax.tree.leaves(jax.grad(norm)([1.0, [2.0, 3.0]]))])
+    for ours, theirs in zip(*made):
+        onp.testing.assert_allclose(ours, theirs, rtol=1e-6)

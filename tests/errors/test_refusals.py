@@ -37,6 +37,12 @@ def local_class(x):
     return x
 
 
+def batched_by_itself(x):
+    if np.ndim(x) > 1:
+        return vmap(batched_by_itself)(x)
+    return np.sum(x)
+
+
 COUNT = 0
 ITEMS = [1.0]
 
@@ -148,6 +154,7 @@ REFUSED = [
     (context, "with open", "this with is not supported in a transformed function", "Move the with around the transformed call."),
     (handler, 'print("trying")', "print() inside a try that makes objects or functions, or that is left by a jump, is not supported", "Move it out of the try."),
     (local_class, "scale = x", "the body of class Local, defined in a function, reads a variable", "Set the attribute in __init__"),
+    (batched_by_itself, "vmap(batched_by_itself)(x)", "batched_by_itself applies vmap to itself", "Write what is transformed as a function of its own"),
     (global_assignment, "global COUNT", "assigning globals from a transformed function is not supported", "Return the value instead."),
     (nonlocal_assignment, "f(v)", "a function that assigns 'y' of the function around it is", "Return the value and assign it"),
     (matching, "match {", "**rest in a match of a transformed function is not supported", "Read the keys by name."),

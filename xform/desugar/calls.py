@@ -101,6 +101,11 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
         target, prefix, keywords = direct(lowering, known.fn, node, kinds, given=given)
         if not isinstance(target, Unit):
             target = pipeline.unit_of_callable(target.value, lowering, node)
+        if target.tree is None:     # it is being read
+            if known.kind == "jit":     # and compiled with what calls it
+                return target, prefix, keywords
+            refuse(node, lowering.unit, f"{target.name} applies {known.kind} to itself", "Write what is transformed as a function of its own, "
+                   f"which does not transform {target.name}, and call that from here.")
         if target.writes:
             refuse(node, lowering.unit, f"{target.name}, which is transformed here, changes an object of the function around it",
                    "Return the new value, and assign it where the transformed function is called.")
