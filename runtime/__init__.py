@@ -27,7 +27,7 @@ from runtime.result_types import lowered, result_types
 from runtime.rulechecks import parts_given, rule_pair, rule_part, rule_parts, rule_tangent, wrong_pair, wrong_parts
 from functools import partial
 
-from runtime import builtins, iteration, operators
+from runtime import builtins, iteration, numpy_only, operators
 from runtime.operators import defaulted
 from runtime.ops import *
 from runtime.batch import (align, align_back, align_like, batch_size, check_sizes, length, like_parts, logical_not, map_entries, mapped_size, max_batch, mean_batch, min_batch, move_axes, move_axis, pad_axes, permute_batch, rows, spread, sum_batch, turns_of, unalign, unspread, where)

@@ -120,8 +120,8 @@ class Array:
 
     @property
     def flat(self):
-        """An iterator over the elements in row-major order."""
-        return iter(self.reshape(-1))
+        """The elements in row-major order, to loop over or to index, as an array."""
+        return self.reshape(-1)
 
     @property
     def at(self):

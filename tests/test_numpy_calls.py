@@ -311,7 +311,27 @@ def put_along(x):
     return (y * y).sum()
 
 
-@pytest.mark.parametrize("f", [lists_into_arrays, sorted_in_place, results_into_arrays, put_along], ids=lambda f: f.__name__)
+def element_by_element(x):
+    y, a, total = np.zeros((3, 3)), np.outer(x, x), 0.0
+    for (i, j), v in np.ndenumerate(a):
+        y[i, j] = v * v * (i - j)
+    for v in y.T.flat:
+        total = total * 0.5 + v
+    return total + a.flat[4] * a.flat[-2:].sum() + sum(v ** 3 for v in a.flat) * len(x.flat)
+
+
+def windows(x):
+    a = np.ascontiguousarray(np.outer(x, x * x).T)
+    pairs = np.lib.stride_tricks.sliding_window_view(a, (2, 3))
+    both = np.lib.stride_tricks.sliding_window_view(a, (3, 2), axis=(1, 0))
+    return (pairs ** 2).sum() + (both * np.arange(12.0).reshape(both.shape)).sum() + sliding(x, 2).max(axis=-1).prod()
+
+
+def sliding(x, size):
+    return np.lib.stride_tricks.sliding_window_view(x, size) * np.asfortranarray(x)[0]
+
+
+@pytest.mark.parametrize("f", [lists_into_arrays, sorted_in_place, results_into_arrays, put_along, element_by_element, windows], ids=lambda f: f.__name__)
 def test_programs_that_write_into_arrays(f):
     with xform.enable_x64(True):
         x, step = np.array([0.5, 1.5, -0.7]), 1e-6

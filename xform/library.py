@@ -30,7 +30,7 @@ searchsorted""".split())
 TEXT_METHODS = frozenset("""startswith endswith removeprefix removesuffix split rsplit splitlines partition rpartition strip lstrip rstrip
 lower upper title capitalize casefold swapcase join format zfill ljust rjust center find rfind isdigit isalpha isalnum isnumeric isdecimal
 isupper islower isspace isidentifier""".split())
-ATTRIBUTES = {"T": "np.transpose", "mT": "np.matrix_transpose", "real": "np.real", "imag": "np.imag"}
+ATTRIBUTES = {"T": "np.transpose", "mT": "np.matrix_transpose", "real": "np.real", "imag": "np.imag", "flat": "np.ravel"}
 STATIC_ATTRIBUTES = frozenset({"shape", "ndim", "dtype", "size", "weak_type", "itemsize", "nbytes", "sharding"})
 
 # Names for temporaries, after what made them.
@@ -103,7 +103,7 @@ def _homes():
                 homes[value] = f"{alias}.{key}" if alias == "rt" or value not in homes or len(key) <= len(
                     homes[value]) or not homes[value].startswith(alias) else homes[value]
         if alias == "rt":
-            for inner in (module.builtins, module.iteration, module.operators, module.scalars):
+            for inner in (module.builtins, module.iteration, module.numpy_only, module.operators, module.scalars):
                 for key, value in vars(inner).items():
                     if isinstance(value, types.FunctionType) and not key.startswith("_") and (
                             value.__module__ == inner.__name__ or key in getattr(inner, "__all__", ())):
@@ -153,6 +153,8 @@ def canonical(value) -> str | None:
     if isinstance(own, str) and numpy.__dict__.get(own) is value and value is not getattr(builtins, own, None):
         if not isinstance(value, type) and lookup(f"np.{own}") is not None:
             return f"np.{own}"
+    if value in (numpy.ndenumerate, numpy.ascontiguousarray, numpy.asfortranarray, numpy.lib.stride_tricks.sliding_window_view):
+        return f"rt.numpy_only.{own}"
     for inner in (numpy.linalg, numpy.fft):
         path = f"np.{inner.__name__.rpartition('.')[2]}.{own}"
         if isinstance(own, str) and getattr(inner, own, None) is value and lookup(path) is not None:

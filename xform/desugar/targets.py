@@ -108,6 +108,9 @@ def set_element(lowering, target, value, node):
         index = index_value(lowering, target.slice, node)
         return objects.change_held(lowering, held, base.attr, lambda own: call(
             "rt.setitem", [own, index, _put(lowering, own, target.slice, value, node)], node=node), node)
+    if isinstance(base, gast.Attribute) and base.attr == "flat":
+        refuse(target, lowering.unit, "assigning into .flat is not supported in a transformed function",
+               "Write x[np.unravel_index(i, x.shape)] = v.")
     if isinstance(base, gast.Attribute):
         refuse(target, lowering.unit, "assigning into an attribute's value is not supported in a transformed function",
                "Take it into a local variable first.")
