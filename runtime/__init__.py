@@ -15,7 +15,7 @@ from runtime.jit import clear_caches, jit
 from runtime.cotangent import add, broadcast_like, filled, instantiate, joined, like, one_like, one_like_complex, shared, unbroadcast
 from runtime.attempt import attempt, attempted, trial
 from runtime.attributes import attribute, bound, build, data, field, rebuilt, spread_data, taken_apart, unattribute, unbound, unspread_data
-from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains, joinable,
+from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains, joinable, lasts,
                                 count_of, entries, extend, fields_of, getitem, insert, instantiate_shell,
                                 is_dict, only_fields, place_of, popped, popped_at, popped_or, reindex, remove, repeated, reverse,
                                 set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, update, without,

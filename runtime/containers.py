@@ -220,6 +220,19 @@ def joinable(x) -> bool:
     return True
 
 
+def _lasts_batched(xs, count, over=()):
+    return lasts(xs[0] if "xs" in over and _is_array(xs) else xs, count)
+
+
+@op(constant=True, unbatched=True, batch=_lasts_batched)
+def lasts(xs, count) -> bool:
+    """Raise ValueError if ``xs`` is an array of fewer than ``count`` items, of which a loop takes as many: an index past the end reads the last."""
+    if hasattr(xs, "shape") and hasattr(xs, "dtype") and xs.shape[0] < count:
+        raise ValueError(f"zip: an array of {xs.shape[0]} items is run over beside {count} functions or objects. Give it one item for each; to stop "
+                         "early, cut what holds these.")
+    return True
+
+
 def _repeated_batched(items, times, over=()):
     return repeated([items[:, i] for i in range(items.shape[1])] if _is_array(items) else items, times)
 

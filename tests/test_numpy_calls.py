@@ -361,3 +361,29 @@ def test_dtypes_are_compared(library):
     for derived in (xform.grad(f), xform.jit(xform.grad(f)), xform.grad(xform.jit(f)), lambda x: xform.vmap(xform.grad(f))(x[None])[0]):
         np.testing.assert_allclose(derived(X), 2 * X)
     np.testing.assert_allclose(xform.hessian(f)(X).reshape(6, 6), 2 * np.eye(6))
+
+
+def by_pieces(x):
+    return np.piecewise(x, [x < 2, x >= 4], [lambda v: v ** 2, lambda v: 3 * v, 7.0]) + np.piecewise(x, np.stack([x < 1, x > 3]), [np.sin, np.cos, np.exp])
+
+
+def test_pieces_have_one_more_function_for_the_rest():
+    x = X + np.float32(0.1)
+    expected, slopes = by_pieces(x), (by_pieces(x + np.float32(1e-2)) - by_pieces(x - np.float32(1e-2))) / 2e-2
+    for transformed in (xform.jit, lambda f: lambda x: xform.vmap(f)(x[None])[0]):
+        np.testing.assert_allclose(transformed(by_pieces)(x), expected, rtol=1e-5)
+        np.testing.assert_allclose(transformed(xform.grad(lambda x: np.sum(by_pieces(x))))(x), slopes, rtol=1e-2)
+
+
+def side_by_side(x):
+    total = 0.0
+    for f, v in zip([np.sin, np.cos, np.exp], x):
+        total = total + f(v)
+    return np.sum(total)
+
+
+def test_functions_beside_too_few_items_are_refused():
+    for transformed in (xform.jit, xform.grad, lambda f: lambda x: xform.vmap(f)(x[None])):
+        with pytest.raises(ValueError, match="an array of 2 items is run over beside 3 functions"):
+            transformed(side_by_side)(X[0, :2])
+    np.testing.assert_allclose(xform.jit(side_by_side)(X.T), side_by_side(X.T), rtol=1e-6)

@@ -93,9 +93,10 @@ def piecewise(x, condlist, funclist, *args, **kw):
     if len(funclist) == len(condlist) + 1:
         rest = funclist[-1]
         out = rest(x, *args, **kw) if callable(rest) else np.full_like(x, rest)
-    for condition, function in zip(condlist, funclist):
-        value = function(x, *args, **kw) if callable(function) else function
-        out = np.where(condition, value, out)
+    for place, function in enumerate(funclist):
+        if place < len(condlist):
+            value = function(x, *args, **kw) if callable(function) else function
+            out = np.where(condlist[place], value, out)
     return out
 
 

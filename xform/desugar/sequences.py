@@ -326,6 +326,8 @@ def turns_of_call(lowering, node):
         for k, part in enumerate(parts):
             if part is None:
                 value = lowering.atom(node.args[k])
+                if isinstance(value, gast.Name) and value.id not in lowering.lists:
+                    lowering.out.append(at(gast.Expr(call("rt.lasts", [clone(value), const(min(lengths), node)], node=node)), node))
                 parts[k] = [at(gast.Subscript(clone(value), const(i, node), gast.Load()), node) for i in range(min(lengths))]
         return list(zip(*parts))
     return None
