@@ -161,6 +161,8 @@ def where(mask, a, b, lead=1):
     if type(a) is BranchTypes and type(b) is BranchTypes:
         return a.agreeing(b)
     from runtime import numpy as np
+    if hasattr(a, "appended") or hasattr(b, "appended"):     # a list that a staged loop changes
+        return (a if hasattr(a, "appended") else b).chosen(mask, a, b)
     if isinstance(a, CONTAINERS) or isinstance(b, CONTAINERS):
         shell, other = (a, b) if isinstance(a, CONTAINERS) else (b, a)
         if other is not ZERO and not isinstance(other, CONTAINERS):

@@ -52,7 +52,7 @@ def reindex(x, index, like):
         for here, item in zip(_lanes_at(index, like), x):
             found = where(here, item if item is ZERO else item[1], found)
         return found
-    return x[index]
+    return (like.listed(x) if hasattr(like, "appended") else x)[index]
 
 
 def _grew_in_lanes(like):
@@ -91,7 +91,7 @@ def unindex(d, index, like):
     if is_lazy(like):
         if isinstance(index, slice) and index == slice(None, None, -1):
             return last_first(d)
-        return unindex(d, index, list(like))
+        return unindex(d, index, [ZERO] * len(like))
     if hasattr(like, "unindex"):
         return like.unindex(d, index)
     return arrays.unindex(d, index, like)
@@ -113,7 +113,7 @@ def _together(container, value, batched, also):
 
 def setitem_batched(x, index, value, over=()):
     from runtime.ops import update as arrays
-    if isinstance(x, CONTAINERS):
+    if isinstance(x, CONTAINERS) or is_lazy(x):
         if "index" in over and isinstance(x, list):
             raise TypeError(f"a list of {len(x)} items is changed at an index that differs from example to example; make it an array "
                             "(np.stack), which can be")
@@ -135,6 +135,8 @@ def setitem(x, index, value):
         return items
     if isinstance(x, tuple):
         raise TypeError("'tuple' object does not support item assignment")
+    if is_lazy(x):
+        return setitem(list(x), index, value)
     if hasattr(x, "setitem"):
         return x.setitem(index, value)
     return arrays.setitem(x, index, value)
@@ -144,12 +146,12 @@ def setitem_dot(x, x_dot, index, value_dot):
     """Return the tangent of ``setitem(x, index, value)``."""
     if x_dot is ZERO and value_dot is ZERO:
         return ZERO
-    return setitem(instantiate_shell(x_dot, x), index, value_dot if isinstance(x, CONTAINERS) else zero_to_number(value_dot))
+    return setitem(instantiate_shell(x_dot, x), index, value_dot if isinstance(x, CONTAINERS) or is_lazy(x) or hasattr(x, "appended") else zero_to_number(value_dot))
 
 
 def clear_batched(d, index, over=()):
     from runtime.ops import update as arrays
-    if isinstance(d, CONTAINERS):
+    if isinstance(d, CONTAINERS) or is_lazy(d):
         return clear(d, index)
     return arrays.setitem_batched(d, index, 0, tuple(["x" if name == "d" else name for name in over]))
 
@@ -158,7 +160,7 @@ def clear_batched(d, index, over=()):
 def clear(d, index):
     """Return a cotangent with nothing at ``index``."""
     from runtime.ops import index as arrays
-    if isinstance(d, CONTAINERS):
+    if isinstance(d, CONTAINERS) or is_lazy(d) or hasattr(d, "appended"):
         return setitem(d, index, [ZERO] * len(d[index]) if isinstance(index, slice) else ZERO)
     return arrays.setitem(d, index, 0)
 
@@ -185,7 +187,9 @@ def instantiate_shell(d, like, sizes=()):
         return d
     if isinstance(like, CONTAINERS):
         return _rebuild(like, [ZERO] * len(_items(like)))
-    return filled(d, like, sizes)
+    if is_lazy(like) and not sizes:
+        return [ZERO] * len(like)
+    return like.zeros() if hasattr(like, "appended") else filled(d, like, sizes)
 
 
 def _append_batched(items, item, over=()):
@@ -196,7 +200,7 @@ def _append_batched(items, item, over=()):
     batch=_append_batched)
 def append(items, item):
     """Return the list with one more item. Generated code writes ``items.append(item)`` where it owns the list."""
-    return [*items, item]
+    return items.appended(item) if hasattr(items, "appended") else [*items, item]
 
 
 def _extend_batched(items, more, over=()):
@@ -205,10 +209,38 @@ def _extend_batched(items, more, over=()):
 
 
 @op(jvp="rt.extend(rt.instantiate_shell(items_dot, items), rt.instantiate_shell(more_dot, more))",
-    vjp={"items": "d_out[:len(items)]", "more": "rt.restore(d_out[len(items):], like=more)"}, batch=_extend_batched)
+    vjp={"items": "rt.first_items(d_out, like=more)", "more": "rt.restore(rt.last_items(d_out, like=more), like=more)"}, batch=_extend_batched)
 def extend(items, more):
     """Return the list or tuple with all of ``more`` added."""
+    if hasattr(items, "appended"):
+        return functools.reduce(append, more, items)
     return (*items, *more) if isinstance(items, tuple) else [*items, *more]
+
+
+@op(linear="d", vjp={"d": "rt.followed(d_out, like=like)"}, batch=lambda d, like, over=(): first_items(d, like))
+def first_items(d, like):
+    """Return a list without its last items, as many as ``like`` has."""
+    return d.shortened(len(like)) if hasattr(d, "shortened") else d[:len(d) - len(like)]
+
+
+@op(linear="d", vjp={"d": "rt.first_items(d_out, like=like)"}, batch=lambda d, like, over=(): followed(d, like))
+def followed(d, like):
+    """The transpose of ``first_items``."""
+    return extend(d, [ZERO] * len(like))
+
+
+@op(linear="d", vjp={"d": "rt.preceded(d_out, like=d)"}, batch=lambda d, like, over=(): last_items(d, like))
+def last_items(d, like):
+    """Return the last items of a list, as many as ``like`` has."""
+    return [d[k - len(like)] for k in range(len(like))] if hasattr(d, "shortened") else d[len(d) - len(like):]
+
+
+@op(linear="d", vjp={"d": "rt.last_items(d_out, like=d)"}, batch=lambda d, like, over=(): preceded(d, like))
+def preceded(d, like):
+    """The transpose of ``last_items``: what is as long as ``like``, and zero before its last items."""
+    if hasattr(like, "shortened"):
+        return extend(like.zeros().shortened(len(d)), d)
+    return extend([ZERO] * (len(like) - len(d)), d)
 
 
 @op(constant=True, unbatched=True, batch=lambda x, over=(): joinable(x))
@@ -241,14 +273,14 @@ def _repeated_batched(items, times, over=()):
     batch=_repeated_batched)
 def repeated(items, times):
     """Return a list or tuple a number of times, one behind the other."""
-    return items * times
+    return list(items) * times if is_lazy(items) else items * times
 
 
 @op(linear="d", vjp={"d": "rt.repeated(rt.instantiate_shell(d_out, like), times)"}, batch=lambda d, times, like, over=(): unrepeated(d, times, like))
 def unrepeated(d, times, like):
     """The transpose of ``repeated``: the sums of the cotangents of the same item."""
     count = len(like)
-    return _rebuild(like, [functools.reduce(add, [d[at + k * count] for k in range(len(d) // count)], ZERO) for at in range(count)])
+    return _rebuild([] if is_lazy(like) else like, [functools.reduce(add, [d[at + k * count] for k in range(len(d) // count)], ZERO) for at in range(count)])
 
 
 def _insert_batched(items, index, item, over=()):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime import affine
+from runtime import affine, growing
 from runtime.array import Array, ConcretizationError
 from runtime.carried import Carry, as_tuple, bare, frozen, settle, variable_names
 from runtime.hlo import Block, Value, into, tracing
@@ -46,7 +46,7 @@ def cond(pred, then, orelse):
     out_no, also = _traced(no, orelse)
     if missing is not None and also is not None:
         raise missing
-    out_yes, out_no = _align_results(out_yes, out_no)
+    out_yes, out_no = _align_results(*growing.alike(out_yes, out_no, yes, no))
     leaves_yes, tree = flatten(out_yes)
     leaves_no, _ = flatten(out_no)
     joins = [join_leaves(a, b, _result_name(tree, i)) for i, (a, b) in enumerate(zip(leaves_yes, leaves_no))]
@@ -62,7 +62,7 @@ def _traced(region, branch):
     which is therefore never taken."""
     try:
         with into(region):
-            return branch(), None
+            return growing.settled(branch()), None
     except UndefinedError as error:
         return UNDEFINED, error
 
@@ -142,11 +142,11 @@ def _staged_while(test, body, init: tuple, records: list[list]):
     if records:
         out, tapes = staged_while(test, body, init, len(records))
         return bare(out + tuple(Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)))
-    carry = Carry(init, variable_names(body, 0, len(init)))
+    carry = Carry(growing.loosened(init), variable_names(body, 0, len(init)))
     block = tracing.block
 
     def turn(scratch, variables):
-        return as_tuple(body(*variables), len(init), "the body of a while loop"), None
+        return growing.settled(as_tuple(body(*variables), len(init), "the body of a while loop")), None
     region, out, _ = settle(carry, turn)
     with into(region):
         region.ret(carry.returned(region, out))
@@ -240,6 +240,10 @@ def _worth_staging(xs) -> bool:
 
 def _countable(xs) -> bool:
     return hasattr(xs, "__len__") and not isinstance(xs, (dict, set, frozenset, str))
+
+
+class _Unprepared(Exception):
+    """A turn makes a list of what is ZERO before the loop."""
 
 
 class _TooLong(Exception):
@@ -361,16 +365,26 @@ class _For:
         if self.collect and size is None:  # nobody knows how many records there will be
             out = staged_while(*self._as_while(sequence, total), (0, *init), self.collect)
             return out[0][1:], out[1]
-        carry = Carry(tuple(init), variable_names(self.body, 1, self.count))
+        lists = self.with_lists(tuple(init), sequence, size, first)
+        carry = Carry(lists.init, variable_names(self.body, 1, self.count))
         start = block.constant(first, np.int32)
 
         def build(scratch, variables):
             i = scratch.argument(INDEX)
             if size is not None:
                 affine.count(i, first, size - 1)
-            carry_out, records = self.turn(sequence.item(scratch, i), variables)
-            return carry_out, (i, [_whole(record) for record in records])
-        region, out, (i, records) = settle(carry, build)
+            carry_out, records = self.turn(sequence.item(scratch, i), lists.in_turn(
+                variables, scratch.op("subtract", [i, scratch.constant(first, np.int32)], INDEX) if first else i))
+            carry_out = growing.settled(carry_out)
+            if lists.unprepared(carry_out):
+                raise _Unprepared
+            return carry_out, (i, [whole(record) for record in records])
+        try:
+            region, out, (i, records) = settle(carry, build)
+        except _Unprepared:
+            lists = self.with_lists(tuple(init), sequence, size, first, needed=True)
+            carry = Carry(lists.init, variable_names(self.body, 1, self.count))
+            region, out, (i, records) = settle(carry, build)
         plans = [stack_plan(r, lambda leaf: within(region, leaf._v), i, first) for r in records]
         with into(region):
             values = carry.returned(region, out)
@@ -401,7 +415,24 @@ class _For:
         feed = iter(results[n + 1:])
         tapes = [Stacked([Array(next(feed)) for _ in stack], fixed, ran, plan, tree, size - first)
                  for stack, fixed, plan, tree in plans]
-        return carry.with_values(results[:n]), tapes
+        return lists.finished(carry.with_values(results[:n])), tapes
+
+    def with_lists(self, init, sequence, size, first, needed=False):
+        """Return what the loop starts with, with the lists that its turns change in another form; see ``growing.carried``."""
+        if type(size) is not int or self.stop is not None or getattr(sequence, "count", None) is not None or tracing.block.module.facts.get(
+                "lists stay lists"):
+            if needed:
+                raise ConcretizationError("a loop of unknown length changes the derivative of a list")
+            return growing.Carried(init)
+        block = tracing.block
+
+        def turn(variables):
+            scratch = block.region()
+            i = scratch.argument(INDEX)
+            affine.count(i, first, size - 1)
+            with into(scratch):
+                return growing.settled(self.turn(sequence.item(scratch, i), variables)[0]), scratch, i
+        return growing.carried(init, turn, first, size - first, needed)
 
     def _as_while(self, sequence, total: Value):
         """Return (test, body) of the while loop that this loop is, with the turn's number as first variable."""
@@ -435,7 +466,7 @@ class _For:
         return index_value(block, len(sequence)), len(sequence)
 
 
-def _whole(record):
+def whole(record):
     """Work out the sequences in a record that are made item by item, in the turn whose values they are made of."""
     leaves, tree = flatten(record)
     if not any(isinstance(leaf, Zipped) for leaf in leaves):

@@ -66,7 +66,7 @@ def add(a, b):
         return a
     if type(a) is not Array and (is_lazy(a) or is_lazy(b)):
         return mapped(add, a, b)
-    if isinstance(a, list) and hasattr(b, "last_first"):    # a list that is shortened from its end, which adds lists to itself
+    if isinstance(a, list) and hasattr(b, "last_first"):    # a list that a loop changes, which adds lists to itself
         return b + a
     if isinstance(a, CONTAINERS):
         if isinstance(a, dict):
@@ -205,12 +205,14 @@ def filled(d, like, sizes=()):
         return Turn(lanes, filled(item, like.item, sizes))      # which lanes it is of has no inner batch axes
     if isinstance(like, CONTAINERS):
         inner = _items(like)
-        given = [ZERO] * len(inner) if d is ZERO else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]
+        given = [ZERO] * len(inner) if d is ZERO else list(d) if hasattr(d, "appended") or is_lazy(d) else _items(d) if not isinstance(d, dict) else [d.get(k, ZERO) for k in like]
         return _rebuild(like, [filled(one, other, sizes) for one, other in zip(given, inner, strict=True)])
     if like is None:
         return None
     if is_lazy(d) and is_lazy(like):
         return mapped(lambda one, other: filled(one, other, sizes), d, like)
+    if hasattr(like, "appended"):
+        return like.filled(d, sizes)
     if d is ZERO:
         if is_lazy(like):
             return ZERO     # records of a staged loop: a symbolic zero each
@@ -264,7 +266,7 @@ def unbroadcast(d, like, lead=0, inner=0):
             return d
     if like is UNDEFINED:       # lanes that were chosen in its place have the cotangent
         return ZERO
-    if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS) or like is ZERO or like is None:
+    if isinstance(d, CONTAINERS) or isinstance(like, CONTAINERS) or like is ZERO or like is None or hasattr(d, "appended"):
         return _same_length(d, like)
     from runtime import numpy as np
     front = lead + inner
@@ -297,7 +299,7 @@ def broadcast_like(x, like, lead=0, inner=0):
     lead: how many leading axes of ``x`` are batch axes that ``like`` does not have; the result has them too.
     inner: how many leading axes of ``like`` are batch axes that ``x`` has next.
     """
-    if like is ZERO or like is None or isinstance(like, CONTAINERS):
+    if like is ZERO or like is None or isinstance(like, CONTAINERS) or hasattr(x, "appended"):
         return _same_length(x, like)
     from runtime import numpy as np
     own, front = shape_of(x), lead + inner

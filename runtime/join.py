@@ -127,6 +127,8 @@ def align(a, b, where: str):
     if is_special(a) or is_special(b):
         if is_special(a) and is_special(b):
             return a, b
+        if any(hasattr(leaf, "appended") for leaf in CARRIED.flatten(b if is_special(a) else a, lambda x: hasattr(x, "appended"))[0]):
+            raise JoinError(f"{where} is a list that a loop changes on one path and has no length on the other")
         if is_special(a):
             leaves, tree = flatten(b)
             return tree.unflatten([a] * len(leaves)), b

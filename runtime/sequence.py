@@ -25,6 +25,11 @@ class Turn(NamedTuple):
     item: object
 
 
+class Kept(NamedTuple):
+    """The records of a staged loop, which a compiled function hands on as they are; those that a user asked for come out as a list."""
+    records: object
+
+
 UNROLL_LIMIT = 8    # sequences of no more items are run over one by one
 
 
@@ -102,7 +107,7 @@ class Stacked:
 
     def __getitem__(self, i):
         if isinstance(i, slice):
-            return reverse(self) if _is_reversal(i) else list(self)[i]
+            return reverse(self) if _is_reversal(i) else [self[k] for k in builtins.range(len(self))[i]]
         n = len(self)
         i = operator.index(i)
         if not -n <= i < n:
@@ -182,7 +187,7 @@ class Chain:
 
     def __getitem__(self, i):
         if isinstance(i, slice):
-            return reverse(self) if _is_reversal(i) else list(self)[i]
+            return reverse(self) if _is_reversal(i) else [self[k] for k in builtins.range(len(self))[i]]
         n = len(self)
         i = operator.index(i)
         if not -n <= i < n:

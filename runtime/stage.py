@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.array import Array
+from runtime.growing import Growing
 from runtime.hlo import Block, Module, Value, into, tracing
 from runtime.join import is_symbolic
 from runtime.primitive import lift_array
 from runtime.recursion import explained
+from runtime.sequence import Kept, is_lazy, known_length
 from runtime.tree import PyTreeDef, keystr, tree_flatten, tree_flatten_with_path
 from runtime.types import Aval, aval, aval_of, canonical_dtype, dtype_name
 
@@ -104,7 +106,7 @@ class Staged:
 
 def output_values(block: Block, out, name: str) -> tuple[list[Value], PyTreeDef]:
     """Return the values of a function's result and its structure; TypeError for a leaf that is no array."""
-    leaves, tree = tree_flatten(out)
+    leaves, tree = tree_flatten(_as_lists(out))
     values = []
     for position, leaf in enumerate(leaves):
         if not isinstance(leaf, (Array, np.ndarray, np.generic, bool, int, float, complex)):
@@ -115,6 +117,13 @@ def output_values(block: Block, out, name: str) -> tuple[list[Value], PyTreeDef]
     return values, tree
 
 
+def _as_lists(out):
+    """A result with the lists that staged loops made as lists; what one compiled half of a function keeps for the other stays as it is."""
+    leaves, tree = tree_flatten(out, lambda x: is_lazy(x) or isinstance(x, (Growing, Kept)))
+    return tree.unflatten([[_as_lists(item) for item in leaf] if isinstance(leaf, Growing) or is_lazy(leaf) and known_length(leaf) is not None
+                           else leaf for leaf in leaves])
+
+
 def stage(fn: Callable, in_tree: PyTreeDef, in_avals, name: str = "f", prepare: Callable | None = None) -> Staged:
     """Run ``fn(*args, **kwargs)`` on symbolic arrays; ``in_tree`` is the structure of ``(args, kwargs)``.
 
@@ -122,6 +131,17 @@ def stage(fn: Callable, in_tree: PyTreeDef, in_avals, name: str = "f", prepare: 
     closes over symbolic arrays: the two modules cannot share them (LeakError).
     """
     module = Module("jit_" + name)
+    try:
+        return _staged(module, fn, in_tree, in_avals, name, prepare)
+    except Exception:
+        if not module.facts.get("lists carried"):
+            raise
+    module = Module("jit_" + name)      # something else is done with a list that a loop changes: such loops are written out
+    module.facts["lists stay lists"] = True
+    return _staged(module, fn, in_tree, in_avals, name, prepare)
+
+
+def _staged(module, fn, in_tree, in_avals, name, prepare):
     if prepare is not None:
         prepare(module)
     leaves = [Array(module.argument(of)) for of in in_avals]

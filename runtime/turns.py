@@ -14,7 +14,7 @@ from runtime.cotangent import CONTAINERS, _items, _rebuild, filled, shape_of
 from runtime.join import UNDEFINED
 from runtime.mesh import bound
 from runtime.op import op
-from runtime.sequence import Guarded, Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
+from runtime.sequence import Guarded, Kept, Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
 from runtime.united import batched_rows, stacked_rows, united
 from runtime.xla import PyTreeDef
@@ -323,6 +323,9 @@ def seal(residuals):
         return Bounds(seal(residuals.start), seal(residuals.stop), seal(residuals.step))
     if isinstance(residuals, varying.Told):
         return varying.Told(residuals, ())
+    if is_lazy(residuals) or hasattr(residuals, "appended"):
+        from runtime.control import whole
+        return Kept(whole(residuals))
     if bound.checked and isinstance(residuals, Array):
         return varying.Told(residuals, varying.names(residuals))
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
@@ -334,6 +337,8 @@ def unseal(residuals):
     """Undo ``seal``."""
     if isinstance(residuals, Static):
         return residuals.value
+    if isinstance(residuals, Kept):
+        return residuals.records
     if isinstance(residuals, varying.Told):
         return residuals.again()
     if isinstance(residuals, Bounds):

@@ -16,7 +16,8 @@ from runtime.hlo import tracing
 from runtime.op import op
 from runtime.ops.constrain import out_sharded
 from runtime.ops.kernel import about_types, inexact
-from runtime.ops.records import Tail, nested_records, stack_records, staged_records
+from runtime.growing import Growing
+from runtime.ops.records import nested_records, stack_records, staged_records
 from runtime.primitive import EMIT_FROM, Primitive, as_operand, cast
 from runtime.sequence import Rows, is_lazy, mapped, sample
 from runtime.types import aval, aval_of, canonical_dtype, kind, promote_avals, promote_types, python_dtype, result_type
@@ -374,7 +375,7 @@ def unarray(d, like, lead=0, dtype=None):
     if d is ZERO or not differentiable(dtype):
         return ZERO
     if lead == 0 and staged_records(like, d):
-        return Tail(d, d.shape[0])
+        return Growing(d, d.shape[0])
     if is_lazy(like):
         from runtime.ops.permute import moveaxis
         rows = Rows(moveaxis(d, lead, 0))

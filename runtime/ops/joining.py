@@ -9,7 +9,8 @@ from runtime.array import Array
 from runtime.op import op
 from runtime.ops.kernel import about_types, no_out
 from runtime.ops.axes import axis_index, inner_axis, new_axis, without_axes
-from runtime.ops.records import Tail, stack_records, staged_records
+from runtime.growing import Growing
+from runtime.ops.records import stack_records, staged_records
 from runtime.sequence import Rows, is_lazy
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import like_shape, make_shape, reshape
@@ -205,7 +206,7 @@ def unstack_like(d, like, axis=0, lead=0, own=0):
     if is_lazy(like) if lead else staged_records(like, d):
         from runtime.ops.permute import moveaxis
         rows = moveaxis(d, place, 0)
-        return Rows(rows) if lead else Tail(rows, d.shape[place])
+        return Rows(rows) if lead else Growing(rows, d.shape[place])
     shape = without_axes(d.shape, (place,))
     parts = [unbroadcast(make_shape(slice_in_dim(d, i, i + 1, axis=place), shape=shape), part, lead)
              for i, part in enumerate(_examples(like, own))]

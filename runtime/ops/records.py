@@ -1,14 +1,13 @@
 """Records of loops as stacked arrays: what scan and map return."""
 from __future__ import annotations
 
-import operator
-
 from runtime.array import Array
+from runtime.growing import Growing
 from runtime.op import op
 from runtime.ops.kernel import any_staged
 from runtime.primitive import cast
-from runtime.sequence import Chain, Rows, Same, Stacked, Zipped, is_lazy, known_length, mapped, reverse
-from runtime.tree import register_structure, tree_flatten, tree_unflatten
+from runtime.sequence import Chain, Rows, Same, Stacked, Zipped, is_lazy, known_length, mapped
+from runtime.tree import tree_flatten, tree_unflatten
 from runtime.trees import tree_map_1
 from runtime.turns import with_front
 from runtime.zero import ZERO
@@ -34,7 +33,7 @@ def stack_records(ys, lead=0):
 def _stacked(ys):
     """The records of a staged loop, stacked in front."""
     from runtime import numpy as np
-    if isinstance(ys, (Tail, Rows)):
+    if isinstance(ys, (Growing, Rows)):
         return ys.tree
     if isinstance(ys, Chain):
         parts = [stack_records(part) for part in ys.parts]
@@ -95,7 +94,7 @@ def _column_of(made, part, front=()):
 
 def staged_records(ys, d=None) -> bool:
     """Tell whether a sequence is the records of a staged loop, or long enough for its cotangent ``d`` to be kept stacked."""
-    return isinstance(ys, (Stacked, Chain, Tail, Rows, Zipped)) or (
+    return isinstance(ys, (Stacked, Chain, Growing, Rows, Zipped)) or (
         d is not None and isinstance(ys, list) and len(ys) > UNROLLED and any_staged([d]))
 
 
@@ -124,73 +123,8 @@ def whole_records(d, ys):
     return [filled(one, y) for one, y in zip(given, records)]
 
 
-class Tail:
-    """A list of records that a staged loop shortens from its end: the stacked records, and how many of them remain.
-
-    Its pytree has the same types whatever the length, so that it can be carried through a loop.
-    """
-    __slots__ = ("tree", "count")
-
-    def __init__(self, tree, count):
-        self.tree, self.count = tree, count
-
-    def _map(self, function):
-        leaves, structure = tree_flatten(self.tree, _is_zero)
-        return tree_unflatten(structure, [leaf if leaf is ZERO else function(leaf) for leaf in leaves])
-
-    def __getitem__(self, index):
-        if isinstance(index, slice) and (index.start, index.stop, index.step) == (None, -1, None):
-            return Tail(self.tree, self.count - 1)
-        if isinstance(index, slice):
-            return list(self)[index]
-        place = self.count + index if type(index) is int and index < 0 else index
-        return self._map(lambda leaf: leaf[place])
-
-    def __len__(self):
-        return operator.index(self.count)
-
-    last_first = True       # may be asked for backwards
-
-    def __reversed__(self):
-        whole = self._map(lambda leaf: leaf[:len(self)]) if type(self.count) is int else None
-        return reverse(Rows(whole)) if whole is not None else list(self)[::-1]
-
-    def __iter__(self):
-        return iter([self[i] for i in range(len(self))])
-
-    def __add__(self, other):
-        from runtime.cotangent import add
-        if isinstance(other, Tail):
-            return Tail(add(self.tree, other.tree), self.count)
-        return add(list(self), list(other)) if isinstance(other, (list, tuple)) else NotImplemented
-
-    __radd__ = __add__
-
-    def unindex(self, d, index):
-        """Return the cotangent of this list when only one of its records, or all but the last, have one."""
-        from runtime import numpy as np
-        if isinstance(d, Tail):
-            return Tail(d.tree, self.count)
-        place = self.count + index if index < 0 else index
-        leaves, structure = tree_flatten(self.tree, _is_zero)
-        parts = structure.flatten_up_to(d)
-        made = [ZERO if part is ZERO else np.zeros_like(leaf).at[place].set(part) for leaf, part in zip(leaves, parts)]
-        return Tail(tree_unflatten(structure, made), self.count)
-
-    def restore(self, items):
-        """Return a list of cotangents in the form of this one."""
-        return Tail(_stack_list(list(items)), len(items))
-
-    def stacked_like(self, lead):
-        """Return this list itself: what its cotangent is built after."""
-        return self
-
-
 def _is_zero(leaf):
     return leaf is ZERO
-
-
-register_structure(Tail, lambda t: ((t.tree, t.count), None), lambda _, parts: Tail(*parts))
 
 
 @op(jvp="rt.unstack_records(d_dot, ys, lead)", vjp={"d": "rt.stack_records(d_out, lead)"},
@@ -206,5 +140,5 @@ def unstack_records(d, ys, lead=0):
     if lead and is_lazy(ys):
         return Rows(structure.unflatten(rows), count)
     if not lead and count > UNROLLED and any_staged([leaf for leaf in leaves if leaf is not ZERO]):
-        return Tail(structure.unflatten(rows), count)
+        return Growing(structure.unflatten(rows), count)
     return [tree_unflatten(structure, [leaf if leaf is ZERO or not np.ndim(leaf) else leaf[i] for leaf in rows]) for i in range(count)]

@@ -19,6 +19,7 @@ from runtime.ops.places import placed_index
 from runtime.ops.reduce import example_like
 from runtime.ops.shape import broadcast_to, like_shape, reshape
 from runtime.primitive import as_operand
+from runtime.sequence import is_lazy
 from runtime.tree import LEAVES
 from runtime.types import kind
 from runtime.zero import ZERO, Like
@@ -114,7 +115,7 @@ def won(d, index):
     one that was put last has it.
     """
     from runtime import numpy as np
-    if isinstance(d, (list, tuple, dict)):
+    if isinstance(d, (list, tuple, dict)) or is_lazy(d) or hasattr(d, "appended"):
         found = d[index]
     elif is_open_mask(index):       # values were the same for all that it chose, so that their sum is wanted
         found = np.where(np.reshape(index, index.shape + (1,) * (d.ndim - index.ndim)), d, 0)

@@ -131,6 +131,8 @@ class _Forward:
             return
         if isinstance(operation, Copy) and target.id in self.lists.grown and operation.atom.id in self.lists.empty:
             value = at(gast.List([], gast.Load()), statement)       # as many tangents as there will be items
+        elif isinstance(operation, Copy) and target.id in self.lists.grown and not self.varied(operation.atom):
+            value = call("rt.instantiate_shell", [reference("rt.ZERO", statement), operation.atom], node=statement)
         elif isinstance(operation, Copy):
             value = self.dot(operation.atom)
         elif isinstance(operation, Pack):

@@ -1,0 +1,554 @@
+"""Lists that a staged loop makes longer, shorter, or changes: their items stacked in a buffer, and how many of them there are.
+
+A list of n items that every turn of m makes longer by one is a buffer of n + m rows and a count, which the loop carries; behind the loop
+it is the sequence of those rows. A turn is tried first, to see what it does to a list::
+
+    out = [x0]
+    for i in range(200):
+        out.append(f(out[-1], y[i]))        # buffer[count] = f(buffer[count - 1], y[i]); count = count + 1
+"""
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from runtime import affine
+from runtime.array import Array, ConcretizationError
+from runtime.hlo import Value, into, tracing
+from runtime.join import flatten, is_arraylike, is_special, is_symbolic
+from runtime.primitive import lift_array
+from runtime.sequence import UNROLL_LIMIT, Chain, Rows, Stacked, known_length, reverse, sample
+from runtime.spans import index_value, row, write_row
+from runtime.tree import CARRIED, register_structure
+from runtime.types import TypePromotionError, aval, aval_of, promote_avals
+from runtime.zero import ZERO, Like
+
+
+class Growing:
+    """A list in a staged loop: items stacked along the first axis of ``tree``, of which the first ``count`` are there.
+
+    Its pytree has the same types whatever the length, so that a loop can carry it. A leaf of the tree that is ZERO is zero in all items.
+    The tree is None while nobody knows what the items are, which only a turn that is tried can meet.
+    """
+    __slots__ = ("tree", "count", "capacity")
+
+    def __init__(self, tree, count, capacity=None):
+        self.tree, self.count = tree, count
+        self.capacity = next(leaf.shape[0] for leaf in _flat(tree)[0] if leaf is not ZERO) if capacity is None else capacity
+
+    def _map(self, function, *others):
+        leaves, structure = _flat(self.tree)
+        return structure.unflatten([function(*each) for each in zip(leaves, *others, strict=True)])
+
+    def _of(self, tree, count=None):
+        return Growing(tree, self.count if count is None else count, self.capacity)
+
+    def _place(self, index):
+        if type(index) is int:
+            return self.count + index if index < 0 else index
+        from runtime import numpy
+        return index if not is_symbolic(index) and index >= 0 else numpy.where(index < 0, index + self.count, index)
+
+    def _known(self):
+        if self.tree is None:
+            raise ConcretizationError("an item of a list that is empty before a loop is read before the loop adds one")
+
+    # -- as a list -------------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            if (index.start, index.stop, index.step) == (None, -1, None):
+                return self.shortened(1)
+            return self if (index.start, index.stop, index.step) == (None, None, None) else list(self)[index]
+        self._known()
+        place = self._place(index)
+        return self._map(lambda leaf: leaf if leaf is ZERO else _row(leaf, place))
+
+    def __len__(self):
+        return operator.index(self.count)
+
+    last_first = True       # may be asked for backwards
+
+    def __reversed__(self):
+        whole = self._map(lambda leaf: leaf if leaf is ZERO else leaf[:len(self)]) if type(self.count) is int else None
+        return reverse(Rows(whole, self.count)) if whole is not None else list(self)[::-1]
+
+    def __iter__(self):
+        return iter([self[i] for i in range(len(self))])
+
+    def appended(self, item):
+        """Return the list with one more item; behind the loop, for which alone there is room, a plain list."""
+        if type(self.count) is int and self.count >= self.capacity:
+            return [*self, item]
+        return self._put(self.count, item, self.count + 1)
+
+    def setitem(self, index, item):
+        """Return the list with another item at an index."""
+        self._known()
+        return self._put(self._place(index), item, self.count)
+
+    def _put(self, place, item, count):
+        parts, structure = _flat(item)
+        tree = structure.unflatten([ZERO] * len(parts)) if self.tree is None else self.tree
+        leaves, own = _flat(tree)
+        if item is ZERO:
+            parts = [ZERO] * len(leaves)
+        elif own != structure:
+            raise ConcretizationError(f"a list that a loop changes holds items of different structures: {own} and {structure}")
+        return self._of(own.unflatten([self._with(leaf, part, place) for leaf, part in zip(leaves, parts)]), count)
+
+    def _with(self, leaf, part, place):
+        """A leaf with one more row, in the type that has room for both."""
+        if part is ZERO and leaf is ZERO:
+            return ZERO
+        block = tracing.block
+        of = _joined(None if leaf is ZERO else _row_type(leaf), None if part is ZERO else aval_of(part))
+        whole = of.with_shape((self.capacity, *of.shape))
+        buffer = block.zeros(whole) if leaf is ZERO else block.convert(lift_array(block, leaf), whole)
+        value = block.zeros(of) if part is ZERO else block.convert(lift_array(block, part), of)
+        return Array(write_row(block, buffer, index_value(block, place), value))
+
+    def shortened(self, number):
+        """Return the list without so many items at its end."""
+        return self._of(self.tree, self.count - number)
+
+    # -- as a cotangent ---------------------------------------------------------------------------------------------------------
+
+    def __add__(self, other):
+        from runtime.cotangent import add
+        if isinstance(other, One):
+            return other.added_to(self)
+        if isinstance(other, Growing):
+            return self._of(self._map(add, _flat(other.tree)[0]))
+        if isinstance(other, (list, tuple)) and len(other) <= self.capacity:
+            types = _types(other, other) if len(other) else None
+            return add(list(self), list(other)) if types is None else self + _buffer(other, *types, self.capacity)
+        return NotImplemented
+
+    __radd__ = __add__
+
+    def unindex(self, d, index):
+        """Return the cotangent of this list when only one of its items, or all but the last, have one."""
+        if isinstance(index, slice) and (index.start, index.stop, index.step) != (None, -1, None):
+            raise ConcretizationError("items of a list that a loop changes are taken together")
+        if isinstance(index, slice):
+            return self._longer(d)
+        return One(self, self._place(index), d)
+
+    def listed(self, d):
+        """Return a cotangent of this list that was put together item by item in the form of this one."""
+        if type(d) is One:
+            return d.whole()
+        types = _types(d, d) if _is_one(d) and len(d) else None
+        return d if types is None else _buffer(list(d), *types, self.capacity)
+
+    def chosen(self, mask, a, b):
+        """Choose between two such lists, either of which may be ZERO, for each example of a batch."""
+        from runtime import numpy
+        a, b = (self.zeros() if x is ZERO else self.listed(x) for x in (a, b))
+
+        def one(x, y):
+            if x is ZERO and y is ZERO:
+                return ZERO
+            rank = max(numpy.ndim(leaf) for leaf in (x, y) if leaf is not ZERO)
+            x, y = (0 if leaf is ZERO else numpy.reshape(leaf, (leaf.shape[0], *(1,) * (rank - leaf.ndim), *leaf.shape[1:])) for leaf in (x, y))
+            return numpy.where(numpy.reshape(mask, (1, *mask.shape, *(1,) * (rank - 1 - mask.ndim))), x, y)
+        return a._of(a._map(one, _flat(b.tree)[0]), self.count)
+
+    def _longer(self, d):
+        """The cotangent of this list from that of all its items but the last."""
+        if type(d) is One:
+            return One(self, d.place, d.item)
+        d = self.listed(d) if d is not ZERO and (type(d) is Growing or len(d)) else self.zeros()
+        return d._put(self.count - 1, ZERO, self.count)
+
+    def restore(self, items):
+        """Return a list of cotangents in the form of this one."""
+        from runtime.ops.records import stack_records
+        return Growing(stack_records(list(items)), len(items), self.capacity)
+
+    def stacked_like(self, lead):
+        """Describe the list: its cotangent is built after that."""
+        return self._of(None if self.tree is None else self._map(lambda leaf: leaf if is_special(leaf) or isinstance(leaf, Like) else Like(
+            (leaf.shape[0], *leaf.shape[1 + lead:]), leaf.dtype, leaf.weak_type)))
+
+    def zeros(self):
+        """Return a tangent of the list that is zero."""
+        return self._of(None if self.tree is None else self._map(lambda leaf: ZERO))
+
+    def filled(self, d, sizes):
+        """Return a cotangent of this list with zeros for every ZERO."""
+        from runtime.cotangent import filled
+        d = self.zeros() if d is ZERO else self.listed(d)
+        return d._of(d._map(lambda leaf, like: filled(leaf, Like((like.shape[0], *sizes, *like.shape[1:]), like.dtype)) if leaf is ZERO else leaf,
+                            _flat(self.tree)[0]))
+
+
+def _flattened(g):
+    known = type(g.count) is int        # part of the structure, then: what a compiled function returns is as long as it was
+    return ((g.tree,) if known else (g.tree, g.count)), (g.capacity, g.count if known else None)
+
+
+register_structure(Growing, _flattened, lambda static, parts: Growing(parts[0], parts[1] if static[1] is None else static[1], static[0]))
+
+
+class One:
+    """The cotangent of a list of which one item has one; it becomes a list where it is added to one, or leaves a turn or a branch."""
+    __slots__ = ("like", "place", "item")
+
+    def __init__(self, like, place, item):
+        self.like, self.place, self.item = like, place, item
+
+    def added_to(self, whole):
+        """Return the cotangent of a list with this one added."""
+        from runtime import numpy
+        leaves, structure = _flat(whole.tree)
+
+        def one(leaf, part):
+            if part is ZERO:
+                return leaf
+            buffer = numpy.zeros((whole.capacity, *numpy.shape(part)), part.dtype) if leaf is ZERO else leaf
+            return buffer.at[self.place].add(part)
+        return whole._of(structure.unflatten([one(*each) for each in zip(leaves, structure.flatten_up_to(self.item), strict=True)]))
+
+    def whole(self):
+        """Return this as a list of its own."""
+        return self.added_to(self.like.zeros())
+
+    last_first = True
+
+    def __add__(self, other):
+        if isinstance(other, list):
+            types = _types(other, other)
+            return NotImplemented if types is None else self.added_to(_buffer(other, *types, len(other)))
+        return self.whole() + (other.whole() if isinstance(other, One) else other)
+
+    __radd__ = __add__
+
+    def appended(self, item):
+        """Return the list with one more item."""
+        return self.whole().appended(item)
+
+    def setitem(self, index, item):
+        """Return the list with another item at an index."""
+        return self.whole().setitem(index, item)
+
+    def shortened(self, number):
+        """Return the list without so many items at its end."""
+        return self.whole().shortened(number)
+
+    def chosen(self, mask, a, b):
+        """Choose between two such lists for each example of a batch."""
+        return self.whole().chosen(mask, a, b)
+
+    def __getitem__(self, index):
+        return self.whole()[index]
+
+    def __len__(self):
+        return len(self.like)
+
+    def __iter__(self):
+        return iter(self.whole())
+
+    def __reversed__(self):
+        return reverse(self.whole())
+
+
+def _flat(tree):
+    """(leaves, treedef) of what a list holds, or of its description."""
+    return CARRIED.flatten(tree, lambda x: is_special(x) or isinstance(x, Like))
+
+
+def loosened(values):
+    """Return what a loop starts with, the lengths of its lists as numbers of the program."""
+    leaves, structure = CARRIED.flatten(values, _is_list)
+    return structure.unflatten([_loose(leaf) if type(leaf) is Growing else leaf for leaf in leaves])
+
+
+def _loose(whole):
+    return whole._of(whole.tree, Array(tracing.block.constant(whole.count, np.int32)) if type(whole.count) is int else whole.count)
+
+
+def settled(values):
+    """Return what a turn, or a side of a branch, returned, its cotangents of lists as lists."""
+    leaves, structure = flatten(values)
+    if not any(type(leaf) is One for leaf in leaves):
+        return values
+    return structure.unflatten([leaf.whole() if type(leaf) is One else leaf for leaf in leaves])
+
+
+def alike(a, b, into_a, into_b):
+    """Return what two sides of a branch gave, in their blocks, with lists as the other side has them where that changed them in a loop."""
+    (ones, structure), (others, other) = CARRIED.flatten(a, _is_list), CARRIED.flatten(b, _is_list)
+    if structure != other or not any(type(x) is Growing for x in (*ones, *others)):
+        return a, b
+    for i, (x, y) in enumerate(zip(ones, others)):
+        if type(x) is Growing and type(y) is not Growing:
+            others[i] = _zeros_like(x, into_b) if is_special(y) else _as_growing(y, x, into_b)
+        elif type(y) is Growing and type(x) is not Growing:
+            ones[i] = _zeros_like(y, into_a) if is_special(x) else _as_growing(x, y, into_a)
+        if type(ones[i]) is type(others[i]) is Growing and type(ones[i].count) is not type(others[i].count):
+            with into(into_a):
+                ones[i] = _loose(ones[i])
+            with into(into_b):
+                others[i] = _loose(others[i])
+    return structure.unflatten(ones), structure.unflatten(others)
+
+
+def _zeros_like(like, block):
+    """A list of zeros as long as another, whose length has to be known in both sides."""
+    number = affine.form(like.count)
+    if number is None:
+        raise ConcretizationError("a side of a branch has no derivative of a list that the other side changes in a loop of unknown length")
+    with into(block):
+        return Growing(like.zeros().tree, _number(number), like.capacity)
+
+
+def _as_growing(items, like, block):
+    if type(items) is not list:
+        return items
+    leaves, structure = flatten(like.tree)
+    with into(block):
+        types = _types(items, items) if any(item is not ZERO for item in items) else (structure, [None] * len(leaves))
+        return items if types is None or types[0] != structure or len(items) > like.capacity else _buffer(items, *types, like.capacity)
+
+
+# -- what a loop does to lists ----------------------------------------------------------------------------------------------------
+
+
+class Carried:
+    """The lists among what a loop carries, in the form in which it can.
+
+    init: what the loop starts with. Each list that a turn makes longer by ``more`` has ``first + more * i`` items in turn i.
+    """
+
+    def __init__(self, given: tuple, init: tuple = None, found: dict | None = None, turns: int = 0):
+        self.given, self.init, self.found, self.turns = given, given if init is None else init, found or {}, turns
+
+    def unprepared(self, out: tuple) -> bool:
+        """Tell whether a turn makes a list of what is ZERO before the loop, of which ``carried`` has to know."""
+        if self.found:
+            return False
+        leaves, structure = CARRIED.flatten(self.given, _is_list)
+        return any(is_special(leaf) for leaf in leaves) and any(
+            type(made) is Growing and is_special(leaf) for made, leaf in zip(structure.flatten_up_to(out), leaves))
+
+    def in_turn(self, variables: tuple, i: Value) -> tuple:
+        """Return the variables of the i-th turn of the loop with what is known of the lengths of their lists."""
+        if not self.found:
+            return variables
+        leaves, structure = CARRIED.flatten(variables, _is_list)
+        for place, (first, more) in self.found.items():
+            leaves[place] = leaves[place]._of(leaves[place].tree, Array(i) * more + first)
+        return structure.unflatten(leaves)
+
+    def finished(self, carry: tuple) -> tuple:
+        """Return what the loop ends with: the lists that were given another form as sequences of their items."""
+        if not self.found:
+            return carry
+        leaves, structure = CARRIED.flatten(carry, _is_list)
+        for place, (first, more) in self.found.items():
+            number = first + more * self.turns
+            whole = leaves[place] = leaves[place]._of(leaves[place].tree, number)
+            if type(number) is int:
+                leaves[place] = [whole[k] for k in range(number)] if number <= UNROLL_LIMIT else _records(whole, number)
+        return structure.unflatten(leaves)
+
+
+def carried(given: tuple, turn, start: int, turns: int, needed: bool = False) -> Carried:
+    """Return what a loop of some turns from turn ``start`` on starts with, with the lists that its turns change in the form in which it can carry them.
+
+    turn: runs one turn in a block that is thrown away; returns (values, block, the turn's number there). Lists that nothing changes, and
+    those of which items at known places change, stay lists. needed: a turn is tried even where the loop starts with none.
+    """
+    leaves, structure = CARRIED.flatten(given, _is_list)
+    places = [i for i, leaf in enumerate(leaves) if type(leaf) in (list, Growing) or _is_records(leaf)]
+    if not places and not needed:
+        return Carried(given)
+    try:
+        values, scratch, counter = turn(given)
+        out = structure.flatten_up_to(values)
+        changed = [i for i in range(len(leaves)) if type(out[i]) is Growing or i in places and _is_one(out[i]) and len(out[i]) != len(leaves[i])]
+    except ConcretizationError:     # reads or writes an item whose number only the program knows
+        changed = None
+        if all(type(leaves[i]) is Growing for i in places):
+            raise
+        values, scratch, counter = turn(structure.unflatten([_tried(leaf, turns) if i in places else leaf for i, leaf in enumerate(leaves)]))
+        out = structure.flatten_up_to(values)
+        changed = [i for i in range(len(leaves)) if type(out[i]) is Growing or i in places]
+    made, found = list(leaves), {}
+    for i in changed:
+        if type(leaves[i]) is Growing:
+            more = _difference(out[i], leaves[i])
+            if more is not None:
+                found[i] = leaves[i].count, more
+            continue
+        if is_special(leaves[i]):
+            found[i] = _line_of(out[i].count, counter, start)
+            made[i] = Growing(out[i].zeros().tree, found[i][0], out[i].capacity)
+            continue
+        more = _difference(out[i], leaves[i]) if type(out[i]) is Growing or _is_one(out[i]) else None
+        if more is None:
+            raise ConcretizationError("how many items a turn of a loop adds to a list is known only when the compiled program runs")
+        with into(scratch):
+            types = _types(leaves[i], out[i], counter)
+        first = len(leaves[i])
+        if types is None or first + more * turns < 0:
+            raise ConcretizationError("a list that a loop changes holds what cannot be stacked, or fewer items than are taken from it")
+        made[i] = _buffer(leaves[i], *types, max(first, first + more * turns))
+        found[i] = first, more
+    if found:
+        tracing.block.module.facts["lists carried"] = True
+    return Carried(given, loosened(structure.unflatten(made)), found, turns)
+
+
+def _line_of(count, counter, start):
+    """(first, more) of the length first + more * i that a list has before turn start + i, from its length behind a turn."""
+    number = affine.form(count)
+    if number is None:
+        raise ConcretizationError("the length of a list whose derivative begins as zero is known only when the compiled program runs")
+    more = number.terms.get(counter.name, 0)
+    outer = {name: factor for name, factor in number.terms.items() if name != counter.name}
+    return _number(number._replace(constant=number.constant + more * (start - 1), terms=outer)), more
+
+
+def _number(form):
+    """A number that is made of the counters of the loops around, in the present block."""
+    module = tracing.block.module
+    return sum([Array(module.counters[name][0]) * factor for name, factor in form.terms.items()], form.constant)
+
+
+def _records(whole, number) -> Stacked:
+    parts, tree = flatten(whole.tree)
+    rows = [part if number == whole.capacity else part[:number] for part in parts if part is not ZERO]
+    feed = iter(range(len(rows)))
+    plan = tuple([("is", ZERO) if part is ZERO else ("row", next(feed)) for part in parts])
+    return Stacked(rows, [], None, plan, tree, number)
+
+
+def _difference(after, before) -> int | None:
+    """How many items more one list has than another; None where that is not known."""
+    counts = [affine.form(x.count if type(x) is Growing else len(x)) for x in (after, before)]
+    if None in counts:
+        return None
+    more = counts[0].plus(counts[1], -1)
+    return None if more.terms else more.constant
+
+
+def _is_list(x) -> bool:
+    return type(x) in (list, Growing) or is_special(x) or _is_records(x)
+
+
+def _is_records(x) -> bool:
+    return isinstance(x, (Stacked, Chain, Rows)) and known_length(x) is not None
+
+
+def _is_one(x) -> bool:
+    return type(x) is list or _is_records(x)
+
+
+def _tried(items, turns):
+    """A list for a turn that is tried: in the form that a loop carries where its items have a common type."""
+    if not len(items):
+        return Growing(None, 0, turns)
+    types = _types(items, items)
+    return items if types is None else _buffer(items, *types, len(items) + turns)
+
+
+def _types(before, after, counter=None):
+    """(treedef, types of the leaves) of the items of a list and of what a turn makes of it; None if they have none in common, or if the turn
+    adds integers that are known for each turn when the program is made: they may be asked for there.
+    """
+    if type(after) is Growing:
+        if after.tree is None:
+            return None
+        leaves, structure = flatten(after.tree)
+        types, new = [None if leaf is ZERO else _row_type(leaf) for leaf in leaves], []
+    else:
+        new = _new(before, after)
+        structure, types = flatten(next((item for item in (*before, *new) if item is not ZERO), ZERO))[1], None
+    if new and counter is not None and all(_counts(part, counter) for item in new for part in flatten(item)[0]):
+        return None
+    for item in [*before, *new]:
+        if item is ZERO:
+            continue
+        parts, own = flatten(item)
+        if own != structure or not parts or not all(part is ZERO or is_arraylike(part) for part in parts):
+            return None
+        found = [None if part is ZERO else aval_of(part) for part in parts]
+        types = found if types is None else [_joined(a, b) for a, b in zip(types, found)]
+    return structure, [None] if types is None else types
+
+
+def _buffer(items, structure, types, capacity):
+    """The items of a list in a buffer that has room for so many."""
+    columns = list(zip(*[[ZERO] * len(types) if item is ZERO else flatten(item)[0] for item in items])) if len(items) else [()] * len(types)
+    return Growing(structure.unflatten([ZERO if of is None else _stack(tracing.block, column, of, capacity)
+                                        for of, column in zip(types, columns)]), len(items), capacity)
+
+
+def _new(before, after) -> list:
+    """The items, or one that stands for them, that a turn added."""
+    if type(after) is list:
+        return after[len(before):] if len(after) > len(before) else after
+    return [sample(after)] if len(after) else []
+
+
+def _counts(part, counter) -> bool:
+    """Whether a part of an item is an integer that is known for each turn."""
+    if part is ZERO or aval_of(part).dtype.kind not in "iub":
+        return False
+    return not is_symbolic(part) or affine.line(part, counter, 0, []) is not None
+
+
+def _stack(block, column, of, capacity):
+    whole = of.with_shape((capacity, *of.shape))
+    if all(part is ZERO for part in column):
+        return Array(block.zeros(whole))
+    if not any(is_symbolic(part) for part in column):
+        known = np.zeros(whole.shape, whole.dtype)
+        for i, part in enumerate(column):
+            known[i] = 0 if part is ZERO else part
+        return Array(block.convert(lift_array(block, known), whole))
+    rows, empty = [], 0
+    for part in [*column, None]:
+        if part is ZERO:
+            empty += 1
+            continue
+        if part is None:
+            empty += capacity - len(column)
+        if empty:
+            rows.append(block.zeros(of.with_shape((empty, *of.shape))))
+            empty = 0
+        if part is not None:
+            rows.append(block.reshape(block.convert(lift_array(block, part), of), (1, *of.shape)))
+    return Array(block.op("concatenate", rows, whole, {"dimension": 0}))
+
+
+def _row_type(leaf):
+    whole = aval(tuple(leaf.shape), leaf.dtype, leaf.weak_type)
+    return whole.with_shape(whole.shape[1:])
+
+
+def _joined(a, b):
+    """The type that has room for two."""
+    if a is None or b is None:
+        return b if a is None else a
+    if a.shape != b.shape:
+        raise ConcretizationError(f"a list that a loop changes holds items of different shapes: {a!r} and {b!r}")
+    try:
+        dtype, weak = promote_avals(a, b)
+    except TypePromotionError as error:
+        raise ConcretizationError(str(error)) from error
+    return aval(a.shape, dtype, weak)
+
+
+def _row(leaf, place):
+    block = tracing.block
+    if block is None:
+        return leaf[place]
+    return Array(row(block, lift_array(block, leaf), index_value(block, place)))
+
+
+__all__ = ["Growing", "carried", "settled"]
