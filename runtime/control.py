@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runtime import affine, growing
+from runtime import affine, changed_lists
 from runtime.array import Array, ConcretizationError
 from runtime.carried import Carry, as_tuple, bare, frozen, settle, variable_names
 from runtime.hlo import Block, Value, into, tracing
@@ -46,7 +46,7 @@ def cond(pred, then, orelse):
     out_no, also = _traced(no, orelse)
     if missing is not None and also is not None:
         raise missing
-    out_yes, out_no = _align_results(*growing.alike(out_yes, out_no, yes, no))
+    out_yes, out_no = _align_results(*changed_lists.alike(out_yes, out_no, yes, no))
     leaves_yes, tree = flatten(out_yes)
     leaves_no, _ = flatten(out_no)
     joins = [join_leaves(a, b, _result_name(tree, i)) for i, (a, b) in enumerate(zip(leaves_yes, leaves_no))]
@@ -62,7 +62,7 @@ def _traced(region, branch):
     which is therefore never taken."""
     try:
         with into(region):
-            return growing.settled(branch()), None
+            return changed_lists.settled(branch()), None
     except UndefinedError as error:
         return UNDEFINED, error
 
@@ -142,11 +142,11 @@ def _staged_while(test, body, init: tuple, records: list[list]):
     if records:
         out, tapes = staged_while(test, body, init, len(records))
         return bare(out + tuple(Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)))
-    carry = Carry(growing.loosened(init), variable_names(body, 0, len(init)))
+    carry = Carry(changed_lists.loosened(init), variable_names(body, 0, len(init)))
     block = tracing.block
 
     def turn(scratch, variables):
-        return growing.settled(as_tuple(body(*variables), len(init), "the body of a while loop")), None
+        return changed_lists.settled(as_tuple(body(*variables), len(init), "the body of a while loop")), None
     region, out, _ = settle(carry, turn)
     with into(region):
         region.ret(carry.returned(region, out))
@@ -375,7 +375,7 @@ class _For:
                 affine.count(i, first, size - 1)
             carry_out, records = self.turn(sequence.item(scratch, i), lists.in_turn(
                 variables, scratch.op("subtract", [i, scratch.constant(first, np.int32)], INDEX) if first else i))
-            carry_out = growing.settled(carry_out)
+            carry_out = changed_lists.settled(carry_out)
             if lists.unprepared(carry_out):
                 raise _Unprepared
             return carry_out, (i, [whole(record) for record in records])
@@ -418,12 +418,12 @@ class _For:
         return lists.finished(carry.with_values(results[:n])), tapes
 
     def with_lists(self, init, sequence, size, first, needed=False):
-        """Return what the loop starts with, with the lists that its turns change in another form; see ``growing.carried``."""
+        """Return what the loop starts with, with the lists that its turns change in another form; see ``changed_lists.carried``."""
         if type(size) is not int or self.stop is not None or getattr(sequence, "count", None) is not None or tracing.block.module.facts.get(
                 "lists stay lists"):
             if needed:
                 raise ConcretizationError("a loop of unknown length changes the derivative of a list")
-            return growing.Carried(init)
+            return changed_lists.Carried(init)
         block = tracing.block
 
         def turn(variables):
@@ -431,8 +431,8 @@ class _For:
             i = scratch.argument(INDEX)
             affine.count(i, first, size - 1)
             with into(scratch):
-                return growing.settled(self.turn(sequence.item(scratch, i), variables)[0]), scratch, i
-        return growing.carried(init, turn, first, size - first, needed)
+                return changed_lists.settled(self.turn(sequence.item(scratch, i), variables)[0]), scratch, i
+        return changed_lists.carried(init, turn, first, size - first, needed)
 
     def _as_while(self, sequence, total: Value):
         """Return (test, body) of the while loop that this loop is, with the turn's number as first variable."""

@@ -1,12 +1,4 @@
-"""Lists that a staged loop makes longer, shorter, or changes: their items stacked in a buffer, and how many of them there are.
-
-A list of n items that every turn of m makes longer by one is a buffer of n + m rows and a count, which the loop carries; behind the loop
-it is the sequence of those rows. A turn is tried first, to see what it does to a list::
-
-    out = [x0]
-    for i in range(200):
-        out.append(f(out[-1], y[i]))        # buffer[count] = f(buffer[count - 1], y[i]); count = count + 1
-"""
+"""Lists that a staged loop makes longer, shorter, or changes: their items stacked in a buffer, and how many of them there are."""
 from __future__ import annotations
 
 import operator
@@ -15,10 +7,10 @@ import numpy as np
 
 from runtime import affine
 from runtime.array import Array, ConcretizationError
-from runtime.hlo import Value, into, tracing
+from runtime.hlo import tracing
 from runtime.join import flatten, is_arraylike, is_special, is_symbolic
 from runtime.primitive import lift_array
-from runtime.sequence import UNROLL_LIMIT, Chain, Rows, Stacked, known_length, reverse, sample
+from runtime.sequence import Chain, Rows, Stacked, known_length, reverse, sample
 from runtime.spans import index_value, row, write_row
 from runtime.tree import CARRIED, register_structure
 from runtime.types import TypePromotionError, aval, aval_of, promote_avals
@@ -45,10 +37,22 @@ class Growing:
         return Growing(tree, self.count if count is None else count, self.capacity)
 
     def _place(self, index):
-        if type(index) is int:
-            return self.count + index if index < 0 else index
+        """Where the item of an index lies; ConcretizationError for one that may be outside, which a loop that is written out tells."""
+        number, count = affine.form(index), affine.form(self.count)
+        tried = type(self.count) is int and is_symbolic(index)      # nobody knows yet how many there will be
+        if number is None or count is None or tried:
+            from runtime import numpy
+            return numpy.where(index < 0, index + self.count, index)
+        module = tracing.block.module
+        low, high = affine.bounds(module, number)
+        if affine.bounds(module, count.plus(number, -1))[0] < 1 or affine.bounds(module, count.plus(number))[0] < 0:
+            raise ConcretizationError("an index may be outside of a list that a loop changes")
+        if low >= 0:
+            return index
+        if high < 0:
+            return self.count + index
         from runtime import numpy
-        return index if not is_symbolic(index) and index >= 0 else numpy.where(index < 0, index + self.count, index)
+        return numpy.where(index < 0, index + self.count, index)
 
     def _known(self):
         if self.tree is None:
@@ -122,8 +126,8 @@ class Growing:
         if isinstance(other, Growing):
             return self._of(self._map(add, _flat(other.tree)[0]))
         if isinstance(other, (list, tuple)) and len(other) <= self.capacity:
-            types = _types(other, other) if len(other) else None
-            return add(list(self), list(other)) if types is None else self + _buffer(other, *types, self.capacity)
+            types = common_types(other, other) if len(other) else None
+            return add(list(self), list(other)) if types is None else self + buffered(other, *types, self.capacity)
         return NotImplemented
 
     __radd__ = __add__
@@ -140,8 +144,8 @@ class Growing:
         """Return a cotangent of this list that was put together item by item in the form of this one."""
         if type(d) is One:
             return d.whole()
-        types = _types(d, d) if _is_one(d) and len(d) else None
-        return d if types is None else _buffer(list(d), *types, self.capacity)
+        types = common_types(d, d) if is_sequence(d) and len(d) else None
+        return d if types is None else buffered(list(d), *types, self.capacity)
 
     def chosen(self, mask, a, b):
         """Choose between two such lists, either of which may be ZERO, for each example of a batch."""
@@ -220,8 +224,8 @@ class One:
 
     def __add__(self, other):
         if isinstance(other, list):
-            types = _types(other, other)
-            return NotImplemented if types is None else self.added_to(_buffer(other, *types, len(other)))
+            types = common_types(other, other)
+            return NotImplemented if types is None else self.added_to(buffered(other, *types, len(other)))
         return self.whole() + (other.whole() if isinstance(other, One) else other)
 
     __radd__ = __add__
@@ -260,203 +264,15 @@ def _flat(tree):
     return CARRIED.flatten(tree, lambda x: is_special(x) or isinstance(x, Like))
 
 
-def loosened(values):
-    """Return what a loop starts with, the lengths of its lists as numbers of the program."""
-    leaves, structure = CARRIED.flatten(values, _is_list)
-    return structure.unflatten([_loose(leaf) if type(leaf) is Growing else leaf for leaf in leaves])
-
-
-def _loose(whole):
-    return whole._of(whole.tree, Array(tracing.block.constant(whole.count, np.int32)) if type(whole.count) is int else whole.count)
-
-
-def settled(values):
-    """Return what a turn, or a side of a branch, returned, its cotangents of lists as lists."""
-    leaves, structure = flatten(values)
-    if not any(type(leaf) is One for leaf in leaves):
-        return values
-    return structure.unflatten([leaf.whole() if type(leaf) is One else leaf for leaf in leaves])
-
-
-def alike(a, b, into_a, into_b):
-    """Return what two sides of a branch gave, in their blocks, with lists as the other side has them where that changed them in a loop."""
-    (ones, structure), (others, other) = CARRIED.flatten(a, _is_list), CARRIED.flatten(b, _is_list)
-    if structure != other or not any(type(x) is Growing for x in (*ones, *others)):
-        return a, b
-    for i, (x, y) in enumerate(zip(ones, others)):
-        if type(x) is Growing and type(y) is not Growing:
-            others[i] = _zeros_like(x, into_b) if is_special(y) else _as_growing(y, x, into_b)
-        elif type(y) is Growing and type(x) is not Growing:
-            ones[i] = _zeros_like(y, into_a) if is_special(x) else _as_growing(x, y, into_a)
-        if type(ones[i]) is type(others[i]) is Growing and type(ones[i].count) is not type(others[i].count):
-            with into(into_a):
-                ones[i] = _loose(ones[i])
-            with into(into_b):
-                others[i] = _loose(others[i])
-    return structure.unflatten(ones), structure.unflatten(others)
-
-
-def _zeros_like(like, block):
-    """A list of zeros as long as another, whose length has to be known in both sides."""
-    number = affine.form(like.count)
-    if number is None:
-        raise ConcretizationError("a side of a branch has no derivative of a list that the other side changes in a loop of unknown length")
-    with into(block):
-        return Growing(like.zeros().tree, _number(number), like.capacity)
-
-
-def _as_growing(items, like, block):
-    if type(items) is not list:
-        return items
-    leaves, structure = flatten(like.tree)
-    with into(block):
-        types = _types(items, items) if any(item is not ZERO for item in items) else (structure, [None] * len(leaves))
-        return items if types is None or types[0] != structure or len(items) > like.capacity else _buffer(items, *types, like.capacity)
-
-
-# -- what a loop does to lists ----------------------------------------------------------------------------------------------------
-
-
-class Carried:
-    """The lists among what a loop carries, in the form in which it can.
-
-    init: what the loop starts with. Each list that a turn makes longer by ``more`` has ``first + more * i`` items in turn i.
-    """
-
-    def __init__(self, given: tuple, init: tuple = None, found: dict | None = None, turns: int = 0):
-        self.given, self.init, self.found, self.turns = given, given if init is None else init, found or {}, turns
-
-    def unprepared(self, out: tuple) -> bool:
-        """Tell whether a turn makes a list of what is ZERO before the loop, of which ``carried`` has to know."""
-        if self.found:
-            return False
-        leaves, structure = CARRIED.flatten(self.given, _is_list)
-        return any(is_special(leaf) for leaf in leaves) and any(
-            type(made) is Growing and is_special(leaf) for made, leaf in zip(structure.flatten_up_to(out), leaves))
-
-    def in_turn(self, variables: tuple, i: Value) -> tuple:
-        """Return the variables of the i-th turn of the loop with what is known of the lengths of their lists."""
-        if not self.found:
-            return variables
-        leaves, structure = CARRIED.flatten(variables, _is_list)
-        for place, (first, more) in self.found.items():
-            leaves[place] = leaves[place]._of(leaves[place].tree, Array(i) * more + first)
-        return structure.unflatten(leaves)
-
-    def finished(self, carry: tuple) -> tuple:
-        """Return what the loop ends with: the lists that were given another form as sequences of their items."""
-        if not self.found:
-            return carry
-        leaves, structure = CARRIED.flatten(carry, _is_list)
-        for place, (first, more) in self.found.items():
-            number = first + more * self.turns
-            whole = leaves[place] = leaves[place]._of(leaves[place].tree, number)
-            if type(number) is int:
-                leaves[place] = [whole[k] for k in range(number)] if number <= UNROLL_LIMIT else _records(whole, number)
-        return structure.unflatten(leaves)
-
-
-def carried(given: tuple, turn, start: int, turns: int, needed: bool = False) -> Carried:
-    """Return what a loop of some turns from turn ``start`` on starts with, with the lists that its turns change in the form in which it can carry them.
-
-    turn: runs one turn in a block that is thrown away; returns (values, block, the turn's number there). Lists that nothing changes, and
-    those of which items at known places change, stay lists. needed: a turn is tried even where the loop starts with none.
-    """
-    leaves, structure = CARRIED.flatten(given, _is_list)
-    places = [i for i, leaf in enumerate(leaves) if type(leaf) in (list, Growing) or _is_records(leaf)]
-    if not places and not needed:
-        return Carried(given)
-    try:
-        values, scratch, counter = turn(given)
-        out = structure.flatten_up_to(values)
-        changed = [i for i in range(len(leaves)) if type(out[i]) is Growing or i in places and _is_one(out[i]) and len(out[i]) != len(leaves[i])]
-    except ConcretizationError:     # reads or writes an item whose number only the program knows
-        changed = None
-        if all(type(leaves[i]) is Growing for i in places):
-            raise
-        values, scratch, counter = turn(structure.unflatten([_tried(leaf, turns) if i in places else leaf for i, leaf in enumerate(leaves)]))
-        out = structure.flatten_up_to(values)
-        changed = [i for i in range(len(leaves)) if type(out[i]) is Growing or i in places]
-    made, found = list(leaves), {}
-    for i in changed:
-        if type(leaves[i]) is Growing:
-            more = _difference(out[i], leaves[i])
-            if more is not None:
-                found[i] = leaves[i].count, more
-            continue
-        if is_special(leaves[i]):
-            found[i] = _line_of(out[i].count, counter, start)
-            made[i] = Growing(out[i].zeros().tree, found[i][0], out[i].capacity)
-            continue
-        more = _difference(out[i], leaves[i]) if type(out[i]) is Growing or _is_one(out[i]) else None
-        if more is None:
-            raise ConcretizationError("how many items a turn of a loop adds to a list is known only when the compiled program runs")
-        with into(scratch):
-            types = _types(leaves[i], out[i], counter)
-        first = len(leaves[i])
-        if types is None or first + more * turns < 0:
-            raise ConcretizationError("a list that a loop changes holds what cannot be stacked, or fewer items than are taken from it")
-        made[i] = _buffer(leaves[i], *types, max(first, first + more * turns))
-        found[i] = first, more
-    if found:
-        tracing.block.module.facts["lists carried"] = True
-    return Carried(given, loosened(structure.unflatten(made)), found, turns)
-
-
-def _line_of(count, counter, start):
-    """(first, more) of the length first + more * i that a list has before turn start + i, from its length behind a turn."""
-    number = affine.form(count)
-    if number is None:
-        raise ConcretizationError("the length of a list whose derivative begins as zero is known only when the compiled program runs")
-    more = number.terms.get(counter.name, 0)
-    outer = {name: factor for name, factor in number.terms.items() if name != counter.name}
-    return _number(number._replace(constant=number.constant + more * (start - 1), terms=outer)), more
-
-
-def _number(form):
-    """A number that is made of the counters of the loops around, in the present block."""
-    module = tracing.block.module
-    return sum([Array(module.counters[name][0]) * factor for name, factor in form.terms.items()], form.constant)
-
-
-def _records(whole, number) -> Stacked:
-    parts, tree = flatten(whole.tree)
-    rows = [part if number == whole.capacity else part[:number] for part in parts if part is not ZERO]
-    feed = iter(range(len(rows)))
-    plan = tuple([("is", ZERO) if part is ZERO else ("row", next(feed)) for part in parts])
-    return Stacked(rows, [], None, plan, tree, number)
-
-
-def _difference(after, before) -> int | None:
-    """How many items more one list has than another; None where that is not known."""
-    counts = [affine.form(x.count if type(x) is Growing else len(x)) for x in (after, before)]
-    if None in counts:
-        return None
-    more = counts[0].plus(counts[1], -1)
-    return None if more.terms else more.constant
-
-
-def _is_list(x) -> bool:
-    return type(x) in (list, Growing) or is_special(x) or _is_records(x)
-
-
-def _is_records(x) -> bool:
+def is_records(x) -> bool:
     return isinstance(x, (Stacked, Chain, Rows)) and known_length(x) is not None
 
 
-def _is_one(x) -> bool:
-    return type(x) is list or _is_records(x)
+def is_sequence(x) -> bool:
+    return type(x) is list or is_records(x)
 
 
-def _tried(items, turns):
-    """A list for a turn that is tried: in the form that a loop carries where its items have a common type."""
-    if not len(items):
-        return Growing(None, 0, turns)
-    types = _types(items, items)
-    return items if types is None else _buffer(items, *types, len(items) + turns)
-
-
-def _types(before, after, counter=None):
+def common_types(before, after, counter=None):
     """(treedef, types of the leaves) of the items of a list and of what a turn makes of it; None if they have none in common, or if the turn
     adds integers that are known for each turn when the program is made: they may be asked for there.
     """
@@ -481,7 +297,7 @@ def _types(before, after, counter=None):
     return structure, [None] if types is None else types
 
 
-def _buffer(items, structure, types, capacity):
+def buffered(items, structure, types, capacity):
     """The items of a list in a buffer that has room for so many."""
     columns = list(zip(*[[ZERO] * len(types) if item is ZERO else flatten(item)[0] for item in items])) if len(items) else [()] * len(types)
     return Growing(structure.unflatten([ZERO if of is None else _stack(tracing.block, column, of, capacity)
@@ -551,4 +367,4 @@ def _row(leaf, place):
     return Array(row(block, lift_array(block, leaf), index_value(block, place)))
 
 
-__all__ = ["Growing", "carried", "settled"]
+__all__ = ["Growing", "One", "buffered", "common_types", "is_records", "is_sequence"]

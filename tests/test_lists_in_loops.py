@@ -211,3 +211,25 @@ def test_tangents_of_a_list_that_begins_with_constants():
                 out.append(x[i])
         return sum(out)
     numpy.testing.assert_allclose(jit(lambda x: jvp(f, (x,), (V,))[1])(X), numpy.asarray(grad(f)(X)) @ V, rtol=1e-4)
+
+
+def read_too_far_back(x):
+    todo = [x[k] for k in range(12)]
+    total = 0.0
+    for _ in range(12):
+        total = total + todo[-2]
+        todo.pop()
+    return total
+
+
+def read_ahead(x):
+    out = [x[0]]
+    for i in range(12):
+        out.append(out[i + 1] * 2)
+    return sum(out)
+
+
+@pytest.mark.parametrize("f", [read_too_far_back, read_ahead], ids=lambda f: f.__name__)
+def test_indices_outside_of_a_list_are_errors(f):
+    with pytest.raises(IndexError, match="out of range"):
+        jit(f)(X)
