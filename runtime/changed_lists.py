@@ -27,8 +27,9 @@ class Carried:
     init: what the loop starts with. Each list that a turn makes longer by ``more`` has ``first + more * i`` items in turn i.
     """
 
-    def __init__(self, given: tuple, init: tuple = None, found: dict | None = None, turns: int = 0):
+    def __init__(self, given: tuple, init: tuple = None, found: dict | None = None, turns: int = 0, topped=frozenset()):
         self.given, self.init, self.found, self.turns = given, given if init is None else init, found or {}, turns
+        self.topped = topped    # places of the lists whose last item stays beside the others
 
     def unprepared(self, out: tuple) -> bool:
         """Tell whether a turn makes a list of what is ZERO before the loop, of which ``carried`` has to know."""
@@ -44,8 +45,14 @@ class Carried:
             return variables
         leaves, structure = CARRIED.flatten(variables, _is_list)
         for place, (first, more) in self.found.items():
-            leaves[place] = leaves[place]._of(leaves[place].tree, Array(i) * more + first)
+            leaves[place] = leaves[place].counted(Array(i) * more + first)
         return structure.unflatten(leaves)
+
+    def returned(self, out: tuple) -> tuple:
+        """Return what a turn ends with, its lists in the form in which the next one gets them."""
+        leaves, structure = CARRIED.flatten(settled(out), _is_list)
+        return structure.unflatten([(leaf.topped() if i in self.topped else leaf.flushed()) if type(leaf) is Growing else leaf
+                                    for i, leaf in enumerate(leaves)])
 
     def finished(self, carry: tuple) -> tuple:
         """Return what the loop ends with: the lists that were given another form as sequences of their items."""
@@ -54,7 +61,7 @@ class Carried:
         leaves, structure = CARRIED.flatten(carry, _is_list)
         for place, (first, more) in self.found.items():
             number = first + more * self.turns
-            whole = leaves[place] = leaves[place]._of(leaves[place].tree, number)
+            whole = leaves[place] = leaves[place].counted(number).flushed()
             if type(number) is int:
                 leaves[place] = [whole[k] for k in range(number)] if number <= UNROLL_LIMIT else _records(whole, number)
         return structure.unflatten(leaves)
@@ -63,7 +70,7 @@ class Carried:
 def carried(given: tuple, turn, start: int, turns: int, needed: bool = False) -> Carried:
     """Return what a loop of some turns from turn ``start`` on starts with, with the lists that its turns change in the form in which it can carry them.
 
-    turn: runs one turn in a block that is thrown away; returns (values, block, the turn's number there). Lists that nothing changes, and
+    turn: runs one turn in a block that is thrown away, with what is known of its lists; returns (values, block, the turn's number there). Lists that nothing changes, and
     those of which items at known places change, stay lists. needed: a turn is tried even where the loop starts with none.
     """
     leaves, structure = CARRIED.flatten(given, _is_list)
@@ -75,7 +82,6 @@ def carried(given: tuple, turn, start: int, turns: int, needed: bool = False) ->
         out = structure.flatten_up_to(values)
         changed = [i for i in range(len(leaves)) if type(out[i]) is Growing or i in places and is_sequence(out[i]) and len(out[i]) != len(leaves[i])]
     except ConcretizationError:     # reads or writes an item whose number only the program knows
-        changed = None
         if all(type(leaves[i]) is Growing for i in places):
             raise
         values, scratch, counter = turn(structure.unflatten([_tried(leaf, turns) if i in places else leaf for i, leaf in enumerate(leaves)]))
@@ -104,7 +110,15 @@ def carried(given: tuple, turn, start: int, turns: int, needed: bool = False) ->
         found[i] = first, more
     if found:
         tracing.block.module.facts["lists carried"] = True
-    return Carried(given, loosened(structure.unflatten(made)), found, turns)
+    made = [leaf.flushed() if type(leaf) is Growing else leaf for leaf in made]
+    lists = Carried(given, loosened(structure.unflatten(made)), found, turns)
+    if not any(more < 0 and type(first) is int for first, more in found.values()):
+        return lists
+    out = structure.flatten_up_to(turn(lists.init, lists)[0])       # of a list that gets shorter, the last item may stay beside the others
+    topped = frozenset(i for i, (first, more) in found.items() if more < 0 and type(first) is int and type(out[i]) is Growing
+                       and out[i].top is not None)
+    made = [leaf.topped() if i in topped else leaf for i, leaf in enumerate(made)]
+    return Carried(given, loosened(structure.unflatten(made)), found, turns, topped)
 
 
 def _line_of(count, counter, start):
@@ -158,8 +172,14 @@ def loosened(values):
     return structure.unflatten([_loose(leaf) if type(leaf) is Growing else leaf for leaf in leaves])
 
 
+def stacked(values):
+    """Return what one side of a branch, or a turn of a loop of unknown length, gave, with all items of its lists stacked."""
+    leaves, structure = CARRIED.flatten(settled(values), _is_list)
+    return structure.unflatten([leaf.flushed() if type(leaf) is Growing else leaf for leaf in leaves])
+
+
 def _loose(whole):
-    return whole._of(whole.tree, Array(tracing.block.constant(whole.count, np.int32)) if type(whole.count) is int else whole.count)
+    return whole.counted(Array(tracing.block.constant(whole.count, np.int32)) if type(whole.count) is int else whole.count)
 
 
 def settled(values):

@@ -62,7 +62,7 @@ def _traced(region, branch):
     which is therefore never taken."""
     try:
         with into(region):
-            return changed_lists.settled(branch()), None
+            return changed_lists.stacked(branch()), None
     except UndefinedError as error:
         return UNDEFINED, error
 
@@ -142,11 +142,11 @@ def _staged_while(test, body, init: tuple, records: list[list]):
     if records:
         out, tapes = staged_while(test, body, init, len(records))
         return bare(out + tuple(Chain([column, tape]) if column else tape for column, tape in zip(records, tapes)))
-    carry = Carry(changed_lists.loosened(init), variable_names(body, 0, len(init)))
+    carry = Carry(changed_lists.loosened(changed_lists.stacked(init)), variable_names(body, 0, len(init)))
     block = tracing.block
 
     def turn(scratch, variables):
-        return changed_lists.settled(as_tuple(body(*variables), len(init), "the body of a while loop")), None
+        return changed_lists.stacked(as_tuple(body(*variables), len(init), "the body of a while loop")), None
     region, out, _ = settle(carry, turn)
     with into(region):
         region.ret(carry.returned(region, out))
@@ -375,7 +375,7 @@ class _For:
                 affine.count(i, first, size - 1)
             carry_out, records = self.turn(sequence.item(scratch, i), lists.in_turn(
                 variables, scratch.op("subtract", [i, scratch.constant(first, np.int32)], INDEX) if first else i))
-            carry_out = changed_lists.settled(carry_out)
+            carry_out = lists.returned(carry_out)
             if lists.unprepared(carry_out):
                 raise _Unprepared
             return carry_out, (i, [whole(record) for record in records])
@@ -426,11 +426,13 @@ class _For:
             return changed_lists.Carried(init)
         block = tracing.block
 
-        def turn(variables):
+        def turn(variables, lists=None):
             scratch = block.region()
             i = scratch.argument(INDEX)
             affine.count(i, first, size - 1)
             with into(scratch):
+                if lists is not None:
+                    variables = lists.in_turn(variables, scratch.op("subtract", [i, scratch.constant(first, np.int32)], INDEX) if first else i)
                 return changed_lists.settled(self.turn(sequence.item(scratch, i), variables)[0]), scratch, i
         return changed_lists.carried(init, turn, first, size - first, needed)
 

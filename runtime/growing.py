@@ -22,12 +22,34 @@ class Growing:
 
     Its pytree has the same types whatever the length, so that a loop can carry it. A leaf of the tree that is ZERO is zero in all items.
     The tree is None while nobody knows what the items are, which only a turn that is tried can meet.
-    """
-    __slots__ = ("tree", "count", "capacity")
 
-    def __init__(self, tree, count, capacity=None):
-        self.tree, self.count = tree, count
+    top: the last item where it is not in the tree yet, else None. What a loop adds to the cotangent of the item that it takes away next
+    stays beside the stacked ones, which the loop then only reads.
+    """
+    __slots__ = ("below", "top", "count", "capacity")
+
+    def __init__(self, tree, count, capacity=None, top=None):
+        self.below, self.top, self.count = tree, top, count
         self.capacity = next(leaf.shape[0] for leaf in _flat(tree)[0] if leaf is not ZERO) if capacity is None else capacity
+
+    @property
+    def tree(self):
+        """The stacked items, the last one too."""
+        return self.below if self.top is None else self.flushed().below
+
+    def flushed(self):
+        """Return this list with all of its items stacked."""
+        if self.top is None:
+            return self
+        return Growing(self.below, self.count, self.capacity)._put(self.count - 1, self.top, self.count)
+
+    def topped(self):
+        """Return this list with its last item beside the stacked ones."""
+        return self if self.top is not None else Growing(self.below, self.count, self.capacity, self[-1])
+
+    def counted(self, count):
+        """Return the same items as a list of so many."""
+        return Growing(self.below, count, self.capacity, self.top)
 
     def _map(self, function, *others):
         leaves, structure = _flat(self.tree)
@@ -66,6 +88,8 @@ class Growing:
                 return self.shortened(1)
             return self if (index.start, index.stop, index.step) == (None, None, None) else list(self)[index]
         self._known()
+        if type(index) is int and index == -1 and self.top is not None:
+            return self.top
         place = self._place(index)
         return self._map(lambda leaf: leaf if leaf is ZERO else _row(leaf, place))
 
@@ -79,7 +103,8 @@ class Growing:
         return reverse(Rows(whole, self.count)) if whole is not None else list(self)[::-1]
 
     def __iter__(self):
-        return iter([self[i] for i in range(len(self))])
+        whole = self.flushed()
+        return iter([whole[i] for i in range(len(self))])
 
     def appended(self, item):
         """Return the list with one more item; behind the loop, for which alone there is room, a plain list."""
@@ -115,7 +140,7 @@ class Growing:
 
     def shortened(self, number):
         """Return the list without so many items at its end."""
-        return self._of(self.tree, self.count - number)
+        return self._of(self.below if number else self.tree, self.count - number)
 
     # -- as a cotangent ---------------------------------------------------------------------------------------------------------
 
@@ -191,10 +216,10 @@ class Growing:
 
 def _flattened(g):
     known = type(g.count) is int        # part of the structure, then: what a compiled function returns is as long as it was
-    return ((g.tree,) if known else (g.tree, g.count)), (g.capacity, g.count if known else None)
+    return ((g.below, g.top) if known else (g.below, g.top, g.count)), (g.capacity, g.count if known else None)
 
 
-register_structure(Growing, _flattened, lambda static, parts: Growing(parts[0], parts[1] if static[1] is None else static[1], static[0]))
+register_structure(Growing, _flattened, lambda static, parts: Growing(parts[0], parts[2] if static[1] is None else static[1], static[0], parts[1]))
 
 
 class One:
@@ -206,14 +231,21 @@ class One:
 
     def added_to(self, whole):
         """Return the cotangent of a list with this one added."""
-        from runtime import numpy
+        from runtime.cotangent import add
+        if _same(self.place, whole.count - 1):
+            item, structure = _flat(whole[-1])
+            return Growing(whole.below, whole.count, whole.capacity, structure.unflatten(
+                [add(*each) for each in zip(item, structure.flatten_up_to(self.item), strict=True)]))
+        block = tracing.block
         leaves, structure = _flat(whole.tree)
 
         def one(leaf, part):
             if part is ZERO:
                 return leaf
-            buffer = numpy.zeros((whole.capacity, *numpy.shape(part)), part.dtype) if leaf is ZERO else leaf
-            return buffer.at[self.place].add(part)
+            of = aval_of(part)
+            buffer = Array(block.zeros(of.with_shape((whole.capacity, *of.shape)))) if leaf is ZERO else leaf
+            more = lift_array(block, _row(buffer, self.place) + part)
+            return Array(write_row(block, lift_array(block, buffer), index_value(block, self.place), block.convert(more, _row_type(buffer))))
         return whole._of(structure.unflatten([one(*each) for each in zip(leaves, structure.flatten_up_to(self.item), strict=True)]))
 
     def whole(self):
@@ -257,6 +289,12 @@ class One:
 
     def __reversed__(self):
         return reverse(self.whole())
+
+
+def _same(place, last) -> bool:
+    """Whether two places are known to be one."""
+    numbers = [affine.form(place), affine.form(last)]
+    return None not in numbers and numbers[0] == numbers[1]
 
 
 def _flat(tree):
