@@ -149,13 +149,21 @@ class Growing:
         if isinstance(other, One):
             return other.added_to(self)
         if isinstance(other, Growing):
-            return self._of(self._map(add, _flat(other.tree)[0]))
+            return self._of(self._map(add, [self._fitted(leaf) for leaf in _flat(other.tree)[0]]))
         if isinstance(other, (list, tuple)) and len(other) <= self.capacity:
             types = common_types(other, other) if len(other) else None
             return add(list(self), list(other)) if types is None else self + buffered(other, *types, self.capacity)
         return NotImplemented
 
     __radd__ = __add__
+
+    def _fitted(self, leaf):
+        """The rows of the same items in another buffer as a leaf of this one: the rows behind the items do not count."""
+        if leaf is ZERO or leaf.shape[0] == self.capacity:
+            return leaf
+        from runtime import numpy
+        missing = self.capacity - leaf.shape[0]
+        return leaf[:self.capacity] if missing < 0 else numpy.pad(leaf, [(0, missing)] + [(0, 0)] * (leaf.ndim - 1))
 
     def unindex(self, d, index):
         """Return the cotangent of this list when only one of its items, or all but the last, have one."""

@@ -194,7 +194,21 @@ def of_different_shapes(x):
     return np.sum(out[-1] ** 2)
 
 
-@pytest.mark.parametrize("f", [known_numbers, only_sometimes, of_different_shapes], ids=lambda f: f.__name__)
+def stacked_in_the_loop(x):
+    out = [x[0], x[1]]
+    for i in range(12):
+        out.append(np.mean(np.cos(np.stack(out))) + x[i])
+    return sum(out)
+
+
+def made_an_array_in_the_loop(x):
+    out = [x[0]]
+    for i in range(12):
+        out.append(np.mean(np.cos(np.array(out))) * x[i])
+    return sum(out)
+
+
+@pytest.mark.parametrize("f", [stacked_in_the_loop, made_an_array_in_the_loop, known_numbers, only_sometimes, of_different_shapes], ids=lambda f: f.__name__)
 def test_what_cannot_be_stacked_is_written_out(f):
     numpy.testing.assert_allclose(jit(f)(X), f(X), rtol=1e-5)
     numpy.testing.assert_allclose(jit(grad(f))(X), grad(f)(X), rtol=1e-5)

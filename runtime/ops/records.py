@@ -33,7 +33,10 @@ def stack_records(ys, lead=0):
 def _stacked(ys):
     """The records of a staged loop, stacked in front."""
     from runtime import numpy as np
-    if isinstance(ys, (Growing, Rows)):
+    if isinstance(ys, Growing):
+        count = len(ys)     # ConcretizationError in a loop that changes it: its items are not all rows of the buffer
+        return tree_map_1(lambda leaf: leaf if leaf is ZERO else leaf[:count], ys.tree)
+    if isinstance(ys, Rows):
         return ys.tree
     if isinstance(ys, Chain):
         parts = [stack_records(part) for part in ys.parts]
