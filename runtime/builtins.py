@@ -396,6 +396,42 @@ def keywords(d, function, given, wanted, needed):
     return d
 
 
+@op(linear="xs", vjp={"xs": "rt.builtins.items_named(d_out, names, len(xs))"},
+    batch=lambda xs, names, function="function", given=(), variadic=True, over=(): named_arguments(xs, names, function, given, variadic))
+def named_arguments(xs, names, function="function", given=(), variadic=True):
+    """Return {name: argument} of the positional arguments of a call, as many as there are names for.
+
+    given: parameters that have their arguments. variadic: whether there may be more arguments than names.
+    Raises: TypeError, as a call does.
+    """
+    if len(xs) > len(names) and not variadic:
+        raise TypeError(f"{function}() takes {len(names)} positional argument{'s' * (len(names) != 1)} but {len(xs)} were given")
+    for key in names[:len(xs)]:
+        if key in given:
+            raise TypeError(f"{function}() got multiple values for argument {key!r}")
+    return dict(zip(names, xs))
+
+
+@op(linear="d", vjp={"d": "rt.builtins.named_arguments(d_out, names)"},
+    batch=lambda d, names, count, over=(): items_named(d, names, count))
+def items_named(d, names, count):
+    """The transpose of ``named_arguments``: a tuple of the entries by name, of ``count`` items."""
+    return tuple([ZERO if d is ZERO else d.get(key, ZERO) for key in names[:count]]) + (ZERO,) * (count - len(names))
+
+
+def arguments(xs, d, function, given, names, variadic, wanted, needed):
+    """Return {parameter: argument} of a call ``function(*xs, **d)``.
+
+    given: parameters that have their arguments. names: those that take positional arguments, in order. variadic: whether others may
+    follow. wanted, needed: as for ``keywords``.
+    """
+    taken = names[:len(xs)]
+    positional = named_arguments(xs, names, function, given, variadic)
+    return update(positional, keywords(d, function, given + taken, wanted, [key for key in needed if key not in taken]))
+
+
+@op(jvp="rt.builtins.other_keywords(rt.instantiate_shell(d_dot, d), names)", vjp={"d": "rt.entries(d_out, d, names)"},
+    batch=lambda d, names, over=(): other_keywords(d, names))
 def other_keywords(d, names):
     """Return the entries of a dict whose keys are not among ``names``."""
     return {key: d[key] for key in d if key not in names}

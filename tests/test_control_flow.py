@@ -444,6 +444,28 @@ def test_assertions_hold_in_eager_code():
     assert grad(asserted)(3.0) == 6.0
 
 
+def scalar_or_row(x):
+    t = 1.0
+    if np.sum(x) > 0:
+        t = x
+    return np.sum(t)
+
+
+def rows_added(x):
+    s = 0.0
+    while np.sum(s) < np.sum(x):
+        s = s + x
+    return np.sum(s)
+
+
+@pytest.mark.parametrize("function", [scalar_or_row, rows_added])
+@pytest.mark.parametrize("transformed", [xform.vmap, lambda f: xform.jit(xform.vmap(f)), lambda f: xform.vmap(xform.grad(f))])
+def test_examples_of_two_shapes_are_refused(function, transformed):
+    """A branch or loop on batched values: the shorter one was broadcast, and np.sum gave 3.0 where the function gives 1.0."""
+    with pytest.raises(TypeError, match=r"gives shape \((3,)?\) in one case and \((3,)?\) in the other; the examples of a batch have one shape"):
+        transformed(function)(np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]]))
+
+
 def test_assertions_on_staged_values_are_refused():
     with pytest.raises(TypeError, match="being staged for compilation"):
         jit(asserted)(3.0)

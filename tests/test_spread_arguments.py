@@ -1,5 +1,6 @@
 """Calls with *args and **kwargs of a known number, and pytrees taken apart and put together, under every transformation, as jax."""
 import collections
+import dataclasses
 import functools
 
 import jax
@@ -211,5 +212,98 @@ def test_unknown_keys_that_do_not_suit(options, reason):
 def test_unknown_keys_of_an_operation_are_refused():
     with pytest.raises(TransformError, match="keys of \\*\\*kwargs in this call are not known"):
         xform.grad(lambda x, d: np.sum(x, **{k: v for k, v in d.items()}))(X, {"axis": None})
-    with pytest.raises(TransformError, match="keys of \\*\\*kwargs in this call are not known"):
-        xform.grad(lambda x, d: functools.partial(scaled, **{k: v for k, v in d.items()})(x))(X, {"power": 2})
+
+
+def moved(x, *, a=1.0, b=2.0):
+    return np.sum(x * a + b)
+
+
+def of_any(*xs, **more):
+    return sum(np.sum(x * (i + 1)) for i, x in enumerate(xs)) * more.get("a", 1.0)
+
+
+def passing(f, args, kw):
+    return f(*args, **kw)
+
+
+def twice(f):
+    @functools.wraps(f)
+    def inner(*args, **kw):
+        return 2.0 * f(*args, **kw)
+    return inner
+
+
+class Scaled:
+    def __init__(self, w=1.0, **more):
+        self.w, self.more = w, more
+
+    def __call__(self, x, a=1.0, **more):
+        return np.sum(x * self.w * a) + more.get("b", 0.0) * self.more.get("b", 1.0)
+
+    def of(self, x, a=1.0, b=0.5):
+        return np.sum(x * self.w * a) * b
+
+
+@dataclasses.dataclass
+class Line:
+    a: float
+    b: float = 3.0
+
+    def at(self, x):
+        return np.sum(self.a * x * x + self.b)
+
+
+UNKNOWN = {
+    "keyword-only": lambda x, args, kw: moved(*args, **kw) * np.sum(x),
+    "any": lambda x, args, kw: of_any(*args, **kw) * np.sum(x),
+    "one before": lambda x, args, kw: of_any(x, *args, **kw),
+    "one behind, one named": lambda x, args, kw: of_any(*args, x, c=x, **kw),
+    "passed on": lambda x, args, kw: passing(moved, args, kw) * np.sum(x),
+    "a partial passed on": lambda x, args, kw: passing(functools.partial(of_any, x), args, kw),
+    "a partial of positions": lambda x, args, kw: functools.partial(of_any, *args)(x, **kw),
+    "a partial of names": lambda x, args, kw: functools.partial(moved, **kw)(x),
+    "a partial, a name given again": lambda x, args, kw: functools.partial(moved, **kw)(x, b=x[1]),
+    "an object": lambda x, args, kw: Scaled(2.0)(*args, **kw) * np.sum(x),
+    "a method": lambda x, args, kw: Scaled(x[0]).of(*args, **kw),
+    "a constructor": lambda x, args, kw: Scaled(**kw)(x, **kw),
+    "a dataclass": lambda x, args, kw: Line(**kw).at(x),
+    "a decorated function": lambda x, args, kw: twice(moved)(*args, **kw) * np.sum(x),
+    "a decorated function, keys alone": lambda x, args, kw: twice(moved)(x, **kw),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_arguments_that_only_the_run_knows(name):
+    f = UNKNOWN[name]
+    x = np.arange(3.0) + 1
+    args, kw = (x * 0.5,), {"a": np.float32(1.5), "b": np.float32(0.7)}
+    grads = xform.grad(f, argnums=(0, 1, 2))(x, args, kw)
+    step = 1e-2
+    for i in range(3):
+        e = onp.eye(3, dtype="float32")[i] * step
+        slope = (f(x + e, args, kw) - f(x - e, args, kw)) / (2 * step)
+        onp.testing.assert_allclose(grads[0][i], slope, rtol=2e-3, atol=2e-3)
+        slope = (f(x, (args[0] + e,), kw) - f(x, (args[0] - e,), kw)) / (2 * step)
+        onp.testing.assert_allclose(grads[1][0][i], slope, rtol=2e-3, atol=2e-3)
+    for key in kw:
+        slope = (f(x, args, {**kw, key: kw[key] + step}) - f(x, args, {**kw, key: kw[key] - step})) / (2 * step)
+        onp.testing.assert_allclose(grads[2][key], slope, rtol=2e-3, atol=2e-3)
+    batch = np.stack([x, 2 * x]), (np.stack([args[0], args[0] + 1]),), {k: np.stack([v, v + 1]) for k, v in kw.items()}
+    mapped = xform.jit(xform.vmap(xform.grad(f, argnums=(0, 1, 2))))(*batch)
+    for lane in range(2):
+        alone = xform.grad(f, argnums=(0, 1, 2))(*xform.tree.map(lambda leaf: leaf[lane], batch))
+        for one, other in zip(xform.tree.leaves(alone), xform.tree.leaves(mapped)):
+            onp.testing.assert_allclose(one, other[lane], rtol=1e-5)
+    dots = xform.jvp(f, (x, args, kw), (x, args, kw))[1]
+    parts = zip(xform.tree.leaves(grads), xform.tree.leaves((x, args, kw)))
+    onp.testing.assert_allclose(dots, sum(np.sum(g * v) for g, v in parts), rtol=1e-5)
+
+
+@pytest.mark.parametrize("args, kw, message", [
+    ((X, X), {}, "moved\\(\\) takes 1 positional argument but 2 were given"),
+    ((), {}, "moved\\(\\) missing a required argument: 'x'"),
+    ((X,), {"c": 1.0}, "moved\\(\\) got an unexpected keyword argument 'c'"),
+    ((X,), {"x": 1.0}, "moved\\(\\) got multiple values for argument 'x'")])
+def test_arguments_that_do_not_suit_raise_as_a_call_does(args, kw, message):
+    with pytest.raises(TypeError, match=message):
+        xform.grad(lambda x, args, kw: x * moved(*args, **kw))(X, args, kw)

@@ -574,7 +574,8 @@ def unstarred(lowering, signature, args, keywords, node):
     stars = [i for i, a in enumerate(args) if isinstance(a, gast.Starred)]
     if not stars:
         return args
-    if len(args) > stars[0] + 1 and (packed := spread.packed(lowering, signature, args, node)) is not args:
+    packed = spread.packed(lowering, signature, args, node)
+    if packed is not args:
         return packed
     if len(stars) > 1:
         refuse(node, lowering.unit, "only one starred argument whose length is not known is supported in a call", "Spell the arguments out.")
@@ -583,8 +584,7 @@ def unstarred(lowering, signature, args, keywords, node):
                   if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in keywords]
     missing = positional[len(args):len(positional) - len(behind)]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
-    if any(p.default is not p.empty for p in positional[len(args):]) or variadic and (behind or len(args) > len(positional)) \
-            or not missing and not variadic:
+    if not spread.by_position(positional, [1] * len(args) + [None] + [1] * len(behind), variadic):
         refuse(node, lowering.unit, "how many values *args holds here is not known when the code is transformed",
                "Call a function with a fixed number of parameters, or spell the arguments out.")
     names = [lowering.temp(p.name) for p in missing]

@@ -22,7 +22,7 @@ import types
 import gast
 
 from xform import resolve
-from xform.desugar import anew, perhaps
+from xform.desugar import anew, perhaps, spread
 from xform.desugar.classes import captured_by
 from xform.desugar.questions import is_cached
 from xform.errors import refuse
@@ -41,7 +41,7 @@ SIGNS = {gast.USub: "__neg__", gast.UAdd: "__pos__", gast.Invert: "__invert__"}
 def make(lowering, cls, node, captured=None):
     """The compile-time value of ``cls(...)``; captured: attributes that it has from the start."""
     from xform.desugar.calls import arguments
-    return made_with(lowering, cls, *arguments(lowering, node), node, captured)
+    return made_with(lowering, cls, *arguments(lowering, spread.for_callee(lowering, Object(cls), node)), node, captured)
 
 
 def replaced(lowering, known, keywords, node):

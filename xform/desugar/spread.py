@@ -243,41 +243,111 @@ def keywords(lowering, node, spread, one):
 
 
 def for_callee(lowering, callee, node):
-    """The call with ``**options`` of unknown keys looked up for each parameter of the callee that nothing else is given for.
+    """The call with what only the run knows of ``*args`` and ``**options`` looked up for each parameter of the callee.
 
-    What is left goes to the callee's own **kwargs, as the keyword "**". The call is returned as it is where the keys are known, or the
-    parameters are not.
+    What is left goes to the callee's own *args and **kwargs, the latter as the keyword "**". The call is returned as it is where the
+    text says what it gives, or the parameters are not known.
     """
     spread = [k for k in node.keywords if k.arg is None and keys_of(lowering, k.value) is None]
     counts = [length_given(lowering, a.value) if isinstance(a, gast.Starred) else 1 for a in node.args]
-    signature = _parameters(callee) if len(spread) == 1 and None not in counts else None
+    signature = _parameters(callee) if len(spread) == 1 or None in counts and not spread else None
     if signature is None:
         return node
-    from xform.desugar.calls import _default
-    given = [k for k in node.keywords if k is not spread[0]]
+    given = [k for k in node.keywords if k not in spread]
     taken = {k for one in given for k in ([one.arg] if one.arg else keys_of(lowering, one.value))}
     parameters = list(signature.parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    taken |= {p.name for p in positional[:sum(counts)]}
+    if not spread and by_position([p for p in positional if p.name not in taken], counts, _variadic(parameters)):
+        return node
+    counted = None not in counts
+    if counted:
+        taken |= {p.name for p in positional[:sum(counts)]}
     left = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in taken]
+    look_up = left if counted else [p for p in parameters if p in positional or p in left]
     more = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
     def names(some):
         return lowering.atom_value(at(gast.Tuple([const(n, node) for n in some], gast.Load()), node))
-    titled = getattr(getattr(callee, "value", None), "__name__", None) or getattr(
-        getattr(getattr(callee, "nested", None), "tree", None), "name", "function")
-    named = lowering.store_temp(call("rt.builtins.keywords", [
-        lowering.atom(spread[0].value), const(titled, node), names(sorted(taken)), const(None, node) if more else names([p.name for p in left]),
-        names([p.name for p in left if p.default is p.empty])], node=node), "named", node)
-    for p in left:
-        value = at(gast.Subscript(clone(named), const(p.name, node), gast.Load()), node) if p.default is p.empty else call(
-            "rt.builtins.get", [clone(named), const(p.name, node), _default(lowering, p.default, callee, node)], node=node)
-        given.append(gast.keyword(p.name, lowering.store_temp(value, p.name, node)))
+    titled = const(getattr(getattr(callee, "value", None), "__name__", None) or getattr(
+        getattr(getattr(callee, "nested", None), "tree", None), "name", "function"), node)
+    entries = lowering.atom(spread[0].value if spread else at(gast.Dict([], []), node))
+    wanted = const(None, node) if more else names([p.name for p in left])
+    if counted:
+        args = node.args
+        made = call("rt.builtins.keywords", [
+            entries, titled, names(sorted(taken)), wanted, names([p.name for p in left if p.default is p.empty])], node=node)
+    else:
+        xs, args = lowering.atom(at(gast.Tuple(node.args, gast.Load()), node)), []
+        made = call("rt.builtins.arguments", [
+            xs, entries, titled, names(sorted(taken)), names([p.name for p in positional]), const(_variadic(parameters), node), wanted,
+            names([p.name for p in look_up if p.default is p.empty and p.name not in taken])], node=node)
+    named = lowering.store_temp(made, "named", node)
+    for p in look_up:
+        if p.name in taken:
+            continue
+        value = at(gast.Subscript(clone(named), const(p.name, node), gast.Load()), node) if p.default is p.empty else _looked_up(
+            lowering, callee, named, p, node)
+        value = lowering.store_temp(value, p.name, node)
+        if counted or p.kind is p.KEYWORD_ONLY:
+            given.append(gast.keyword(p.name, value))
+        else:
+            args.append(value)
+    if not counted and _variadic(parameters):
+        rest = at(gast.Subscript(xs, gast.Slice(const(len(positional)), None, None), gast.Load()), node) if positional else xs
+        args.append(at(gast.Starred(lowering.atom(rest), gast.Load()), node))
     if more:
-        rest = named if not left else lowering.store_temp(call(
-            "rt.builtins.other_keywords", [clone(named), names([p.name for p in left])], node=node), "others", node)
+        names_left = names([p.name for p in look_up])
+        rest = named if not look_up else lowering.store_temp(call("rt.builtins.other_keywords", [clone(named), names_left], node=node), "others", node)
         given.append(gast.keyword("**", rest))
-    return at(gast.Call(node.func, node.args, given), node)
+    return at(gast.Call(node.func, args, given), node)
+
+
+def partial_by_run(lowering, node):
+    """``partial(f, *args, **options)`` of what only the run knows, as the lambda ``*more, **others: f(*args, *more, **options, **others)``."""
+    def held(value):
+        return value if lowering.known(value) is not None else lowering.store_temp(lowering.atom(value), "held", node)
+    args = [at(gast.Starred(held(a.value), gast.Load()), node) if isinstance(a, gast.Starred) else held(a) for a in node.args[1:]]
+    more, others = lowering.temp("more"), lowering.temp("others")
+    entries = at(gast.Dict([None if k.arg is None else const(k.arg, node) for k in node.keywords] + [None],
+                           [held(k.value) for k in node.keywords] + [name(others, node)]), node)
+    body = at(gast.Call(node.args[0], [*args, at(gast.Starred(name(more, node), gast.Load()), node)], [gast.keyword(None, entries)]), node)
+    parameter = [at(gast.Name(n, gast.Param(), None, None), node) for n in (more, others)]
+    return at(gast.Lambda(gast.arguments([], [], parameter[0], [], [], parameter[1], []), body), node)
+
+
+def by_run(lowering, node):
+    """Whether only the run knows how many arguments, or which keywords, a call gives."""
+    return any(k.arg is None and keys_of(lowering, k.value) is None for k in node.keywords) or any(
+        isinstance(a, gast.Starred) and length_given(lowering, a.value) is None for a in node.args)
+
+
+def _looked_up(lowering, callee, named, parameter, node):
+    """The argument of a parameter with a default."""
+    from xform.desugar.calls import _default
+    inner = callee
+    while isinstance(inner := resolve.normal(inner), Partial):
+        inner = inner.fn
+    return call("rt.builtins.get", [clone(named), const(parameter.name, node), _default(lowering, parameter.default, inner, node)], node=node)
+
+
+def _variadic(parameters):
+    return any(p.kind is p.VAR_POSITIONAL for p in parameters)
+
+
+def by_position(left, counts, variadic):
+    """Whether ``*rest`` of unknown length in a call can only be for certain parameters.
+
+    left: the parameters that take positional arguments. counts: of the arguments, None for the starred one.
+    """
+    if counts.count(None) != 1:
+        return False
+    before = counts.index(None)
+    behind = sum(counts[before + 1:])
+    before = sum(counts[:before])
+    missing = left[before:len(left) - behind]
+    if any(p.default is not p.empty for p in left[before:]) or variadic and (behind or before > len(left)):
+        return False
+    return bool(missing) or variadic
 
 
 def packed(lowering, signature, args, node):
@@ -311,12 +381,22 @@ def _parameters(callee):
     callee = resolve.normal(callee)
     if isinstance(callee, Closure):
         return callee.nested.signature() if hasattr(callee.nested, "signature") else None
+    if isinstance(callee, Partial):
+        found = _parameters(callee.fn)
+        if found is None or any(isinstance(a, gast.Starred) for a in callee.args):
+            return None
+        left = [p for p in found.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:len(callee.args)]
+        return found.replace(parameters=[p for p in found.parameters.values() if p not in left and p.name not in dict(callee.keywords)])
     if isinstance(callee, Derived):
         found = _parameters(callee.fn) if not isinstance(resolve.normal(callee.fn), Partial) else None
         return None if found is None or any(p.kind is p.VAR_KEYWORD for p in found.parameters.values()) else found
     value = callee.value if isinstance(callee, Object) else None
     if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
         return inspect.signature(value)
+    if isinstance(value, type) and isinstance(value.__init__, types.FunctionType):
+        found = list(inspect.signature(value.__init__).parameters.values())[1:]
+        made_later = any(type(p.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" for p in found)     # the class makes it
+        return None if made_later else inspect.Signature(found)
     return parse.signature(value) if isinstance(value, types.FunctionType) and not is_runtime(value) else None
 
 

@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import Partial as TreePartial, tree_map, tree_unflatten
 from xform import resolve
-from xform.desugar import classes, mixed, mutations, questions, rules, standard
+from xform.desugar import classes, mixed, mutations, questions, rules, spread, standard
 from xform.desugar.calls import UnitValue, arguments, lower, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -72,9 +72,11 @@ def _known_call(lowering, node):
             return None
         if (transformation(inner) or rules.is_maker(inner)) and len(node.args) == 1:   # its options, not values of the program
             return Partial(inner, (), tuple((k.arg, Object(resolve.literal(k.value, lowering, k.arg))) for k in node.keywords))
+        if callee.value is functools.partial and spread.by_run(lowering, node):
+            return lowering.known(spread.partial_by_run(lowering, node))
         args, keywords = arguments(lowering, at(gast.Call(node.func, node.args[1:], node.keywords), node))
         if any(isinstance(a, gast.Starred) for a in args):
-            refuse(node, lowering.unit, "a partial application of a number of arguments that only the run knows is not supported",
+            refuse(node, lowering.unit, "a Partial of a number of arguments that only the run knows is not supported",
                    "Write the arguments out, or pass them in one container.")
         return Partial(resolve.normal(inner), tuple(args), tuple(keywords.items()), callee.value is TreePartial)
     if isinstance(callee, Object) and callee.value is runtime.batched:
