@@ -30,7 +30,7 @@ from xform.desugar.flags import constants, of_nested
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
 from xform.errors import refuse
-from xform.desugar.partials import jit_of_functions, keywords_first, options_of_jit
+from xform.desugar.partials import jit_of_functions, keywords_first, options_of_call
 from xform.desugar.rebound import Undecided
 from xform.desugar.refused import fails
 from xform.desugar.sequence_arguments import as_arrays
@@ -111,9 +111,7 @@ def direct(lowering, known, node, kinds=None, called=False, given=None):
                    "Return the new value, and assign it where the transformed function is called.")
         if keywords or isinstance(resolve.normal(known.fn), Partial):
             target, prefix = keywords_first(lowering, target, prefix, keywords, node)
-        options = dict(known.options)
-        if known.kind == "jit":
-            options = options_of_jit(options, target, prefix)
+        options = options_of_call(known.kind, dict(known.options), target, prefix, given)
         return pipeline.derive(known.kind, target, options, len(prefix)), prefix, {}
     if isinstance(known, Partial):
         args = list(known.args)
@@ -233,6 +231,7 @@ def call_known_with(lowering, callee, args, keywords, node):
     if found is not None:
         (target, prefix, args, keywords), more = found, {}
     else:
+        args = spread.counted(lowering, callee, args, keywords, node)
         spelled = isinstance(callee, Derived) and not any(isinstance(a, gast.Starred) for a in args)
         target, prefix, more = direct(lowering, callee, node, kinds_given(lowering, callee, args, keywords), called=True,
                                       given=(len(args), tuple(keywords)) if spelled else None)

@@ -46,6 +46,19 @@ def _left(signature, held, keywords):
     return left
 
 
+def options_of_call(kind, options, unit, prefix, given):
+    """The options of a transformed function for a call; given: (number of positional arguments, names of keywords), or None.
+
+    What a call of a vmapped function gives by name is mapped, and so is what it gives a parameter with a default.
+    """
+    if kind == "jit":
+        return options_of_jit(options, unit, prefix)
+    if kind == "vmap" and given is not None:
+        from xform.transform.vmap import with_axes
+        return with_axes(unit, options, len(prefix), *given)
+    return options
+
+
 def options_of_jit(options, unit, prefix):
     """The options of jit for a function whose leading arguments are held: those that are constants are static."""
     held = [p for p, atom in zip(unit.params, prefix) if isinstance(atom, gast.Constant)]

@@ -259,6 +259,8 @@ def for_callee(lowering, callee, node):
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not spread and by_position([p for p in positional if p.name not in taken], counts, _variadic(parameters)):
         return node
+    if maps(callee) and any(p.default is not p.empty and p.name not in taken for p in parameters):
+        return node     # which of them are mapped, only the run knows
     counted = None not in counts
     if counted:
         taken |= {p.name for p in positional[:sum(counts)]}
@@ -319,6 +321,28 @@ def by_run(lowering, node):
     """Whether only the run knows how many arguments, or which keywords, a call gives."""
     return any(k.arg is None and keys_of(lowering, k.value) is None for k in node.keywords) or any(
         isinstance(a, gast.Starred) and length_given(lowering, a.value) is None for a in node.args)
+
+
+def maps(callee):
+    """Whether a transformed function is a vmapped one, or one of that."""
+    callee = resolve.normal(callee)
+    return isinstance(callee, Derived) and (callee.kind == "vmap" or maps(callee.fn)) or isinstance(callee, Partial) and maps(callee.fn)
+
+
+def counted(lowering, callee, args, keywords, node):
+    """The arguments of a call of a vmapped function with ``*rest`` in them: one for each parameter, for what is given is mapped."""
+    from xform.desugar.calls import unstarred
+    if not maps(callee) or not any(isinstance(a, gast.Starred) for a in args):
+        return args
+    inner = resolve.normal(callee)
+    while isinstance(inner, Derived):
+        inner = resolve.normal(inner.fn)
+    signature = _parameters(inner)
+    args = args if signature is None else unstarred(lowering, signature, args, keywords, node)
+    if any(isinstance(a, gast.Starred) for a in args) and keywords:
+        refuse(node, lowering.unit, "a mapped function is called with keywords and a number of arguments that only the run knows",
+               "Spell the arguments out, or pass them in one container.")
+    return args
 
 
 def _looked_up(lowering, callee, named, parameter, node):
@@ -397,7 +421,7 @@ def _parameters(callee):
         found = list(inspect.signature(value.__init__).parameters.values())[1:]
         made_later = any(type(p.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" for p in found)     # the class makes it
         return None if made_later else inspect.Signature(found)
-    return parse.signature(value) if isinstance(value, types.FunctionType) and not is_runtime(value) else None
+    return parse.signature(value) if isinstance(value, types.FunctionType) else None
 
 
 def gathered(signature, args, given):

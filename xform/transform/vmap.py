@@ -124,16 +124,25 @@ def axes_of(unit, options, prefix, count, total, named=()):
     return tuple(axes + [0 if p in named else None for p in unit.params[len(axes):total]])
 
 
+def _axes_as_written(unit, options, prefix):
+    """The in_axes entry of every parameter where no call says which arguments it gives: what has a default is left to it."""
+    own, signature, given = len(unit.params) - prefix, unit.signature, options.get("in_axes", 0)
+    required = own if signature is None else len(
+        [p for p in list(signature.parameters.values())[-own:] if p.default is p.empty]) if own else 0
+    return axes_of(unit, options, prefix, len(given) if isinstance(given, (tuple, list)) else required, len(unit.params))
+
+
+def with_axes(unit, options, prefix, count, named):
+    """The options of a vmapped function that is called with ``count`` positional arguments and these keywords."""
+    axes = axes_of(unit, options, prefix, count, len(unit.params), named)
+    return options if axes == _axes_as_written(unit, options, prefix) else {**options, "axes": axes}
+
+
 def derive(unit, options, prefix):
     """The unit of ``vmap(f, in_axes, out_axes)``: axes are moved to the front, and from it, where they are elsewhere."""
     axes = options.get("axes")
     if axes is None:
-        signature = unit.signature
-        own = len(unit.params) - prefix
-        required = own if signature is None else len(
-            [p for p in list(signature.parameters.values())[-own:] if p.default is p.empty]) if own else 0
-        given = options.get("in_axes", 0)
-        axes = axes_of(unit, options, prefix, len(given) if isinstance(given, (tuple, list)) else required, len(unit.params))
+        axes = _axes_as_written(unit, options, prefix)
     out_axes = options.get("out_axes", 0)
     flags = tuple(_flag(axis) for axis in axes)
     if not any(is_batched(f) for f in flags) and options.get("axis_size") is None:
