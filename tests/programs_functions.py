@@ -386,3 +386,104 @@ def only_item(pair):
 @program(vec(2))
 def unpacked_into_its_own_name(v):
     return only_item((v,)) + only_item([2.0 * v])
+
+
+def squared(v):
+    return v * v
+
+
+SHAPES = {"squared": squared, "sine": np.sin, "tanh": np.tanh}
+
+
+def shaped(act, x):
+    return 2.0 * act(x)
+
+
+def activated(x, name, smooth):
+    act = {"squared": squared, "sine": np.sin}[name]
+    post = np.tanh if smooth else (lambda v: v * x[0])
+    return post(act(x)) + shaped(SHAPES[name] if smooth else squared, x)
+
+
+@program(vec(3))
+def functions_picked_by_flags(x):
+    total = 0.0
+    for name in ["sine", "squared"]:
+        total = total + np.sum(activated(x, name, name == "sine"))
+    return total
+
+
+@program(vec(4), oracle="numpy")
+def functions_picked_in_turns(x):
+    total = 0.0
+    for i in range(4):
+        if x[i] > 1.2:
+            step = np.sin
+        elif x[i] > 0.7:
+            k = x[i] * 2.0
+
+            def step(v):
+                return v * v * k
+        else:
+            step = squared
+        inner = step if x[0] > 0.6 else np.cos
+        total = total + step(x[i]) * np.sum(np.stack([inner(v) for v in x]))
+    return total
+
+
+class Slope:
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def at(self, x):
+        return self.a * x + self.b
+
+    def add(self, v):
+        self.a = self.a + v
+        return self
+
+
+class Bend(Slope):
+    def at(self, x):
+        return self.a * x * x + self.b
+
+    def add(self, v):
+        self.a = self.a * v
+        return self
+
+
+class Lines:
+    def __init__(self, x):
+        self.low, self.high = Slope(x[0], x[1]), Slope(x[2], 1.0)
+
+    def pick(self, above):
+        return self.high if above else self.low
+
+
+def line(x, given=None):
+    given = Slope(x[0], 2.0) if given is None else given
+    return given.at(x[1]) * given.b
+
+
+@program(vec(4), oracle="numpy")
+def objects_picked(x):
+    lines = Lines(x)
+    one = lines.low if x[3] > 1.0 else lines.high
+    best = Slope(x[0], x[1])
+    for i in range(4):
+        new = Slope(x[i], 1.0 * i)
+        best = new if new.at(x[3]) > best.at(x[3]) else best
+    perhaps = Slope(x[1], x[2]) if x[0] > 0.5 else None
+    last = perhaps.at(x[1]) if perhaps is not None else x[3]
+    return one.at(x[1]) * lines.pick(x[0] > 0.8).a + best.a * best.b + last + line(x) * line(x, lines.low)
+
+
+@program(vec(4), oracle="numpy")
+def objects_of_two_classes_picked(x):
+    a, b = Slope(x[0], x[1]), Bend(x[2], x[3])
+    for i in range(4):
+        one = a if x[i] > 0.9 else b
+        one.add(x[i] * x[i])
+    total = one.a + one.at(x[0]) * one.add(x[1]).a
+    cls = Slope if x[0] > 1.0 else Bend
+    return a.a * 3.0 + b.a + total + cls(x[0], x[1]).at(x[2])

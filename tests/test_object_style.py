@@ -242,6 +242,15 @@ def bound_in_a_branch(x):
     return p.x
 
 
+@refused("an attribute of an object that has two names is assigned (Point)")
+def changed_as_one_of_two(x):
+    p, q = Point(x[0]), Point(x[1])
+    for v in x:
+        one = p if v > 0.0 else q
+        one.x = one.x + v
+    return p.x * q.x
+
+
 @refused("loss, which is transformed here, changes an object of the function around it")
 def changed_by_what_is_transformed(x):
     class Model:

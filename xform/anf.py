@@ -27,7 +27,7 @@ import gast
 
 from xform import resolve
 from xform.desugar import (anew, calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
-                           objects, order, outer, perhaps, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
+                           objects, order, outer, perhaps, picked, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
@@ -35,7 +35,7 @@ from xform.desugar.titles import title
 from xform.errors import pointing, refuse
 from xform.library import ALIASES, ATTRIBUTES, canonical, dtype_path, lookup
 from xform.names import Names
-from xform.resolve import Display, Instance, Object
+from xform.resolve import Display, Instance, Object, Picked
 from xform.syntax import assign, at, branch, call, clone, const, dotted, function, name, negate, reference, returns, target_names
 from xform.unit import Unit
 
@@ -151,7 +151,8 @@ class Lowering:
             if isinstance(target, gast.Name) and len(node.targets) == 1 and rebound.assign(self, target.id, node.value, node):
                 return
             if isinstance(target, gast.Name) and (self.counts.get(target.id, 2) == 1 or self.is_result(target.id)):
-                known, empty = self.known(node.value), mutations.gathers(self, target.id, node.value)
+                known = picked.item(self, node.value) if isinstance(node.value, gast.Subscript) else None
+                known, empty = known or self.known(node.value), mutations.gathers(self, target.id, node.value)
                 if empty or known is not None and (self.is_static(known) or isinstance(node.value, gast.Subscript) or isinstance(
                         node.value, gast.Call) and classes.is_definition(node.value)):
                     self.statics[target.id] = empty or known
@@ -224,6 +225,9 @@ class Lowering:
         test = self.test(node.test)
         if isinstance(test, gast.Constant):
             return self.block(node.body if test.value else node.orelse)
+        parts = picked.bound_by_branches(self, node, test)
+        if parts is not None:
+            return self.block(parts)
         if isinstance(node.test, gast.UnaryOp) and isinstance(node.test.op, gast.Not) and test.id in self.temps \
                 and self.out and isinstance(self.out[-1], gast.Assign) and self.out[-1].targets[0].id == test.id \
                 and isinstance(self.out[-1].value, gast.UnaryOp):
@@ -330,8 +334,8 @@ class Lowering:
             return None if isinstance(found, str) else found
         if isinstance(node, gast.Attribute):
             base = self.known(node.value)
-            if isinstance(base, Instance):
-                found = objects.attribute(self, base, node.attr, node)
+            if isinstance(base, (Instance, Picked)):
+                found = self.attribute(base, node)
                 return None if isinstance(found, gast.AST) else found
             return None if base is None else resolve.attribute(base, node.attr)
         if isinstance(node, gast.Lambda):
@@ -349,7 +353,7 @@ class Lowering:
                 return self.known(made)
         if isinstance(node, gast.IfExp):
             side = questions.decided(self, node.test)
-            return None if side is None else self.known(node.body if side else node.orelse)
+            return picked.ternary(self, node) if side is None else self.known(node.body if side else node.orelse)
         if isinstance(node, gast.BoolOp):
             side = questions.side(self, node)
             return None if side is None else self.known(side)
@@ -358,8 +362,14 @@ class Lowering:
             return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found
         return None
 
+    def attribute(self, base, node):
+        """The attribute of an object: an atom or a compile-time value."""
+        return objects.attribute(self, base, node.attr, node) if isinstance(base, Instance) else picked.attribute(self, base, node.attr, node)
+
     def materialise(self, known, node):
         """A compile-time value where a run-time value is wanted."""
+        if isinstance(known, Picked):
+            return picked.as_value(self, known, node)
         if isinstance(known, Instance):
             return kinds.as_value(self, known, node)
         if isinstance(known, Display):
@@ -464,13 +474,18 @@ class Lowering:
         target = self.temp("both" if isinstance(node.op, gast.And) else "either")
         self.emit(target, lowered, node)
         outer, self.out = self.out, []
+        self.depth += 1
         self.emit(target, self.value(rest[0] if len(rest) == 1 else at(gast.BoolOp(node.op, rest), node)), node)
+        self.depth -= 1
         inner, self.out = self.out, outer
         test = name(target, node) if isinstance(node.op, gast.And) else negate(name(target, node), node)
         self.out.append(branch(test, inner, [], node))
         return name(target, node)
 
     def on_IfExp(self, node):
+        chosen = self.__dict__.get("chosen", {}).get(id(node))
+        if chosen is not None:
+            return chosen[0]
         test = self.test(node.test)
         if isinstance(test, gast.Constant):
             return self.value(node.body if test.value else node.orelse)
@@ -478,7 +493,9 @@ class Lowering:
         made = []
         for side in (node.body, node.orelse):
             outer, self.out = self.out, []
+            self.depth += 1
             self.emit(target, self.value(side), node)
+            self.depth -= 1
             made.append(self.out)
             self.out = outer
         self.out.append(branch(test, made[0], made[1], node))
@@ -531,6 +548,10 @@ class Lowering:
     def on_Attribute(self, node):
         if isinstance(self.known(node.value), Instance):
             return objects.read(self, self.known(node.value), node.attr, node)
+        if isinstance(self.known(node.value), Picked):
+            found = picked.attribute(self, self.known(node.value), node.attr, node)
+            if isinstance(found, gast.AST):
+                return found
         value = self.atom(node.value)
         if node.attr in ATTRIBUTES and not isinstance(value, gast.Attribute):
             return call(ATTRIBUTES[node.attr], [value], node=node)

@@ -68,6 +68,14 @@ class Partial:
 
 
 @dataclass(frozen=True, eq=False)
+class Picked:
+    """One of two functions or objects, as a local says that nothing else is assigned to."""
+    test: Any
+    body: Any
+    orelse: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Derived:
     """A transformation of a known function; options are the API's keyword arguments."""
     kind: str
@@ -111,6 +119,7 @@ class Instance:
         self.rebound = False    # whether it stands for all the objects that one name is bound to
         self.birth = 0          # how deep in branches and loops the object was made
         self.whole = None       # the local that holds the object as a value, while its attributes are as they were read
+        self.merged = ()        # the objects that it stands for one of, and whether each had a copy before
         self.outer = False      # whether the function was given it: its attributes are read, not assigned
 
     def changed(self):
@@ -223,6 +232,8 @@ def captured_names(known):
         return captured_names(known.fn) + _captured_by([*known.args, *(v for _, v in known.keywords)])
     if isinstance(known, Derived):
         return captured_names(known.fn)
+    if isinstance(known, Picked):
+        return _captured_by([known.test, known.body, known.orelse])
     return []
 
 
@@ -243,6 +254,8 @@ def objects_in(known, path=()):
         parts = enumerate(known.items)
     elif isinstance(known, Partial):
         parts = [*enumerate((known.fn, *known.args)), *known.keywords]
+    elif isinstance(known, Picked):
+        parts = [("body", known.body), ("orelse", known.orelse)]
     for place, value in parts:
         if not isinstance(value, gast.AST):
             yield from objects_in(value, (*path, place))
@@ -255,6 +268,8 @@ def at_path(known, path):
             known = known.fields[place]
         elif isinstance(known, Display):
             known = known.items[place]
+        elif isinstance(known, Picked):
+            known = getattr(known, place)
         else:
             known = (known.fn, *known.args)[place] if isinstance(place, int) else dict(known.keywords)[place]
     return known
@@ -289,6 +304,8 @@ def renamed(known, mapping, objects=None):
                        tuple((k, one(v)) for k, v in known.keywords), known.tree)
     if isinstance(known, Derived):
         return Derived(known.kind, renamed(known.fn, mapping, objects), known.options)
+    if isinstance(known, Picked):
+        return Picked(one(known.test), one(known.body), one(known.orelse))
     return known
 
 
@@ -329,6 +346,8 @@ def shape_of(known, numbers=None):
             return ("same instance", numbers[known])
         numbers[known] = len(numbers)
         return ("instance", known.cls, known.outer, tuple(sorted(known.empty)), tuple((k, one(v)) for k, v in known.fields.items()))
+    if isinstance(known, Picked):
+        return ("picked", one(known.test), one(known.body), one(known.orelse))
     return ("derived", known.kind, shape_of(known.fn, numbers), repr(known.options))
 
 
@@ -336,6 +355,13 @@ def normal(known):
     """Unfold objects that stand for something simpler: partials, bound methods, transformed functions."""
     if isinstance(known, Instance):
         return bound(known.cls.__call__, known, known.cls, known.cls.__call__) if hasattr(known.cls, "__call__") else known
+    if isinstance(known, Picked):
+        return Picked(known.test, normal(known.body), normal(known.orelse))
+    if isinstance(known, Partial) and isinstance(normal(known.fn), Picked):
+        fn = normal(known.fn)
+        return Picked(fn.test, *[normal(dataclasses.replace(known, fn=side, whole=None)) for side in (fn.body, fn.orelse)])
+    if isinstance(known, Derived) and isinstance(known.fn, Picked):
+        return Picked(known.fn.test, *[normal(dataclasses.replace(known, fn=side)) for side in (known.fn.body, known.fn.orelse)])
     if not isinstance(known, Object):
         return known
     value = known.value

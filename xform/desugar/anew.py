@@ -38,6 +38,10 @@ def prepare(lowering):
 
 def take(lowering, identifier, known, node) -> bool:
     """Bind a name to a function for all that follows; returns whether that could be done."""
+    from xform.desugar.picked import binds_alone
+    if isinstance(known, resolve.Picked) and binds_alone(lowering, identifier, node):
+        lowering.statics[identifier] = known
+        return True
     if lowering.depth or known is None or not (_is_function(lowering, known) or isinstance(known, Object) and known.value is None) or getattr(
             lowering.scope, "generated", False) or not _in_order(lowering, identifier):
         return False

@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import joins, ndarrays, operands, options, rules, spread, written
+from xform.desugar import joins, ndarrays, operands, options, picked, rules, spread, written
 from xform.desugar.flags import constants, of_nested
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
@@ -191,9 +191,8 @@ def lower(lowering, node):
         return made[0]
     from xform.desugar.methods import method, of_a_form
     from xform.desugar.sequences import call_of_item
-    if isinstance(node.func, gast.IfExp):       # (f if test else g)(x): a call on either side
-        sides = [clone(at(gast.Call(f, node.args, node.keywords), node)) for f in (node.func.body, node.func.orelse)]
-        return lowering.value(at(gast.IfExp(node.func.test, *sides), node))
+    if isinstance(node.func, gast.IfExp):
+        return lowering.value(picked.on_either_side(node))
     found = of_a_form(lowering, node) if isinstance(node.func, gast.Attribute) else None
     if found is not None:
         return found
@@ -216,8 +215,8 @@ def call_known(lowering, callee, node):
 
 
 def call_known_with(lowering, callee, args, keywords, node):
-    if isinstance(callee, Custom):
-        return rules.lower_call(lowering, callee, args, keywords, node)
+    if isinstance(callee, (Custom, resolve.Picked)):
+        return (rules.lower_call if isinstance(callee, Custom) else picked.call_of)(lowering, callee, args, keywords, node)
     if isinstance(callee, Object):
         return call_object(lowering, callee, args, keywords, node)
     if isinstance(callee, Partial):

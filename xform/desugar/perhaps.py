@@ -123,7 +123,7 @@ def assign(lowering, identifier, known, node):
     from xform.desugar.rebind import assign_parts, mismatch, named
     own = _own(lowering, identifier, node)
     pairs, there = [], known.fields.get(MARK) if isinstance(known, Instance) else None
-    reason = "have other names" if named(lowering, own, identifier) else mismatch(_without(own), _without(known), pairs)
+    reason = "have other names" if named(lowering, own, identifier) else mismatch(without_mark(own), without_mark(known), pairs)
     if reason:
         refuse_mixed(lowering.unit, node, f"{identifier!r} is bound to None and to objects that {reason}")
     pairs.append((own.fields[MARK].id, const(True, node) if there is None else clone(there)))
@@ -131,7 +131,7 @@ def assign(lowering, identifier, known, node):
     return True
 
 
-def _without(known):
+def without_mark(known):
     return Instance(known.cls, {a: v for a, v in known.fields.items() if a != MARK}) if isinstance(known, Instance) else known
 
 
@@ -139,22 +139,23 @@ def _own(lowering, identifier, node):
     """The object in locals of its own that a name stands for."""
     own = lowering.statics.get(identifier)
     if not is_optional(own):
-        own = lowering.statics[identifier] = _blank(lowering, lowering.reading.perhaps[identifier], identifier, node, {})
+        own = lowering.statics[identifier] = blank(lowering, lowering.reading.perhaps[identifier], identifier, node, {})
         own.fields[MARK] = name(lowering.temp(f"{identifier}_{MARK}"), node)
         own.birth, own.rebound = lowering.depth, True
     return own
 
 
-def _blank(lowering, known, wanted, node, objects):
+def blank(lowering, known, wanted, node, objects=None):
     """An object like another whose attributes are locals that nothing is assigned to yet."""
+    objects = {} if objects is None else objects
     if isinstance(known, Instance):
         if known not in objects:
             made = objects[known] = Instance(known.cls, {})
-            made.fields.update({a: _blank(lowering, v, f"{wanted}_{a.strip('_')}", node, objects) for a, v in known.fields.items()})
+            made.fields.update({a: blank(lowering, v, f"{wanted}_{a.strip('_')}", node, objects) for a, v in known.fields.items()})
             made.birth, made.rebound = lowering.depth, True
         return objects[known]
     if isinstance(known, Display):
-        return Display(tuple([_blank(lowering, v, wanted, node, objects) for v in known.items]), known.keys, known.kind)
+        return Display(tuple([blank(lowering, v, wanted, node, objects) for v in known.items]), known.keys, known.kind)
     if isinstance(known, gast.AST) or isinstance(known, Object) and not lowering.is_static(known):
         return name(lowering.temp(wanted), node)
     return known

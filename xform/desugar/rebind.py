@@ -50,7 +50,7 @@ def assign_object(lowering, identifier, known, node):
     perhaps.check(lowering, identifier, own, known, node)
     if perhaps.assign(lowering, identifier, known, node):
         return
-    shared = named(lowering, known, identifier)
+    shared = _shared(lowering, known, identifier)
     if shared and not any(one.rebound for one in shared) and _bound_here_alone(lowering, identifier) or (
             _bound_in_line(lowering, identifier) and _for_good(lowering, identifier, node)):
         lowering.statics[identifier] = known        # another name of the same object, in every turn
@@ -73,7 +73,7 @@ def assign_object(lowering, identifier, known, node):
 
 def assign_parts(lowering, own, known, pairs, identifier, node):
     """Give the locals of a name's object what an object holds, all at once; pairs: (local, new value)."""
-    shared = named(lowering, known, identifier)
+    shared = _shared(lowering, known, identifier)
     staged = [(target, lowering.store_temp(clone(value) if isinstance(value, gast.AST) else lowering.materialise(value, node),
                                            "value", node)) for target, value in pairs]
     for target, value in staged:
@@ -83,7 +83,7 @@ def assign_parts(lowering, own, known, pairs, identifier, node):
 
 def _bound(lowering, own, known, shared, node):
     _settle(own)
-    _share(lowering, own, shared, node)
+    keep_unchanged(lowering, own, shared, node)
     if isinstance(known, Instance):
         known.copied = True
 
@@ -95,6 +95,17 @@ def named(lowering, known, identifier):
     others += [*lowering.objects, *getattr(lowering.scope, "objects", {}).values()]
     reached = {one for value in others for _, one in resolve.objects_in(value)}
     return [one for one in found if one in reached]
+
+
+def _shared(lowering, known, identifier):
+    """The same, with the objects that were merged into it: ``p = q if c else p`` leaves ``p`` its own attributes to change."""
+    found = named(lowering, known, identifier)
+    for one, before in known.merged if isinstance(known, Instance) else ():
+        if named(lowering, one, identifier):
+            found.append(one)
+        else:
+            one.copied = before
+    return found
 
 
 def _bound_here_alone(lowering, identifier):
@@ -110,7 +121,7 @@ def _bound_in_line(lowering, identifier):
         n.ctx, gast.Store) for n in inside)
 
 
-def _share(lowering, own, shared, node):
+def keep_unchanged(lowering, own, shared, node):
     """Keep the objects of a name from being changed that are copies of others: neither would see what is assigned to the other."""
     if not shared:
         return

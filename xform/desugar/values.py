@@ -22,7 +22,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import Partial as TreePartial, tree_map, tree_unflatten
 from xform import resolve
-from xform.desugar import classes, mixed, mutations, questions, rules, spread, standard
+from xform.desugar import classes, mixed, mutations, picked, questions, rules, spread, standard
 from xform.desugar.calls import UnitValue, arguments, lower, transformation
 from xform.errors import refuse
 from xform.library import canonical
@@ -60,9 +60,11 @@ def _known_call(lowering, node):
         return found
     if answer is not None:
         return answer
-    callee = questions.callee_of(lowering, node)
+    callee = None if isinstance(node.func, gast.IfExp) and questions.decided(lowering, node.func.test) is None else questions.callee_of(lowering, node)
     if callee is None:
         return None
+    if isinstance(resolve.normal(callee), resolve.Picked):
+        return picked.called(lowering, resolve.normal(callee), node)
     held = callee.value if isinstance(callee, Object) else None
     if isinstance(held, functools.partial) and not held.args and transformation(Object(held.func)):
         callee = Partial(Object(held.func), (), tuple((k, Object(v)) for k, v in held.keywords.items()))
