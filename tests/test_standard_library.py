@@ -1,10 +1,12 @@
 """Python's standard library in transformed functions: every function of math and operator, and itertools, by finite differences."""
+import collections
 import copy
 import functools
 import heapq
 import itertools
 import math
 import operator
+import typing
 
 import numpy as onp
 import pytest
@@ -68,6 +70,32 @@ def deeply_copied(x):
 def by_index(x):
     items = [x, x * x, x ** 3]
     return items[math.ceil(1.2)] + items[math.trunc(1.7)] + items[int(math.log2(8)) - 3] * math.floor(5 / 2)
+
+
+class Pair(typing.NamedTuple):
+    a: float
+    b: float
+
+    def product(self):
+        return self.a * self.b
+
+
+PlainPair = collections.namedtuple("PlainPair", "a b")
+
+
+def put_together(x):
+    one, two = Pair._make([x, x * x]), PlainPair._make(np.ones(2) * x)
+    table, sums = dict.fromkeys(["a", "b"], x), dict.fromkeys(range(2), 0.0)
+    table["a"] = table["a"] * x
+    for i, v in enumerate([x, 2.0 * x, x * x]):
+        sums[i % 2] += v
+    nothing = dict.fromkeys("ab")
+    return one.product() * two.a + two.b + table["a"] * table["b"] + sums[0] * sums[1] + (x if nothing["a"] is None else 0.0)
+
+
+def first_of(x):
+    table = {"k": x * x}
+    return next(iter([x, 2.0])) * table[next(iter(table))] + next(iter(table.values())) + next(iter([]), 2.0) * x
 
 
 def changed(x):
@@ -161,6 +189,7 @@ OTHERS = {
     "count beside": lambda x: sum(a * b for a, b in zip(itertools.count(1), [x, x * x, 3.0])),
     "cycle": lambda x: sum(a * b for a, b in zip(itertools.cycle([x, 2.0]), [x, x * x, 3.0])), "determinant": determinant,
     "dropwhile": lambda x: sum(itertools.dropwhile(lambda k: k < 2, range(5))) * x * x,
+    "first": first_of, "put together": put_together,
     "filterfalse": lambda x: sum(TABLE["a"] * x ** k for k in itertools.filterfalse(lambda k: k % 2, range(5))), "groupby": grouped,
     "islice": lambda x: sum(itertools.islice([x, x * x, 2.0 * x, x], 1, 4, 2)) + sum(x ** i for i in itertools.islice(itertools.count(1), 4)),
     "pairwise": lambda x: sum(a * b for a, b in itertools.pairwise([x, x * x, 2.0, x])),

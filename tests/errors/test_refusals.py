@@ -120,7 +120,8 @@ def used_pop(x):
 
 
 def iterator(x):
-    return next(iter([x, x]))
+    pairs = zip([x, x], [x, x])
+    return next(iter(pairs))[0] + next(iter(pairs))[1]
 
 
 def spread_display(x):
@@ -168,7 +169,7 @@ REFUSED = [
     (foreign_method, "x.frobnicate()", "cannot differentiate method .frobnicate()", "Call a function instead."),
     (deletion, "y[0:1]", "del of several elements", "Build a new container without it."),
     (used_pop, "items.popitem()", "the result of .popitem() is used while it changes its object in place", "Build a new dict."),
-    (iterator, "next(iter([x, x]))", "next() of an iterator is not supported in a transformed function", "Loop over the sequence"),
+    (iterator, "next(iter(pairs))", "next() of an iterator is not supported in a transformed function", "Loop over the sequence"),
     (data_called, "table(x)", "which is a value made at run time", ""),
     (coroutine, "async def", "", ""),
     (closures_in_a_list, "steps.append(lambda", "cannot differentiate a function that holds values of its own and is kept in a list",

@@ -17,6 +17,7 @@ import functools
 import itertools
 import math
 import operator
+import types
 
 import gast
 
@@ -25,7 +26,7 @@ from runtime.stage import ShapeDtypeStruct
 from xform.errors import refuse
 from xform.library import TEXT_METHODS
 from xform.resolve import Display, Instance, Object
-from xform.syntax import at, clone, const, name
+from xform.syntax import at, call, clone, const, name
 
 _IN_PLACE = {operator.isub: gast.Sub, operator.itruediv: gast.Div, operator.ifloordiv: gast.FloorDiv, operator.imod: gast.Mod,
              operator.ipow: gast.Pow, operator.imatmul: gast.MatMult, operator.iand: gast.BitAnd, operator.ior: gast.BitOr,
@@ -60,6 +61,8 @@ def spelled(lowering, node):
         refuse(node, lowering.unit, "this collections.defaultdict cannot be made in a transformed function: it is no local variable that is bound "
                "once, is returned as it is, is given entries, or its factory is no float, int, str, bool, list, dict or lambda of a constant",
                "Use a dict with setdefault or get.")
+    if isinstance(value, types.MethodType) and value.__name__ == "_make" and hasattr(value.__self__, "_fields") and isinstance(node.func, gast.Attribute):
+        return _made_of(lowering, node, value.__self__._fields)
     try:
         rule = _CALLS.get(value) if value is not None else None
     except TypeError:       # unhashable
@@ -210,11 +213,53 @@ def _map(lowering, node, value):
 
 
 def _next(lowering, node, value):
-    """``next(x for x in xs if ...)``, with or without a default."""
-    if not isinstance(node.args[0], gast.GeneratorExp):
+    """``next(x for x in xs if ...)`` and ``next(iter(xs))``, with or without a default."""
+    items = node.args[0]
+    if isinstance(items, gast.Call) and value_of(lowering, items.func) is iter and len(items.args) == 1 and not (
+            _moves_on(lowering, items.args[0])):
+        items = call("list", items.args, node=node)
+        return _call(lowering, iteration.first if len(node.args) == 1 else iteration.first_or, [items, *node.args[1:]], node)
+    if not isinstance(items, gast.GeneratorExp):
         refuse(node, lowering.unit, "next() of an iterator is not supported in a transformed function", "Loop over the sequence, or index it.")
-    items = at(gast.ListComp(node.args[0].elt, node.args[0].generators), node)
+    items = at(gast.ListComp(items.elt, items.generators), node)
     return _call(lowering, iteration.first if len(node.args) == 1 else iteration.first_or, [items, *node.args[1:]], node)
+
+
+def _moves_on(lowering, node):
+    """Whether an expression may be an iterator, which would stand at its second item then."""
+    if isinstance(lowering.known(node), Instance):
+        return True
+    if not isinstance(node, gast.Name):
+        return False
+    bound = [n.value for n in gast.walk(lowering.tree) if isinstance(n, gast.Assign) and any(
+        isinstance(t, gast.Name) and t.id == node.id for t in n.targets)]
+    return any(isinstance(v, gast.GeneratorExp) or isinstance(v, gast.Call) and value_of(lowering, v.func) in (
+        iter, zip, map, filter, enumerate, reversed) for v in bound)
+
+
+def _from_keys(lowering, node, value):
+    """``dict.fromkeys(keys, v)`` as ``{k: v for k in keys}``, ``v`` being worked out once."""
+    if node.keywords or len(node.args) not in (1, 2):
+        return None
+    held = lowering.atom(node.args[1]) if len(node.args) == 2 else const(None, node)
+    keys = node.args[0]
+    if isinstance(keys, gast.Constant) and isinstance(keys.value, str):
+        return at(gast.Dict([const(k, node) for k in keys.value], [clone(held) for _ in keys.value]), node)
+    if isinstance(keys, (gast.List, gast.Tuple)) and not any(isinstance(k, gast.Starred) for k in keys.elts):
+        return at(gast.Dict(list(keys.elts), [clone(held) for _ in keys.elts]), node)
+    key = lowering.temp("key")
+    turn = gast.comprehension(at(gast.Name(key, gast.Store(), None, None), node), node.args[0], [], 0)
+    return at(gast.DictComp(name(key, node), held, [turn]), node)
+
+
+def _made_of(lowering, node, fields):
+    """``Point._make(items)`` as ``Point(x, y)``, after ``x, y = items``."""
+    if node.keywords or len(node.args) != 1:
+        return None
+    parts = [lowering.temp(field) for field in fields]
+    lowering.statement(at(gast.Assign([at(gast.Tuple([at(gast.Name(p, gast.Store(), None, None), node) for p in parts], gast.Store()), node)],
+                                      node.args[0], None), node))
+    return at(gast.Call(node.func.value, [name(p, node) for p in parts], []), node)
 
 
 def _copied(lowering, node, value):
@@ -286,7 +331,7 @@ _CALLS = {operator.itemgetter: _getter, operator.attrgetter: _attribute_getter, 
           operator.getitem: lambda lowering, node, value: at(gast.Subscript(*node.args, gast.Load()), node),
           **dict.fromkeys([*_IN_PLACE, *_PLAIN], _binary), itertools.accumulate: _accumulate, itertools.islice: _islice, itertools.groupby: _groupby,
           itertools.filterfalse: _filterfalse, builtins.zip: _zip, builtins.map: _map, builtins.next: _next, math.log: _log, copy.copy: _copied,
-          copy.deepcopy: _copied, functools.reduce: _reduced, ShapeDtypeStruct.like: _type_like}
+          copy.deepcopy: _copied, functools.reduce: _reduced, dict.fromkeys: _from_keys, ShapeDtypeStruct.like: _type_like}
 if hasattr(operator, "call"):
     _CALLS[operator.call] = lambda lowering, node, value: at(gast.Call(node.args[0], node.args[1:], node.keywords), node)
 
