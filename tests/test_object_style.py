@@ -242,6 +242,24 @@ def bound_in_a_branch(x):
     return p.x
 
 
+@dataclasses.dataclass
+class Seeded:
+    w: float
+    seed: dataclasses.InitVar[float]
+    gain: dataclasses.InitVar[float] = 2.0
+    b: float = dataclasses.field(init=False)
+
+    def __post_init__(self, seed, gain):
+        self.b = seed * gain * self.w
+
+
+@program
+def fields_for_post_init_alone(x):
+    p, q = Seeded(x[0], x[1]), Seeded(w=x[2], seed=x[0], gain=x[1] * x[3])
+    r = dataclasses.replace(p, seed=x[3], w=x[1])
+    return p.b * p.w + q.b + r.b * r.w
+
+
 @refused("an attribute of an object that has two names is assigned (Point)")
 def changed_as_one_of_two(x):
     p, q = Point(x[0]), Point(x[1])

@@ -89,9 +89,9 @@ def made_with(lowering, cls, args, keywords, node, captured=None):
     made = Instance(cls, captured_by(lowering, cls) if captured is None else dict(captured))
     made.birth = lowering.depth
     if dataclasses.is_dataclass(cls) and not _has_source(cls.__init__):
-        _fill(lowering, made, args, keywords, node)
+        passed = _fill(lowering, made, args, keywords, node)
         if hasattr(cls, "__post_init__"):
-            _finish(lowering, call_known_with(lowering, Partial(Object(cls.__post_init__), (made,), ()), [], {}, node), node)
+            _finish(lowering, call_known_with(lowering, Partial(Object(cls.__post_init__), (made,), ()), passed, {}, node), node)
     elif isinstance(cls.__init__, types.FunctionType):
         value = call_known_with(lowering, Partial(Object(cls.__init__), (made,), ()), args, keywords, node)
         _finish(lowering, value, node)
@@ -135,7 +135,7 @@ def _has_source(function):
 
 
 def _fill(lowering, made, args, keywords, node):
-    """The attributes of a dataclass."""
+    """Store the attributes of a dataclass; returns what its fields of type InitVar get, in order."""
     cls = made.cls
     try:
         bound = inspect.signature(cls).bind(*args, **keywords).arguments
@@ -154,6 +154,7 @@ def _fill(lowering, made, args, keywords, node):
         else:
             continue        # set by __post_init__
         store(lowering, made, field.name, value, node, field.name)
+    return [bound.get(n, Object(f.default)) for n, f in cls.__dataclass_fields__.items() if f._field_type is dataclasses._FIELD_INITVAR]
 
 
 def _called(lowering, factory, node):
