@@ -31,7 +31,23 @@ def programs(jx, np):
             return np.sum(self.w * x * y)
 
     partial = functools.partial
+
+    @partial(jx.jit, static_argnames=("n",))
+    def st(x, n=2, y=1.0):
+        return np.sum(x ** n) * y
+
     return [
+        lambda x, a: np.sum(grad(tri, argnums=-1)(x, x[0, 0])),
+        lambda x, a: np.sum(grad(tri, argnums=(-1, 0))(x, x[0, 0], z=x[1, 1])[0]),
+        lambda x, a: np.sum(grad(partial(tri, x))(x[0, 0], z=x[1, 1])),
+        lambda x, a: np.sum(jx.hessian(tri)(x[0], y=x[0, 0], z=x[1, 0])),
+        lambda x, a: np.sum(jx.jacfwd(tri, argnums=-1)(x, x[0], z=x[0, 1])),
+        lambda x, a: np.sum(vmap(jx.value_and_grad(tri, argnums=-1))(x, x[:, 0], z=x[:, 1])[1]),
+        lambda x, a: np.sum(vmap(partial(st, n=3))(x, y=x[:, 0])),
+        lambda x, a: st(x, y=x[0, 0]) + st(x, 3),
+        lambda x, a: np.sum(jx.checkpoint(tri)(x, y=x[0, 0], z=x[1, 1])),
+        lambda x, a: np.sum(np.vectorize(lambda p, q=2.0: p * q)(x, x[0])),
+        lambda x, a: np.sum(np.vectorize(lambda p, q=2.0: p * q)(x)),
         lambda x, a: np.sum(vmap(sq)(x, x[:, 0])),
         lambda x, a: np.sum(vmap(sq, in_axes=(0, None))(x, x[0])),
         lambda x, a: np.sum(vmap(sq, in_axes=(0, 1))(x, x)),

@@ -267,3 +267,17 @@ def test_a_number_of_each_example(read):
                       lib.grad(lambda x: lib.vmap(total, (None, 0))(x, shifts).sum())(x)))
     for one, other in zip(*found, strict=True):
         onp.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+@pytest.mark.parametrize("inner, slope", [
+    (jax.jacfwd, [6.0, 48.0, 0.0]), (jax.jacrev, [6.0, 48.0, 0.0]), (lambda f: jax.hessian(lambda v: f(v).sum()), [6.0, 24.0, 0.0])])
+def test_derivatives_of_jacobians_of_a_part(inner, slope):
+    """Two tangents of one name with ranks that nobody knows were taken to agree: (3, 2) met (2, 2)."""
+    def weighed(x):
+        return (inner(lambda v: v * v * v)(x[:2]) * np.array([[1.0, 2.0], [3.0, 4.0]])).sum()
+    x = np.array([1.0, 2.0, 3.0])
+    forward, reverse = jax.jacfwd(weighed)(x), jax.grad(weighed)(x)
+    onp.testing.assert_allclose(forward, reverse, rtol=1e-6)
+    onp.testing.assert_allclose(reverse, slope, rtol=1e-6)
+    second = jax.jacfwd(jax.grad(weighed))(x)
+    onp.testing.assert_allclose(second, jax.jacfwd(jax.jacfwd(weighed))(x), rtol=1e-6)

@@ -27,6 +27,7 @@ class Ranks:
     def __init__(self, params):
         self.names = dict(params)
         self.changed = False
+        self.given = set(_leaves(tuple(self.names.values())))
 
     def of(self, atom):
         """The rank of an atom."""
@@ -86,7 +87,10 @@ class Ranks:
                 return 1 if isinstance(axis, gast.Constant) and axis.value is None else None
             return self.of(atoms_of(operation)[0])
         if rule.name == "align" and isinstance(self.of(args["xs"]), tuple):
-            return (f"aligned {args['xs'].id}",) * len(self.of(args["xs"]))
+            symbol = f"aligned {args['xs'].id}"
+            while symbol in self.given:     # that of a caller's operands
+                symbol += "?"
+            return (symbol,) * len(self.of(args["xs"]))
         if rule.name == "parts":
             rank = self.of(args["d"])
             return rank if isinstance(rank, tuple) else None
@@ -117,6 +121,18 @@ class Ranks:
         if isinstance(rank, tuple):
             return tuple(self.seen(r, given) for r in rank)
         return rank if isinstance(rank, int) or rank in known else None
+
+
+def named(params, ranks):
+    """The ranks of parameters, with a symbol of its own for each that is unknown: one that no caller has for another."""
+    taken, found = set(_leaves(tuple(ranks))), []
+    for param, rank in zip(params, ranks):
+        symbol = f"{param}?"
+        while rank is None and symbol in taken:
+            symbol += "?"
+        found.append(symbol if rank is None else rank)
+        taken.add(symbol)
+    return tuple(found)
 
 
 def _leaves(rank):

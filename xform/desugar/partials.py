@@ -49,14 +49,23 @@ def _left(signature, held, keywords):
 def options_of_call(kind, options, unit, prefix, given):
     """The options of a transformed function for a call; given: (number of positional arguments, names of keywords), or None.
 
-    What a call of a vmapped function gives by name is mapped, and so is what it gives a parameter with a default.
+    What a call of a vmapped function gives by name is mapped, and so is what it gives a parameter with a default. A negative argnum
+    counts from the last argument that the call gives.
     """
     if kind == "jit":
         return options_of_jit(options, unit, prefix)
-    if kind == "vmap" and given is not None:
+    if given is None:
+        return options
+    if kind == "vmap":
         from xform.transform.vmap import with_axes
         return with_axes(unit, options, len(prefix), *given)
-    return options
+    if kind == "vectorize":
+        held = len(prefix)
+        return {**options, "given": (*unit.params[held:held + given[0]], *given[1])}
+    numbers = options.get("argnums", 0)
+    if isinstance(numbers, int):
+        return options if numbers >= 0 else {**options, "argnums": numbers + given[0]}
+    return {**options, "argnums": tuple(n if n >= 0 else n + given[0] for n in numbers)}
 
 
 def options_of_jit(options, unit, prefix):

@@ -29,7 +29,7 @@ from runtime.tree import tree_flatten, tree_leaves
 from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, folded, found_recursive, grown_inside, is_batched, lacking, literal,
                                     opened, size, uniform)
 from xform.analyze.effects import pure_in
-from xform.analyze.ranks import Ranks
+from xform.analyze.ranks import Ranks, named
 from xform.errors import TransformError, pointing, refuse
 from xform.memo import Memo
 from xform.names import Names
@@ -60,7 +60,7 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
     form: what becomes of branches that lanes take or not (unit.py).
     """
     given, unit = unit, in_form(unit, GUARDED if form == GUARDED else PLAIN)
-    ranks = tuple(f"{p}?" if r is None else r for p, r in zip(unit.params, ranks or (None,) * len(flags)))
+    ranks = named(unit.params, ranks or (None,) * len(flags))
     key = (unit, tuple(flags), axis_name, tuple(ranks), final, masked, form)
     if key in _memo:
         return _memo[key]
