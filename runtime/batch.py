@@ -255,12 +255,14 @@ def align_like(xs, like, lead, own=None):
 
 
 def _aligned(x, n, rank, deepest, alone):
-    """One operand of ``align``; what has no batch gets the number of axes that the others have, for ranks agree then.
+    """One operand of ``align``; what has no batch gets one axis for the batch that ``align`` was written for, for ranks agree then.
+
+    It gets none for batches around that one: code that is batched again takes it for a value without them.
 
     alone: some other is ZERO, whose outer axes it will not be broadcast against: it gets them here, of length one.
     """
     if n == 0:
-        return pad_axes(x, rank + deepest, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
+        return pad_axes(x, rank + 1, 0) if is_array(x) or isinstance(x, (Like, bool, int, float, complex)) else x
     if x is ZERO or x is UNDEFINED:
         return x
     count = n if isinstance(n, int) else len(n)
@@ -293,13 +295,15 @@ def unalign(d, like, sizes=()):
 
 @op(constant=True, unbatched=True, batch=lambda d, lead=0, over=(): _leading(d, lead + 1))
 def _leading(d, lead=0):
-    return next((x.shape[lead] for x in d if x is not ZERO), None)      # of nothing but zeros, nothing is reshaped
+    return None if d is ZERO else next((x.shape[lead] for x in d if x is not ZERO), None)      # of nothing but zeros, nothing is reshaped
 
 
 @op(linear="d", vjp={"d": "rt.unalign(d_out, like=d)"},
     batch=lambda d, like, sizes=(), over=(): align_back(d, like, (_leading(d), *sizes)))
 def align_back(d, like, sizes=()):
     """The transpose of ``unalign``."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     return tuple([x if x is ZERO or one is ZERO else np.reshape(x, sizes + shape_of(one)) for x, one in zip(d, like)])
 

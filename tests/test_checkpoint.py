@@ -118,3 +118,17 @@ def test_agrees_with_jax():
 def test_a_policy_that_is_no_function_is_refused():
     with pytest.raises(TypeError, match="policy"):
         jax.checkpoint(body, policy="dots")
+
+
+def test_a_checkpoint_around_a_jitted_loop():
+    """It was refused: what the compiler asks of a function was asked of the staged loop."""
+    def powers(x):
+        out = x
+        for v in x:
+            out = out * v
+        return (out * out).sum()
+    x = np.array([0.3, 0.7, 1.1])
+    wanted = jax.grad(powers)(x)
+    numpy.testing.assert_allclose(jax.grad(lambda x: jax.checkpoint(jax.jit(powers))(x))(x), wanted, rtol=1e-6)
+    mapped = jax.vmap(jax.grad(jax.checkpoint(jax.jit(powers))))(np.stack([x, 2 * x]))
+    numpy.testing.assert_allclose(mapped[0], wanted, rtol=1e-6)

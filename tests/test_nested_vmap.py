@@ -281,3 +281,28 @@ def test_derivatives_of_jacobians_of_a_part(inner, slope):
     onp.testing.assert_allclose(reverse, slope, rtol=1e-6)
     second = jax.jacfwd(jax.grad(weighed))(x)
     onp.testing.assert_allclose(second, jax.jacfwd(jax.jacfwd(weighed))(x), rtol=1e-6)
+
+
+def test_a_number_beside_a_jacobian_of_a_jacobian_keeps_its_shape():
+    """What has no batch was given an axis for each of the batches: the result had shape (3, 1), and sums of it were wrong."""
+    def scaled(p, q, s=1.3):
+        return p * p * q * s
+    x = np.array([1.0, 2.0, 3.0])
+    second = jax.vmap(jax.jacfwd(jax.jacfwd(scaled)))(x, q=x * 0.2)
+    onp.testing.assert_allclose(second, 0.52 * onp.array(x), rtol=1e-6)
+    weighed = jax.grad(lambda x: (x * jax.vmap(jax.jacfwd(jax.jacfwd(scaled)))(x, q=x * 0.2)).sum())(x)
+    onp.testing.assert_allclose(weighed, 1.04 * onp.array(x), rtol=1e-6)
+
+
+def test_cotangents_that_are_nothing_but_zero():
+    """The third derivative of a Jacobian that does not depend on its argument, mapped twice."""
+    def product(p, q=0.7, s=1.3):
+        return p * q * s + p * p * q
+
+    def slope(f):
+        return lambda *args, **more: jax.value_and_grad(f)(*args, **more)[1]
+
+    def mapped(x):
+        return np.cos(jax.vmap(slope(slope(jax.jacfwd(product))))(x * 0.5, q=x * 0.2)).sum()
+    x = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]])
+    onp.testing.assert_allclose(jax.vmap(jax.grad(mapped))(x), onp.zeros((2, 3)))

@@ -315,3 +315,15 @@ def test_text_in_a_batch(capsys):
 
 def test_truth_of_a_batch_is_no_number():
     onp.testing.assert_allclose(xform.vmap(lambda x: bool(x) * x)(np.array([3.0, 0.0])), [3.0, 0.0])
+
+
+def test_a_module_of_a_package_that_nothing_has_imported(tmp_path, monkeypatch):
+    (tmp_path / "package_of_parts").mkdir()
+    (tmp_path / "package_of_parts" / "__init__.py").write_text("")
+    (tmp_path / "package_of_parts" / "squares.py").write_text("def square(x):\n    return x * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def f(x):
+        from package_of_parts import squares
+        return squares.square(x)
+    assert xform.grad(f)(3.0) == 6.0

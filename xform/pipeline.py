@@ -18,7 +18,7 @@ from xform.grammar import check
 from xform.memo import Memo
 from xform.names import Names
 from xform.syntax import assign, call, function, name, pack, reference, returns
-from xform.unit import Unit
+from xform.unit import Unit, inside
 
 _cores = Memo()
 _derived = Memo()
@@ -271,7 +271,7 @@ def _shell(kind, unit, params, body, env, temps=(), signature=True):
 
 def _check_result(unit, has_aux):
     """Refuse the gradient of a function whose result is written as a container, before anything runs."""
-    made = core(unit if unit.boundary is None else unit.boundary.inner)
+    made = core(inside(unit))
     last = made.tree.body[-1]
     found = [s.value for s in made.tree.body if isinstance(s, gast.Assign) and isinstance(s.targets[0], gast.Name)
              and s.targets[0].id == getattr(last.value, "id", None)]

@@ -106,3 +106,10 @@ class Boundary:
 
     def option(self, key, default=None):
         return dict(self.options).get(key, default)
+
+
+def inside(unit):
+    """The unit that a runtime entry is around, or entries around one another are: ``f`` of ``checkpoint(jit(f))``."""
+    while unit.boundary is not None:
+        unit = unit.boundary.inner
+    return unit

@@ -14,7 +14,7 @@ from xform.errors import pointing, refuse
 from xform.memo import Memo
 from xform.operations import Copy, CustomCall, Opaque, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.syntax import blocks, target_names
-from xform.unit import GUARDED, in_form
+from xform.unit import GUARDED, in_form, inside
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def default_out(unit, flags):
         from xform.pipeline import core
         from xform.version import version
         try:    # a boundary's own tree is staged: what its function says stands inside
-            _outs[key] = activity(version(core(in_form(unit if unit.boundary is None else unit.boundary.inner, GUARDED))), flags).out
+            _outs[key] = activity(version(core(in_form(inside(unit), GUARDED))), flags).out
         except Exception:
             del _outs[key]      # what is refused now is refused again
             raise

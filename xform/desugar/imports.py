@@ -19,4 +19,6 @@ def members(lowering, node):
     """``from a import b as c``."""
     module = importlib.import_module(node.module)
     for alias in node.names:
+        if not hasattr(module, alias.name) and hasattr(module, "__path__"):     # a module of the package that nothing has imported yet
+            importlib.import_module(f"{node.module}.{alias.name}")
         lowering.statics[alias.asname or alias.name] = Object(getattr(module, alias.name))

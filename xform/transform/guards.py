@@ -22,7 +22,7 @@ from xform.analyze.batched import LIST, expression_of, is_batched, literal
 from xform.flow import live_in
 from xform.operations import Copy, Pack, RuleCall, Static, UnitCall, atoms_of, classify
 from xform.syntax import assign, assigned, blocks, call, clone, name, nodes_of
-from xform.unit import GUARDED
+from xform.unit import GUARDED, inside
 
 # Ops whose results and derivatives are finite wherever their operands are, short of overflow.
 FINITE = frozenset("""np.add np.subtract np.multiply np.negative np.positive np.abs np.absolute np.square np.sign np.sin np.cos np.tanh
@@ -67,7 +67,7 @@ def risky(body, unit, seen=()):
                     return True
             elif isinstance(operation, UnitCall):
                 from xform.pipeline import core
-                inner = operation.unit if operation.unit.boundary is None else operation.unit.boundary.inner
+                inner = inside(operation.unit)
                 if inner not in seen and risky(core(inner).tree.body, inner, (*seen, inner)):
                     return True
             elif not isinstance(operation, (Copy, Pack, Static)):

@@ -27,7 +27,7 @@ from xform.memo import Memo
 from xform.names import Names
 from xform.operations import Copy, Opaque, Pack, RuleCall, UnitCall, atoms_of, classify
 from xform.syntax import assign, blocks, call, name, reads, rename, target_names
-from xform.unit import Unit
+from xform.unit import Unit, inside
 
 # Modules of Python and NumPy whose functions return numbers, arrays and containers of them.
 OF_NUMBERS = frozenset({"math", "cmath", "time", "random", "numpy", "statistics"})
@@ -70,7 +70,7 @@ def returns_stranger(unit, strange) -> bool:
         _touched.add(key)
         return _assumed[key]
     from xform.pipeline import core
-    inner = unit if unit.boundary is None else unit.boundary.inner
+    inner = inside(unit)
     own = core(given(inner, [p for p, one in zip(inner.params, strange) if one]))
     last, before = own.tree.body[-1].value, set(_touched)
     _assumed[key] = False

@@ -7,7 +7,7 @@ from xform.errors import refuse
 from xform.library import is_runtime
 from xform.operations import Opaque, UnitCall, classify
 from xform.syntax import assign, blocks, call, function, name, returns
-from xform.unit import Boundary, Unit
+from xform.unit import Boundary, Unit, inside
 
 
 def derive(unit, options, prefix):
@@ -26,7 +26,7 @@ def _refuse_unread(unit, seen):
     if unit in seen or unit.tree is None and not unit.core:
         return
     seen.add(unit)
-    read = core(unit if unit.boundary is None else unit.boundary.inner)
+    read = core(inside(unit))
 
     def walk(statements):
         for statement in statements:

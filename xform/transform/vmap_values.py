@@ -19,6 +19,7 @@ from xform.transform.collective import batched_collective, over_another_axis
 from xform.transform.grown import is_ragged
 from xform.transform.nested import nested, rule_of_batching
 from xform.transform.ranges import lane_range
+from xform.unit import inside
 
 # Operands that are asked for the number of their items and their keys alone: the result holds the others.
 STRUCTURE = {"rt.builtins.zip_dot": "xs", "rt.builtins.enumerate_dot": "xs", "rt.builtins.items_dot": "d", "rt.builtins.shell_of": "x",
@@ -510,7 +511,7 @@ def _comes_back(unit, path):
     from xform.pipeline import core
     if unit in path:
         return True
-    read = core(unit if unit.boundary is None else unit.boundary.inner)
+    read = core(inside(unit))
     return any(isinstance(s, gast.Assign) and isinstance(operation := classify(s.value, read), UnitCall) and _comes_back(
         operation.unit, (*path, unit)) for s in _statements(read.tree.body))
 
@@ -525,7 +526,7 @@ def talks(unit, seen):
     if unit in seen:
         return False
     seen.add(unit)
-    read = core(unit if unit.boundary is None else unit.boundary.inner)
+    read = core(inside(unit))
     for statement in _statements(read.tree.body):
         operation = classify(statement.value, read) if isinstance(statement, (gast.Assign, gast.Expr)) else None
         if isinstance(operation, RuleCall) and "axis_name" in operation.rule.params:
