@@ -326,3 +326,27 @@ def test_lists_of_lists_that_compiled_loops_make(f):
     xs = onp.float32([x, x])
     close(jax.jit(jax.vmap(lambda x: f(x, n)))(xs), [value, value])
     close(jax.jit(jax.vmap(jax.grad(lambda x: f(x, n))))(xs), [slope, slope])
+
+
+def squares_of_products(w):
+    return jax.lax.scan(lambda c, v: (c * v, c * c), 1.0, w)[1].sum()
+
+
+def pairs_of_products(w):
+    return jax.lax.scan(lambda c, v: (c * v, {"a": c * c, "b": (v, c)}), 1.0, w)[1]
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_records_of_which_the_first_does_not_depend_on_the_input(jitted):
+    """The cotangent of the records had ZERO in its first place, and all of them were taken for zero."""
+    w = np.array([1.0, 2.0, 3.0])
+    wrapped = jax.jit if jitted else lambda f: f
+    outer = wrapped(jax.grad(lambda w: jax.grad(lambda u: squares_of_products(u) ** 2)(w).sum()))(w)
+    onp.testing.assert_allclose(outer, jax.hessian(lambda u: squares_of_products(u) ** 2)(w).sum(0), rtol=1e-6)
+    onp.testing.assert_allclose(jax.jacfwd(jax.grad(lambda u: squares_of_products(u) ** 2))(w).sum(0), outer, rtol=1e-6)
+
+    def weighed(u):
+        made = pairs_of_products(u)
+        return (made["a"].sum() * made["b"][0][1] + made["b"][1].prod()) ** 2
+    outer = wrapped(jax.grad(lambda w: jax.grad(weighed)(w).sum()))(w)
+    onp.testing.assert_allclose(outer, jax.jacfwd(jax.jacfwd(weighed))(w).sum(0), rtol=1e-5)

@@ -306,3 +306,15 @@ def test_cotangents_that_are_nothing_but_zero():
         return np.cos(jax.vmap(slope(slope(jax.jacfwd(product))))(x * 0.5, q=x * 0.2)).sum()
     x = np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]])
     onp.testing.assert_allclose(jax.vmap(jax.grad(mapped))(x), onp.zeros((2, 3)))
+
+
+def test_a_lambda_called_inside_a_lambda_that_is_derived():
+    """KeyError: the parameters of the inner one were looked up in the function around."""
+    def weighed(p, w):
+        return (p * w * w).sum()
+
+    def outer(x):
+        p, w = x * 0.5, x * 0.8
+        return jax.grad(lambda q: (lambda p, w: weighed(p, w))(p, q))(w).sum() + jax.jvp(lambda q: (lambda w: weighed(p, w))(q), (w,), (w,))[1]
+    x = np.array([1.0, 2.0, 3.0])
+    onp.testing.assert_allclose(jax.grad(outer)(x), 1.6 * onp.array(x) + 1.92 * onp.array(x) ** 2, rtol=1e-6)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from runtime.array import Array
+from runtime.cotangent import CONTAINERS, _items, _rebuild, filled
 from runtime.growing import Growing
 from runtime.op import op
 from runtime.ops.kernel import any_staged
@@ -105,9 +106,21 @@ def _stack_list(records, lead=0):
     from runtime import numpy as np
     if not records:
         return ()
-    flat = [tree_flatten(y)[0] for y in records]
-    structure = tree_flatten(records[0])[1]
-    return tree_unflatten(structure, [_column([np.asarray(leaf) for leaf in column], lead) for column in zip(*flat)])
+    flat, structures = zip(*[tree_flatten(y) for y in records])
+    if any(structure != structures[0] for structure in structures):
+        records = _whole(records)       # cotangents: some turns have no part in what is asked for, or in some of it
+        flat, structures = zip(*[tree_flatten(y) for y in records])
+    return tree_unflatten(structures[0], [_column([np.asarray(leaf) for leaf in column], lead) for column in zip(*flat)])
+
+
+def _whole(records):
+    """Records with zeros in place of ZERO where another record has arrays."""
+    from runtime import numpy as np
+    known = [y for y in records if y is not ZERO]
+    if not known or not isinstance(known[0], CONTAINERS):
+        return [np.zeros_like(known[0]) if y is ZERO and known else y for y in records]
+    columns = [_whole(column) for column in zip(*[[ZERO] * len(_items(known[0])) if y is ZERO else _items(y) for y in records], strict=True)]
+    return [_rebuild(known[0], list(row)) for row in zip(*columns)] if columns else [known[0]] * len(records)
 
 
 def _column(leaves, lead):
@@ -118,7 +131,6 @@ def _column(leaves, lead):
 @op(jvp="rt.whole_records(d_dot, ys)", vjp={"d": "d_out"}, batch=lambda d, ys, over=(): whole_records(d, ys))
 def whole_records(d, ys):
     """Return the tangents of records with zeros in place of ZERO."""
-    from runtime.cotangent import filled
     if is_lazy(ys):
         return mapped(filled, Same(ZERO) if d is ZERO else d, ys)
     records = _records(ys)

@@ -25,6 +25,7 @@ _PARTS = {gast.BinOp: ("left", "right"), gast.Compare: ("left", "comparators"), 
           gast.List: ("elts",), gast.Set: ("elts",), gast.Call: ("func", "args", "keywords"), gast.keyword: ("value",),
           gast.Subscript: ("value", "slice"), gast.Slice: ("lower", "upper", "step"), gast.Attribute: ("value",), gast.Starred: ("value",),
           gast.FormattedValue: ("value",), gast.JoinedStr: ("values",), gast.Dict: ("keys", "values"), gast.BoolOp: (), gast.IfExp: ("test",)}
+_NONE = gast.arguments([], [], None, [], [], None, [])
 _LATER = (gast.Lambda, gast.ListComp, gast.GeneratorExp, gast.SetComp, gast.DictComp)
 
 
@@ -100,17 +101,17 @@ def _changes(lowering, node):
     if isinstance(node, _LATER):
         return False
     if isinstance(node, gast.Call):
-        named = [n for n in gast.walk(node) if isinstance(n, gast.Name)]
-        if any(_holds_object(lowering, n) for n in named):
+        from xform.desugar.functions import free
+        if any(_holds_object(lowering, n, node) for n in free(gast.Lambda(_NONE, node))):
             return True
     return any(_changes(lowering, child) for child in gast.iter_child_nodes(node))
 
 
-def _holds_object(lowering, node):
-    """Whether a name means an object, or something that may have one."""
-    if node.id in lowering.counts and node.id not in lowering.statics:
+def _holds_object(lowering, identifier, node):
+    """Whether a name that an expression reads means an object, or something that may have one."""
+    if identifier in lowering.counts and identifier not in lowering.statics:
         return False
-    known = lowering.statics.get(node.id) or lowering.scope.find(node.id, node)
+    known = lowering.statics.get(identifier) or lowering.scope.find(identifier, node)
     if isinstance(known, resolve.Closure):
         return hasattr(known.nested, "parent") and any(isinstance(value, (Instance, Display)) for value in known.nested.parent.statics.values())
     return known is not None and not isinstance(known, str) and any(True for _ in resolve.objects_in(known))
