@@ -1,6 +1,7 @@
 """Python's standard library in transformed functions: every function of math and operator, and itertools, by finite differences."""
 import collections
 import copy
+import enum
 import functools
 import heapq
 import itertools
@@ -327,3 +328,21 @@ def test_a_module_of_a_package_that_nothing_has_imported(tmp_path, monkeypatch):
         from package_of_parts import squares
         return squares.square(x)
     assert xform.grad(f)(3.0) == 6.0
+
+
+class Kind(enum.Enum):
+    A = 2.0
+    B = 3.0
+
+
+@pytest.mark.parametrize("keys", [("p", "q"), "pq", ["p"]])
+def test_keys_with_an_object_of_a_module(keys):
+    """It was looked up under its last name."""
+    def f(x, keys=keys):
+        return x * x * dict.fromkeys(keys, Kind.B)["p"].value
+    assert xform.grad(f)(2.0) == 12.0
+    assert xform.jit(f)(2.0) == 12.0
+
+
+def test_the_mesh_of_the_context_is_asked_for_under_jit():
+    assert xform.jit(lambda x: x * (2.0 + len(xform.sharding.get_abstract_mesh().axis_names)))(1.5) == 3.0

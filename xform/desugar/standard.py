@@ -241,7 +241,9 @@ def _from_keys(lowering, node, value):
     """``dict.fromkeys(keys, v)`` as ``{k: v for k in keys}``, ``v`` being worked out once."""
     if node.keywords or len(node.args) not in (1, 2):
         return None
-    held = lowering.atom(node.args[1]) if len(node.args) == 2 else const(None, node)
+    held = node.args[1] if len(node.args) == 2 else const(None, node)
+    if not (isinstance(held, (gast.Name, gast.Attribute)) and lowering.known(held) is not None):
+        held = lowering.atom(held)
     keys = node.args[0]
     if isinstance(keys, gast.Constant) and isinstance(keys.value, str):
         return at(gast.Dict([const(k, node) for k in keys.value], [clone(held) for _ in keys.value]), node)
