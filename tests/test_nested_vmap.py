@@ -318,3 +318,21 @@ def test_a_lambda_called_inside_a_lambda_that_is_derived():
         return jax.grad(lambda q: (lambda p, w: weighed(p, w))(p, q))(w).sum() + jax.jvp(lambda q: (lambda w: weighed(p, w))(q), (w,), (w,))[1]
     x = np.array([1.0, 2.0, 3.0])
     onp.testing.assert_allclose(jax.grad(outer)(x), 1.6 * onp.array(x) + 1.92 * onp.array(x) ** 2, rtol=1e-6)
+
+
+def test_an_update_of_which_nothing_is_asked():
+    """The fourth derivative of an update: its cotangent is ZERO."""
+    def updated(p, w):
+        return (w.at[1].set(p.sum()) * w[::-1]).sum()
+
+    def pulled(p, w):
+        out, pull = jax.vjp(lambda q: updated(p, q), w)
+        return (pull(np.cos(out))[0] * w).sum()
+
+    def f(x):
+        return np.cos(np.sin(jax.jacrev(jax.grad(pulled))(x * 0.5, x * 0.8 + 0.1))).sum()
+    x = np.array([0.3, 0.7, 1.1])
+    gradient = jax.grad(f)(x)
+    step = 1e-2
+    slopes = [(f(x + e) - f(x - e)) / (2 * step) for e in np.eye(3) * step]
+    onp.testing.assert_allclose(gradient, onp.array(slopes), rtol=2e-2)

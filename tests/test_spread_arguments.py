@@ -213,6 +213,10 @@ def moved(x, *, a=1.0, b=2.0):
     return np.sum(x * a + b)
 
 
+def three(a, b, c=2.0):
+    return np.sum(a * b * b) * c
+
+
 def of_any(*xs, **more):
     return sum(np.sum(x * (i + 1)) for i, x in enumerate(xs)) * more.get("a", 1.0)
 
@@ -253,6 +257,7 @@ UNKNOWN = {
     "any": lambda x, args, kw: of_any(*args, **kw) * np.sum(x),
     "one before": lambda x, args, kw: of_any(x, *args, **kw),
     "one behind, one named": lambda x, args, kw: of_any(*args, x, c=x, **kw),
+    "one in the middle named": lambda x, args, kw: three(*args, b=x, **{"c": kw["a"] for _ in kw}) * np.sum(x),
     "passed on": lambda x, args, kw: passing(moved, args, kw) * np.sum(x),
     "a partial passed on": lambda x, args, kw: passing(functools.partial(of_any, x), args, kw),
     "a partial of positions": lambda x, args, kw: functools.partial(of_any, *args)(x, **kw),

@@ -257,7 +257,7 @@ def fitted(d, like):
 @op(constant=True, unbatched=True)
 def led(axis, lead, like):
     """Return an axis argument shifted past ``lead`` batch axes."""
-    return axis if lead == 0 else inner_axis(axis, len(like.shape), lead)
+    return axis if lead == 0 or like is ZERO else inner_axis(axis, len(like.shape), lead)
 
 
 def mean_batched(a, axis=None, dtype=None, out=None, keepdims=False, where=None, over=()):

@@ -442,6 +442,8 @@ def update_examples_dot(x_dot, index, values_dot, how, over_, like):
 
 def clear_examples(d, index, how, over_, like):
     """Return the cotangent of x in ``update_examples``."""
+    if d is ZERO:
+        return ZERO
     from runtime import numpy as np
     kinds = ("x", "index") if "index" in over_ else ("x",)
     cleared = update_examples(d, index, 0, "set", kinds) if how == "set" else d
@@ -450,6 +452,8 @@ def clear_examples(d, index, how, over_, like):
 
 def updated_examples(d, index, how, over_, like):
     """Return the cotangent of the values in ``update_examples``."""
+    if d is ZERO:
+        return ZERO
     from runtime.cotangent import unbroadcast
     kinds = ("x", "index") if "index" in over_ else ("x",)
     found = index_examples(d, index, kinds)

@@ -284,13 +284,15 @@ def for_callee(lowering, callee, node):
             xs, entries, titled, names(sorted(taken)), names([p.name for p in positional]), const(_variadic(parameters), node), wanted,
             names([p.name for p in look_up if p.default is p.empty and p.name not in taken])], node=node)
     named = lowering.store_temp(made, "named", node)
+    by_name = counted       # as all behind a parameter that is given by name
     for p in look_up:
+        by_name = by_name or p.kind is p.KEYWORD_ONLY or p.name in taken
         if p.name in taken:
             continue
         value = at(gast.Subscript(clone(named), const(p.name, node), gast.Load()), node) if p.default is p.empty else _looked_up(
             lowering, callee, named, p, node)
         value = lowering.store_temp(value, p.name, node)
-        if counted or p.kind is p.KEYWORD_ONLY:
+        if by_name:
             given.append(gast.keyword(p.name, value))
         else:
             args.append(value)
