@@ -9,7 +9,7 @@ from runtime import cache, xla
 from runtime.config import config
 from runtime.device import Placement, check_usable, default_placement, move, placement_of
 from runtime.hlo import Module, Value
-from runtime.types import Aval, kind
+from runtime.types import Aval
 
 ArrayImpl = xla.ArrayImpl
 SMALL = 1 << 14  # elements up to which a kernel's compile time matters more than its speed
@@ -178,23 +178,3 @@ def explain(error: Exception, buffers) -> Exception:
         return RuntimeError("a collective failed because a process of this distributed program has died or left; see what that "
                             f"process printed, and start the program again. XLA says: {error}")
     return error
-
-
-def check_nans(label: str, buffers) -> None:
-    """Raise FloatingPointError if a result has a NaN or an infinity; called when debug_nans or debug_infs is set."""
-    from runtime.device import to_numpy
-    for buffer in buffers:
-        host = to_numpy(buffer)
-        if kind(host.dtype) not in "fc":
-            continue
-        host = host.astype(np.complex128 if kind(host.dtype) == "c" else np.float64)
-        if config.debug_nans and np.isnan(host).any():
-            raise FloatingPointError(f"invalid value (nan) encountered in {label}")
-        if config.debug_infs and np.isinf(host).any():
-            raise FloatingPointError(f"invalid value (inf) encountered in {label}")
-
-
-def value_checks() -> bool:
-    """Tell whether results are to be checked."""
-    settings = config._values
-    return settings["debug_nans"] or settings["debug_infs"]

@@ -14,9 +14,10 @@ from runtime.array import Array, own_scalar
 from runtime.config import SIGNATURE, config
 from runtime.device import Placement, default_placement, move, placement, placement_of
 from runtime.dispatch import STATIC, keep, structure
-from runtime.execute import CHEAP, check_nans, compile_options, compile_text, explain, value_checks
+from runtime.execute import CHEAP, compile_options, compile_text, explain
 from runtime.failures import compiled
 from runtime.hlo import Value, tracing
+from runtime.invalid import check, locate, repeating, value_checks
 from runtime.primitive import as_operand
 from runtime.stage import Staged, eval_shape, stage
 from runtime.tree import BUFFERS, LEAVES
@@ -64,13 +65,18 @@ class Program:
     def run(self, buffers: list) -> list:
         """Run on buffers of the staged types, all on this program's device."""
         if self.runner is not None:
-            return self.runner(buffers)
-        try:
-            results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
-        except (XlaError, ValueError) as error:
-            raise explain(error, buffers) from error
+            results = self.runner(buffers)
+        else:
+            try:
+                results = self.execute(self.captured + buffers).consume_with_handlers(self.handlers)
+            except (XlaError, ValueError) as error:
+                raise explain(error, buffers) from error
         if value_checks():
-            check_nans(self.staged.module.name, results)
+            try:
+                check(self.staged.module.name, results)
+            except FloatingPointError as error:
+                error.program = self.staged.module.name     # many operations: which one shows when they are run one by one
+                raise
         return results
 
 
@@ -158,6 +164,7 @@ class _Function:
         self.device = device if device is not None else (
             devices.client(backend).local_devices()[0] if backend is not None else None)
         self.compiler_options = compiler_options
+        self.only_staged = getattr(fun, "only_staged", False)   # a program under disable_jit, too
         self.in_shardings, self.out_shardings = in_shardings, out_shardings
         self.programs: dict = {}
         self.spread_programs: dict = {}  # key of a call with arrays on several devices -> (program, their shardings)
@@ -304,11 +311,11 @@ class _Function:
 
     def miss(self, *args, **kwargs):
         """Handle a call the C++ dispatcher cannot: stage, compile, run; or inline into a running trace."""
-        if tracing.block is not None or config.disable_jit:
+        if tracing.block is not None or config.disable_jit and not self.only_staged:
             if self.in_shardings is not None or self.out_shardings is not None:
                 from runtime.partition import constrained
                 return constrained(self, args, kwargs), None, False
-            return self.fun(*args, **kwargs), None, False
+            return (self.on_arrays if repeating.active else self.fun)(*args, **kwargs), None, False
         key = None if kwargs or self.static_nums else self.spread_key(args)
         if key is not None:
             found = self.spread_programs.get(key)
@@ -332,10 +339,16 @@ class _Function:
         """Run operation by operation what gave a NaN or an infinity as one program, so that the error names the line."""
         if self.donate_nums or self.donate_names:
             error.add_note("(the arguments were donated: the call cannot be repeated to find the line)")
-            return
-        with config.override("disable_jit", True):
-            self.fun(*args, **kwargs)
-        error.add_note("(run operation by operation, the same call gives no such value)")
+            del error.program
+        elif not repeating.promised:
+            locate(error, lambda: self.miss(*args, **kwargs))
+
+    def on_arrays(self, *args, **kwargs):
+        """Run the function without a program on what the program would get: arrays, where Python's numbers are given."""
+        dynamic = self.split(args, kwargs)
+        leaves, tree = LEAVES.flatten(dynamic[:2])
+        args, kwargs = tree.unflatten([self.argument(leaf) for leaf in leaves])
+        return dynamic[3](*args, **kwargs)
 
     def spread_key(self, args):
         """Return what tells calls with arrays on several devices apart; None for other calls."""

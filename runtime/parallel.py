@@ -15,6 +15,7 @@ from runtime.device import devices as all_devices
 from runtime.device import local_device_count, process_count
 from runtime.dispatch import keep, structure
 from runtime.hlo import Block, Value, tracing
+from runtime.invalid import check, value_checks
 from runtime.jit import FastPath, compiled_functions, fast_cache
 from runtime.layout import Replicas, layout, mine
 from runtime.mesh import Axis, bind, mesh_of
@@ -138,6 +139,12 @@ class Compiled:
         """Run on the buffers of all argument leaves, wherever they are; return the result's pytree."""
         placed = [b if b._sharding is place.sharding else place.place(b) for b, place in zip(buffers, self.places)]
         results = self.replicas.run(placed)
+        if value_checks():
+            try:
+                check(self.lowered.staged.module.name, results)
+            except FloatingPointError as error:
+                error.program = self.lowered.staged.module.name
+                raise
         if self.shared:
             results = [place.own_part(r) for r, (_, place) in zip(results, self.lowered.outputs)]
         return self.out_tree.unflatten([Array(r) for r in results])
@@ -148,7 +155,7 @@ class Compiled:
         It cannot place arguments, wait for an earlier program's collectives, or take a process's own part of a result.
         """
         replicas, places = self.replicas, self.places
-        if self.shared or replicas.waits or replicas.donated or replicas.captured or any(
+        if self.shared or value_checks() or replicas.waits or replicas.donated or replicas.captured or any(
                 [b._sharding is not p.sharding for b, p in zip(buffers, places)]):
             return None
         avals, layouts = [of for of, _ in self.lowered.outputs], [where.sharding for _, where in self.lowered.outputs]

@@ -29,8 +29,9 @@ from runtime import cache, hlo
 from runtime.array import Array, ConcretizationError, LeakError, scalar, to_buffer
 from runtime.config import config
 from runtime.device import default_placement, home_sharding
-from runtime.execute import Kernel, check_nans, check_size, explain, params_key, run_anywhere, store
+from runtime.execute import Kernel, check_size, explain, params_key, run_anywhere, store
 from runtime.hlo import Value, tracing
+from runtime.invalid import check
 from runtime.types import KEY, Aval, canonical_dtype, dtype_name
 from runtime.xla import ArrayImpl, XlaError
 
@@ -80,7 +81,7 @@ class Primitive:
         except (XlaError, ValueError) as error:
             raise explain(error, buffers) from error
         if settings["debug_nans"] or settings["debug_infs"]:
-            check_nans(self.name, results)
+            check(self.name, results, buffers)
         if kernel.single:
             return Array(results[0])
         return tuple([Array(r) for r in results])
@@ -100,6 +101,8 @@ class Primitive:
         if any(type(b) is not ArrayImpl for b in buffers):
             return self._stage(buffers, params)
         single, results = run_anywhere(self, buffers, params)
+        if settings["debug_nans"] or settings["debug_infs"]:
+            check(self.name, results, buffers)
         return Array(results[0]) if single else tuple([Array(r) for r in results])
 
     def _stage(self, buffers, params):

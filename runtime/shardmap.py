@@ -227,6 +227,7 @@ class _Sharded:
             def inside_mesh(*args):
                 return self.inline(mesh, args)
             inside_mesh.__name__ = self.name
+            inside_mesh.only_staged = True      # collectives are nothing outside a program
             program = self.programs[mesh] = jit(inside_mesh)
         return program(*tree.unflatten(placed))
 

@@ -29,9 +29,20 @@ class Module:
     entry: str
     objects: dict
     origins: dict = field(default_factory=dict)     # emitted line -> (file, line)
+    statements: dict = field(default_factory=dict)  # emitted line -> the statement whose text begins there
+    backward: frozenset = frozenset()               # its functions that are backward halves
     reads: dict = field(default_factory=dict)       # free name -> (namespace, key)
     runs: float = 0                                 # how often its entry was called
     blocks: dict | None = None                      # its functions with blocks (xform.blocks), once it has run often
+    counted: dict = field(default_factory=dict)     # its functions with counted loops (xform.counted), once results are checked
+    loops: list | None = None                       # its loops, once they were asked for
+    tree: ast.Module | None = None
+
+    def parsed(self) -> ast.Module:
+        """The text as a tree, which nobody changes."""
+        if self.tree is None:
+            self.tree = ast.parse(self.text)
+        return self.tree
 
 
 def collect(entry) -> list:
@@ -118,7 +129,7 @@ def emit(entry, doc="", imports=None) -> Module:
             rename(statement, {k: v for k, v in mapping.items() if k != v})
         aliases |= {d for d in _decorator_aliases(unit)}
         bodies.append((unit, tree))
-    lines, origins = [], {}
+    lines, origins, statements = [], {}, {}
     if doc:
         lines.append(f'"""{doc}"""')
     lines += _imports(aliases)
@@ -127,8 +138,9 @@ def emit(entry, doc="", imports=None) -> Module:
     lines += sorted(line for line in wanted if line is not None)
     for unit, tree in bodies:
         lines += ["", ""]
-        _function(unit, tree, lines, origins)
-    return Module("\n".join(lines) + "\n", chosen[id(entry)], objects, origins, reads)
+        _function(unit, tree, lines, origins, statements)
+    backward = frozenset(chosen[id(unit)] for unit in units if unit.backward)
+    return Module("\n".join(lines) + "\n", chosen[id(entry)], objects, origins, statements, backward, reads)
 
 
 def _decorator_aliases(unit):
@@ -147,7 +159,7 @@ def _imports(aliases):
     return lines
 
 
-def _function(unit, tree, lines, origins):
+def _function(unit, tree, lines, origins, statements):
     if unit.boundary is not None and unit.boundary.kind in ("custom_vmap", "implicit"):
         lines.append(f"@rt.{unit.boundary.kind}")
     elif unit.boundary is not None:
@@ -159,7 +171,7 @@ def _function(unit, tree, lines, origins):
     for note in unit.notes:
         if note.startswith("#"):
             lines.append("    " + note)
-    writer = _Writer(unit, lines, origins, "comments" in unit.notes)
+    writer = _Writer(unit, lines, origins, statements, "comments" in unit.notes)
     writer.block(tree.body, 1)
 
 
@@ -194,8 +206,8 @@ def option_text(value) -> str:
 
 
 class _Writer:
-    def __init__(self, unit, lines, origins, comments):
-        self.unit, self.lines, self.origins, self.comments = unit, lines, origins, comments
+    def __init__(self, unit, lines, origins, statements, comments):
+        self.unit, self.lines, self.origins, self.statements, self.comments = unit, lines, origins, statements, comments
         self.last = None
         self.owned = owned(unit.tree)
 
@@ -214,6 +226,7 @@ class _Writer:
                     self.lines.append(f"{pad}# {os.path.basename(self.unit.file)}:{line}  {text}")
                 self.last = line
         start = len(self.lines) + 1
+        self.statements[start] = statement
         if isinstance(statement, gast.If):
             self.lines.append(f"{pad}if {source(statement.test)}:")
             self.mark(start, line)
@@ -221,6 +234,7 @@ class _Writer:
             orelse = statement.orelse
             while len(orelse) == 1 and isinstance(orelse[0], gast.If):
                 self.lines.append(f"{pad}elif {source(orelse[0].test)}:")
+                self.statements[len(self.lines)] = orelse[0]
                 self.mark(len(self.lines), getattr(orelse[0], "lineno", None))
                 self.block(orelse[0].body, depth + 1)
                 orelse = orelse[0].orelse

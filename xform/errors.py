@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import runtime
 
 _LIBRARY = runtime.__file__.removesuffix("__init__.py")
+LONGEST = 6     # lines of an expression that are shown
 
 
 class TransformError(TypeError):
@@ -67,21 +68,31 @@ def __getattr__(name):
     return getattr(importlib.import_module(module), own)
 
 
-def excerpt(file, line, column=None, end_column=None) -> str:
-    """Format a source line as Python's own tracebacks do, with a caret under the column."""
+def excerpt(file, line, column=None, end_column=None, end_line=None) -> str:
+    """Format a source line as Python's own tracebacks do, with a caret under the column; or the lines of a longer expression."""
     text = linecache.getline(file, line).rstrip("\n")
     head = f'  File "{file}", line {line}'
     if not text.strip():
         return head
-    stripped = text.lstrip()
-    shown = f"{head}\n    {stripped}"
-    if column is not None:
+    texts = [linecache.getline(file, n).rstrip("\n") for n in range(line, max(line, end_line or line) + 1)][:LONGEST]
+    margin = min(len(t) - len(t.lstrip()) for t in texts if t.strip())
+    shown = [head]
+    for number, text in enumerate(texts):
+        shown.append(f"    {text[margin:]}".rstrip())
+        if column is None or not text.strip():
+            continue
+        first, last = number == 0, line + number == (end_line or line)
         # columns of the ast count UTF-8 bytes
-        start = len(text.encode()[:column].decode(errors="replace")) - (len(text) - len(stripped))
-        width = max(1, (end_column or column + 1) - column)
-        width = min(width, max(1, len(stripped) - start))
-        shown += f"\n    {' ' * max(0, start)}{'^' * width}"
-    return shown
+        start = _characters(text, column) if first else len(text) - len(text.lstrip())
+        end = len(text) if not last else start + 1 if end_column is None else _characters(text, end_column)
+        shown.append(f"    {' ' * max(0, start - margin)}{'^' * max(1, min(end, len(text)) - start)}")
+    if end_line is not None and end_line - line >= LONGEST:
+        shown.append("    ...")
+    return "\n".join(shown)
+
+
+def _characters(text, column):
+    return len(text.encode()[:column].decode(errors="replace"))
 
 
 def refuse(node, unit, reason, hint=""):

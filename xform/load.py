@@ -3,15 +3,12 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import os
 import types
 import weakref
 
-import runtime
 from xform.alone import alone
 from xform.emit import Module
 
-_RUNTIME = os.path.dirname(runtime.__file__) + os.sep
 _count = itertools.count(1)
 # file name of a loaded module -> Module, for mapping generated lines back to the user's
 LOADED: weakref.WeakValueDictionary[str, Module] = weakref.WeakValueDictionary()
@@ -38,16 +35,3 @@ def user_place(file, line):
     """The user's (file, line) that a line of a generated module came from; lines of other files are their own."""
     module = LOADED.get(file)
     return (file, line) if module is None else module.origins.get(line, (file, line))
-
-
-def user_frame(traceback):
-    """The innermost generated line of a traceback and the user's line it came from: (file, line), or None."""
-    found = None
-    while traceback is not None:
-        module = LOADED.get(traceback.tb_frame.f_code.co_filename)
-        if module is not None and traceback.tb_lineno in module.origins:
-            place = module.origins[traceback.tb_lineno]
-            if found is None or not place[0].startswith(_RUNTIME):    # the library's own lines say less
-                found = place
-        traceback = traceback.tb_next
-    return found

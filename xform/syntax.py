@@ -88,15 +88,25 @@ def function(identifier, params, body, node=None):
 
 
 def at(made, node, force=False):
-    """Give a made node the place of the user's node that it came from."""
+    """Give a made node the place of the user's node that it came from, and what was noted of that node.
+
+    derivative: it computes a derivative of what is at its place. back: it is a loop whose turns are the user's, the last one first.
+    """
     if node is None and not force:
         return made
     known, facts = {} if node is None else node.__dict__, made.__dict__
-    for attribute in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
+    for attribute in ("lineno", "col_offset", "end_lineno", "end_col_offset", "derivative", "back"):
         value = known.get(attribute)
         if force or value is not None:
             facts[attribute] = value
     return made
+
+
+def note_derivative(statements):
+    """Note that statements compute the derivative of what is at their place."""
+    for statement in statements:
+        for node in nodes_of(statement):
+            node.derivative = True
 
 
 def params_of(definition):

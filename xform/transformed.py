@@ -12,7 +12,7 @@ from runtime.op import rule_of
 from runtime.primitive import place_of
 from runtime.prefixes import check_prefix
 from runtime.tree import tree_flatten, tree_leaves, tree_unflatten
-from xform import blocks, parse, pipeline, resolve
+from xform import parse, pipeline, resolve
 from xform.alone import alone
 from xform.emit import collect, emit, importable
 from xform.errors import refuse
@@ -21,11 +21,13 @@ from xform.desugar.joins import kinds_with
 from xform.desugar.kinds import kinds_of, with_defaults
 from xform.inputs import bind_arguments, differentiable, numeric, plain, without_integers
 from xform.library import is_runtime
-from xform.load import load, user_frame, user_place
+from xform.load import load, user_place
 from xform.result_shape import result_shape
+from xform.running import run
 from xform.unit import Unit
 
 place_of.append(user_place)     # XLA's errors and profiles name the user's lines
+
 
 BOUNDARIES = ("jit", "pmap", "shard_map")
 TAKING_FUNCTIONS = ("grad", "value_and_grad", "jacfwd", "jacrev", "hessian", "vmap")     # as arguments that are not differentiated or mapped
@@ -328,44 +330,6 @@ def _guards(unit):
         for namespace, key, value in one.dependencies():
             found[id(namespace), key] = (namespace, key, value)
     return tuple(found.values())
-
-
-def run(entry, values):
-    """Call a loaded function; an exception in generated code also names the user's own line."""
-    _, function, namespace, module = entry
-    if module.reads:
-        for key, (where, name) in module.reads.items():
-            _refresh(namespace, key, where, name)
-    if blocks.wanted(module):
-        function = blocks.entry(module, namespace)
-    try:
-        return function(*values)
-    except Exception as error:
-        place = user_frame(error.__traceback__) or _returned(entry[0])
-        if place is not None and not any(n.startswith("In the code of") for n in getattr(error, "__notes__", ())):
-            from xform.errors import excerpt
-            error.add_note(f"In the code of {module.entry}, made from:\n{excerpt(*place)}")
-        raise
-
-
-def _returned(unit):
-    """The user's line of the result that a derivative starts from: for errors in the lines around its halves."""
-    for inner in unit.env.values():
-        line = getattr(inner.tree.body[-1], "lineno", None) if isinstance(inner, Unit) and inner.file == unit.file else None
-        if line is not None and inner.file:
-            return inner.file, line
-    return None
-
-
-def _refresh(namespace, key, where, name):
-    """Read a global or cell again: it may have been assigned since the code was generated."""
-    if isinstance(where, dict):
-        value = where.get(name, namespace[key])
-    else:
-        index = where.__code__.co_freevars.index(name)
-        value = where.__closure__[index].cell_contents
-    if value is not namespace[key] and not callable(value):
-        namespace[key] = value
 
 
 def entries_for(kind, fun, options, cache, values=()):

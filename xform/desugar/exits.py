@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import gast
 
-from xform.syntax import assign, branch, const, exit_if, is_exit, name, negate, reads, returns, target_names
+from xform.syntax import assign, at, branch, const, exit_if, is_exit, name, negate, reads, returns, target_names
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,12 @@ class _Rewrite:
             elif isinstance(test, gast.Constant) and test.value:
                 test = goes_on
             else:
-                test = gast.copy_location(gast.BoolOp(gast.And(), [goes_on, test]), statement)
+                test = at(gast.BoolOp(gast.And(), [goes_on, test]), statement)
         if isinstance(statement, gast.For):
             new = gast.For(statement.target, statement.iter, body, [], None)
         else:
             new = gast.While(test, body, [])
-        made.append(gast.copy_location(new, statement))
+        made.append(at(new, statement))
         if statement.orelse:
             if not inner.broke:
                 return True, made + self.block(list(statement.orelse) + list(rest), outer, marks)

@@ -26,7 +26,7 @@ from xform.names import Names, stem
 from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.simplify.algebra import simplified
-from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, nodes_of, pack, reads, reference,
+from xform.syntax import (assign, at, branch, call, clone, function, is_exit, name, nodes_of, note_derivative, pack, reads, reference,
                           returns, target_names)
 from xform.template import instantiate
 from xform.transform.strangers import checked
@@ -147,6 +147,7 @@ class _Forward:
         else:
             raise AssertionError(f"{type(operation).__name__} passed the activity analysis")
         step = assign(tangent, value, statement)
+        note_derivative([step])
         made.extend([statement, step] if target.id in reads(value) else [step, statement])
 
     def unpacking(self, statement, made):

@@ -38,7 +38,7 @@ from xform.operations import Copy, CustomCall, Pack, RuleCall, UnitCall, classif
 from xform.simplify import simplify
 from xform.simplify.dead import remove_dead
 from xform.syntax import (assign, assigned, at, blocks, branch, call, clone, const, dotted, function, is_exit, name, nodes_of,
-                          pack, params_of, reads, reference, returns, target_names)
+                          note_derivative, pack, params_of, reads, reference, returns, target_names)
 from xform.template import instantiate
 from xform.transform.residuals import fill
 from xform.transform.strangers import checked
@@ -99,6 +99,7 @@ def _build(unit, flags, fwd, bwd):
     finals = [name(run.cotangent(p)) if p in nonzero else reference("rt.ZERO") for p in wrt]
     body.append(returns(finals[0] if len(finals) == 1 else pack(finals), last))
     body = [clone(statement) for statement in remove_dead(body)]
+    note_derivative(body)
     fill(run, versioned, body, d_out, fwd, bwd)
     for statement, atom in run.copies.values():
         statement.value = clone(atom)
@@ -284,7 +285,8 @@ class Backward:
             body.insert(0, assign([target_of_loop, self.items[id(append)]], pair, statement))
             target_of_loop = pair
         loop = gast.For(gast.Name(target_of_loop, gast.Store(), None, None), iterable, body, [], None)
-        made.append(at(loop, statement))
+        at(loop, statement).back = not getattr(statement, "back", False)
+        made.append(loop)
         if collected:
             gathered = call("rt.uniter", [name(collected)], {"like": clone(statement.iter)}, statement)
             self.contribute(statement.iter, gathered, nonzero, made, statement)
