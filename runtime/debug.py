@@ -4,8 +4,10 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import os
 import string
 import sys
+import sysconfig
 
 import numpy
 
@@ -14,10 +16,12 @@ from runtime.callbacks import look, watch
 from runtime.hlo import tracing
 from runtime.join import is_symbolic
 from runtime.op import op
+from runtime.primitive import place_of
 from runtime.visualize import visualize_array_sharding, visualize_sharding
 
 __all__ = ["breakpoint", "callback", "inspect_array_sharding", "log", "print", "visualize_array_sharding", "visualize_sharding"]
 _print = print
+beside = [os.path.dirname(__file__) + os.sep]   # folders of the code that runs generated code, which a debugger steps over
 
 
 class _Formatter(string.Formatter):
@@ -149,6 +153,25 @@ def halt():
                                   "disable_jit(), or use debug.print or debug.callback")
     import pdb
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+    while frame.f_back is not None and _user_place(frame)[0] == __file__:   # also in what was generated of this file
         frame = frame.f_back
-    pdb.Pdb().set_trace(frame)
+    site = os.path.dirname(os.path.dirname(numpy.__file__)) + os.sep
+    site = os.path.dirname(os.path.dirname(numpy.__file__)) + os.sep    # which may lie in the folder of the standard library
+    always = (*beside, "<frozen ", f"{site}numpy{os.sep}", f"{site}jaxlib{os.sep}")
+    standard = sysconfig.get_paths()["stdlib"] + os.sep
+
+    class Steps(pdb.Pdb):
+        """Steps from the user's or generated code to the next of such, over what runs the operations."""
+
+        def stop_here(self, frame):
+            file = frame.f_code.co_filename
+            passed = file.startswith(always) or file.startswith(standard) and not file.startswith(site)
+            return not passed and super().stop_here(frame)
+    Steps().set_trace(frame)
+
+
+def _user_place(frame):
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    for translate in place_of:
+        file, line = translate(file, line)
+    return file, line

@@ -27,7 +27,7 @@ import gast
 
 from xform import resolve
 from xform.desugar import (anew, calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
-                           objects, order, outer, perhaps, picked, questions, rebind, rebound, rules, sequences, spread, standard, stored, targets,
+                           objects, order, outer, perhaps, picked, questions, rebind, rebound, rules, sequences, spread, standard, stops, stored, targets,
                            values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
@@ -208,7 +208,7 @@ class Lowering:
         known = self.known(node.value)
         if known is not None and resolve.is_static(known):      # m.add(layer), which returns m
             return
-        value = self.value(node.value)
+        value = stops.seeing(self, self.value(node.value), node)
         if not isinstance(value, (gast.Name, gast.Constant)):
             self.out.append(at(gast.Expr(value), node))
 

@@ -280,12 +280,20 @@ def _simple(statement, owned=frozenset()):
     if isinstance(statement, gast.Return):
         return f"return {source(statement.value)}"
     if isinstance(statement, gast.Expr):
-        return source(statement.value)
+        return _stop(statement.value) or source(statement.value)
     if isinstance(statement, gast.Assert):
         return f"assert {source(statement.test)}" + (f", {source(statement.msg)}" if statement.msg is not None else "")
     if isinstance(statement, gast.Raise):
         return "raise" + (f" {source(statement.exc)}" if statement.exc is not None else "")
     return {gast.Pass: "pass", gast.Break: "break"}[type(statement)]
+
+
+def _stop(value):
+    """A ``breakpoint()`` without what it sees (desugar/stops.py), but for what has another name there; None for other calls."""
+    if not isinstance(value, gast.Call) or dotted(value.func) != "breakpoint" or not all(isinstance(k.value, gast.Name) for k in value.keywords):
+        return None
+    renamed = [f"{k.arg} is {k.value.id}" for k in value.keywords if k.arg != k.value.id]
+    return f"breakpoint()  # here {', '.join(renamed)}" if renamed else "breakpoint()"
 
 
 def source(node) -> str:

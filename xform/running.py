@@ -1,6 +1,9 @@
 """Running: call loaded functions; an exception in generated code names the user's own line, an invalid result what gave it first."""
 from __future__ import annotations
 
+import os
+
+from runtime.debug import beside
 from runtime.invalid import locate, places, repeating, value_checks
 from xform import blocks, counted, whence
 from xform.unit import Unit
@@ -83,5 +86,6 @@ def _of_running(frame):
 
 
 places.append(_of_running)
+beside.append(os.path.dirname(__file__) + os.sep)
 
 __all__ = ["run"]

@@ -87,6 +87,8 @@ def coalesce(tree, temps, fixed=()):
         if one == other or other in clashes.get(one, ()):
             return
         keep, drop = (one, other) if _rank(one, params, temps) <= _rank(other, params, temps) else (other, one)
+        if stops and temps.isdisjoint((keep, drop)) and stem(keep) != stem(drop):
+            return      # somebody will look for either
         if drop in params or any(mixed(keep, drop, own, captured) for own, captured in scopes):
             return
         group[drop] = keep
@@ -100,6 +102,7 @@ def coalesce(tree, temps, fixed=()):
         return keep in own and (drop in own or drop in captured) or keep in captured and drop in own
 
     scopes = list(_scopes(body))
+    stops = any(isinstance(n, gast.Name) and n.id == "breakpoint" for s in body for n in nodes_of(s))
     local = set(assigned_names(body)) | set(params)
     for target, source in copies + kin:
         if source in local and target in local:
