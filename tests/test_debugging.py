@@ -246,4 +246,101 @@ def raised(x, n):
 
 def test_explain_names_where_calls_in_branches_are_made():
     text = str(xform.explain(xform.grad(raised)))
-    assert "raised_residuals: residuals of a call, made at test_debugging.py" in text and "made at generated" not in text
+    assert "raised(x, n - 1): residuals of a call, made at test_debugging.py" in text and "made at generated" not in text
+
+
+def recurrent(W, U, xs):
+    h = np.zeros(3)
+    total = 0.0
+    for x in xs:
+        h = np.tanh(W @ h + U @ x)
+        total = total + np.sum(h ** 2)
+    return total
+
+
+def newton(x):
+    y = x
+    n = 0
+    while abs(y * y - x) > 1e-3:
+        y = (y + x / y) / 2
+        n += 1
+    return y * n
+
+
+class Model:
+    def __init__(self, w, b):
+        self.w, self.b = w, b
+
+    def hidden(self, x):
+        return np.tanh(self.w @ x + self.b)
+
+
+def of_an_object(w, x):
+    model = Model(w, np.zeros(3))
+    h = model.hidden(x)
+    return np.sum(h * h)
+
+
+def closed(x, y):
+    scale = x * y
+
+    def inner(t):
+        return np.sin(t) * scale
+    return inner(x) + inner(y)
+
+
+@xform.custom_vjp
+def floor(x):
+    return np.maximum(x, 0.5)
+
+
+floor.defvjp(lambda x: (floor(x), x > 0.5), lambda above, d: (d * above,))
+
+
+def ruled(x):
+    z = floor(x * 2)
+    return np.sum(z * z)
+
+
+def updated(x):
+    y = np.zeros(3)
+    for i in range(3):
+        y[i] = x[i] * x[i]
+    return np.sum(y ** 2)
+
+
+def comprehended(x):
+    parts = [np.sin(x * r) for r in [0.1, 0.2]]
+    return sum(p @ p for p in parts if p[0] > 0)
+
+
+@pytest.mark.parametrize("function, expected", [
+    (recurrent, ["W: value", "the turns: records of a loop", "h: value, one a turn, as a turn begins", "W @ h + U @ x: shape and dtype, one a turn",
+                 "h: value, one a turn, made at test_debugging.py"]),
+    (newton, ["x: value, an argument", "y: value, made at", "n: value, made at", "y: value, one a turn, as a turn begins", "x / y: value, one a turn"]),
+    (of_an_object, ["hidden: differentiated in self.w, self.b; constant: x", "model.hidden(x): residuals of a call", "self.b: shape and dtype, an argument",
+                    "np.tanh(self.w @ x + self.b): value"]),
+    (closed, ["inner(x): residuals of a call", "inner(y): residuals of a call", "np.sin(t): value", "scale: value, an argument"]),
+    (ruled, ["floor(x * 2): residuals of a rule", "z: value, made at"]),
+    (updated, ["x[i]: value, one a turn", "i: value, one a turn", "y: value, made at"]),
+    (comprehended, ["x * r: value, one a turn", "r: value, one a turn", "p: value, one a turn", "p[0] > 0: condition, one a turn"]),
+], ids=lambda value: getattr(value, "__name__", None))
+def test_what_is_recorded_has_the_users_names(function, expected):
+    lines = [line.strip() for line in str(xform.explain(grad(function))).splitlines()]
+    for start in expected:
+        assert any(line.startswith(start) for line in lines), (start, lines)
+    made_up = [line for line in lines if line.split(":")[0].split("_")[-1].isdigit() or "_residuals" in line or "captured" in line]
+    assert not made_up and "made at generated" not in "".join(lines)
+
+
+def test_inactive_variables_are_told_once():
+    (half,) = xform.explain(grad(newton)).functions
+    (n,) = half.inactive
+    assert n.name == "n" and "n = 0" in str(n.made) and ["n += 1" in str(place) for place in n.also] == [True]
+
+
+def test_the_second_derivative_is_explained_in_the_same_words():
+    halves = xform.explain(grad(grad(newton))).functions
+    second = next(half for half in halves if half.name == "newton_bwd")
+    assert any(one.label.startswith("a part of the derivative of") for one in second.recorded)
+    assert any("y = (y + x / y) / 2" in str(one) for one in second.recorded)
