@@ -507,8 +507,17 @@ def _data_and_functions(x, f=None):
     return s * z
 
 
+def _default_of_an_inner_function(x, f=None):
+    def inner(v, g=None, h=None):
+        g = np.tanh if g is None else g
+        if h is not None:
+            v = h(v)
+        return g(v)
+    return inner(x) * inner(x, np.cos) + inner(x, h=np.exp, g=np.sin) + (x if f is None else inner(x, f))
+
+
 @pytest.mark.parametrize("given", [None, lambda v: v * v], ids=["none", "square"])
-@pytest.mark.parametrize("f", [_or_default, _wrapped, _late, _defined_by_case, _data_and_functions])
+@pytest.mark.parametrize("f", [_or_default, _wrapped, _late, _defined_by_case, _data_and_functions, _default_of_an_inner_function])
 def test_names_bound_to_functions_more_than_once(f, given):
     def called(x):
         return f(x, given)

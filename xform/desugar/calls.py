@@ -264,7 +264,7 @@ def _specialised_closure(lowering, callee, args, keywords, node):
             statics[place] = argument
     statics.update(function_defaults_of_nested(callee, names, args, keywords))
     if not any(isinstance(a, gast.Starred) for a in args):
-        statics.update(of_nested(callee.nested, {p: a for p, a in [*zip(names, args), *keywords.items()] if p not in statics}))
+        statics.update(of_nested(callee.nested, dict([*zip(names, args), *keywords.items()])))
     wanted = callee.nested.options()
     if wanted:
         given = {**dict(zip(names, args)), **keywords}
