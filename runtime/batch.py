@@ -152,12 +152,20 @@ def where(mask, a, b, lead=1):
 
     lead: the number of batch axes, behind which operands of lower rank get axes of length one.
 
-    A value that one side does not have (None, ZERO) is taken from the other or is zero.
+    A value that one side does not have (UNDEFINED, ZERO) is taken from the other or is zero; None is a value like any other.
     """
-    if a is b or b is None or b is UNDEFINED:
+    if a is b or b is UNDEFINED:
         return a
-    if a is None or a is UNDEFINED:
+    if a is UNDEFINED:
         return b
+    if a is None or b is None:
+        if not is_array(mask):
+            return a if mask else b
+        if a is ZERO or b is ZERO:
+            return None
+        raise TypeError("a branch or loop on a batched condition gives None for some examples and "
+                        f"{_told(b if a is None else a)} for others; the examples of a batch are one array: give a number in place of "
+                        "None (np.nan, np.inf), and ask a flag beside it (found = False, then found = True) instead of `is None`")
     if type(a) is BranchTypes and type(b) is BranchTypes:
         return a.agreeing(b)
     from runtime import numpy as np

@@ -143,3 +143,69 @@ def test_a_recursion_goes_on_for_the_lanes_that_need_it():
     onp.testing.assert_allclose(jax.vmap(climbed, (0, None))(x, 2.0), [climbed(float(v), 2.0) for v in x])
     table = [[climbed(float(v), s) for v in x] for s in (2.0, 3.0)]
     onp.testing.assert_allclose([jax.vmap(climbed, (0, None))(x, s) for s in (2.0, 3.0)], table)
+
+
+def nothing_by_default(x):
+    found = None
+    if x > 0:
+        found = x * 2
+    return 7.0 if found is None else found
+
+
+def none_or_twice(x):
+    if x > 0:
+        return x * 2
+    return None
+
+
+def nothing_given_back(x):
+    found = none_or_twice(x)
+    return 7.0 if found is None else found
+
+
+def nothing_yet(x):
+    best = None
+    for i in range(3):
+        v = x + i
+        if v > 1.5 and (best is None or v * v < best):
+            best = v * v
+    return 100.0 if best is None else best
+
+
+def nothing_in_a_tuple(x):
+    chain = None
+    for i in range(3):
+        if x > i - 0.5:
+            chain = (x * i, chain)
+    total = 0.0
+    while chain is not None:
+        v, chain = chain
+        total = total * 0.5 + v
+    return total
+
+
+def nothing_of_an_expensive_branch(x):
+    y = x
+    if x > 0:
+        for i in range(20):
+            y = np.sin(y) + x
+        y = None
+    return 7.0 if y is None else y
+
+
+def nothing_from_a_loop(x):
+    left, turns = x, 0
+    while left is not None:
+        left, turns = left * 0.5, turns + 1
+        if left < 0.3:
+            left = None
+    return x * turns
+
+
+@pytest.mark.parametrize("function", [nothing_by_default, nothing_given_back, nothing_yet, nothing_in_a_tuple,
+                                      nothing_of_an_expensive_branch, nothing_from_a_loop])
+def test_none_for_some_lanes_is_refused(function):
+    x = onp.array([1.0, -1.0], "float32")
+    for run in (jax.vmap(function), jax.jit(jax.vmap(function)), jax.vmap(jax.grad(function)), jax.grad(lambda x: jax.vmap(function)(x).sum())):
+        with pytest.raises(TypeError, match="gives None for some examples"):
+            run(x)

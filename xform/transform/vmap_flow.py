@@ -106,7 +106,7 @@ def _unassigned(side, variable, run):
     """Whether a variable is rt.UNDEFINED at the end of one side."""
     for statement in reversed(side):
         if isinstance(statement, gast.Assign) and variable in assigned([statement]):
-            return run.is_undefined(statement.value) or getattr(statement.value, "value", ...) is None
+            return run.is_undefined(statement.value)
         if variable in assigned([statement]):
             return False
     return False
