@@ -192,3 +192,31 @@ def test_a_function_is_no_argument_to_differentiate_map_or_compile():
     for run in (lambda: xform.grad(applied)(np.sin, X), lambda: xform.vmap(applied)(np.sin, X), lambda: xform.jit(applied)(np.sin, X)):
         with pytest.raises((TypeError, ValueError)):
             run()
+
+
+class _Scale:
+    def __init__(self, s):
+        self.s = s
+
+    def at(self, x):
+        return self.s * x
+
+
+def _left_to_none(x, fn=None, other=None, one=None, two=None):
+    fn = xform.numpy.tanh if fn is None else fn
+    other = other or xform.numpy.sin
+    if one is None:
+        one = _Scale(x ** 2)
+    two = two or _Scale(3.0)
+    return fn(x) * other(x) + one.at(x) * two.at(x)
+
+
+def test_parameters_that_are_left_to_none_and_bound_to_functions_and_objects():
+    x = np.array([0.7, 1.3], "float32")
+    wanted = np.tanh(x) * np.sin(x) + 3 * x ** 4
+    slopes = (1 - np.tanh(x) ** 2) * np.sin(x) + np.tanh(x) * np.cos(x) + 12 * x ** 3
+    np.testing.assert_allclose([xform.jit(_left_to_none)(v) for v in x], wanted, rtol=1e-5)
+    np.testing.assert_allclose(xform.vmap(_left_to_none)(x), wanted, rtol=1e-5)
+    np.testing.assert_allclose(xform.jit(xform.vmap(xform.grad(_left_to_none)))(x), slopes, rtol=1e-5)
+    np.testing.assert_allclose(xform.grad(_left_to_none)(x[0], xform.numpy.cos), slopes[0] - (1 - np.tanh(x[0]) ** 2) * np.sin(x[0])
+                                - np.tanh(x[0]) * np.cos(x[0]) - np.sin(x[0]) ** 2 + np.cos(x[0]) ** 2, rtol=1e-4)

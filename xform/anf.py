@@ -340,8 +340,6 @@ class Lowering:
             return None if base is None else resolve.attribute(base, node.attr)
         if isinstance(node, gast.Lambda):
             return functions.nested(self, node)
-        if isinstance(node, gast.BoolOp):
-            return anew.picked(self, node)
         if isinstance(node, gast.Call):
             return values.known_call(self, node)
         if isinstance(node, (gast.Tuple, gast.List, gast.Dict, gast.ListComp, gast.GeneratorExp)) and not isinstance(
@@ -355,8 +353,8 @@ class Lowering:
             side = questions.decided(self, node.test)
             return picked.ternary(self, node) if side is None else self.known(node.body if side else node.orelse)
         if isinstance(node, gast.BoolOp):
-            side = questions.side(self, node)
-            return None if side is None else self.known(side)
+            found, side = anew.picked(self, node), questions.side(self, node)
+            return found if found is not None or side is None else self.known(side)
         if isinstance(node, gast.Subscript):
             found = sequences.item(self, node)
             return Object(found.value) if isinstance(found, gast.Constant) else None if isinstance(found, gast.AST) else found

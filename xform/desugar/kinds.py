@@ -29,6 +29,7 @@ from runtime import tree
 from runtime.array import Array
 from runtime.node import Node, attributes_of, keeps_children, places_of, stored_by
 from xform import parse, resolve
+from xform.desugar.flags import tested
 from xform.desugar.mixed import refuse_mixed
 from xform.desugar.perhaps import is_optional
 from xform.errors import refuse
@@ -155,11 +156,13 @@ def holds_partial(kind) -> bool:
 
 
 def with_defaults(fun, kinds, count, names):
-    """The kinds of ``count`` arguments and of those with names, with the functions that the call leaves to the parameters' defaults."""
-    if not any(map(_is_function, (*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()))):
+    """The kinds of ``count`` arguments and of those with names, with the functions that the call leaves to the parameters' defaults,
+    and None where the function asks for it."""
+    if not any(v is None or _is_function(v) for v in (*(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values())):
         return kinds
     left = [p for i, p in enumerate(parse.signature(fun).parameters.values())
-            if i >= count and p.name not in names and p.default is not p.empty and _is_function(p.default)]
+            if i >= count and p.name not in names and p.default is not p.empty and (
+                p.name in tested(fun) if p.default is None else _is_function(p.default))]
     if not left:
         return kinds
     positional, given = kinds or ((None,) * count, tuple([(k, None) for k in names]))
@@ -171,7 +174,7 @@ def function_defaults(target, args, keywords):
     if not isinstance(target, types.FunctionType) or is_runtime(target) or any(isinstance(a, gast.Starred) for a in args):
         return {}
     found = with_defaults(target, None, len(args), tuple(keywords))
-    return {} if found is None else {p: Object(k.value) for p, k in found[1] if k is not None}
+    return {} if found is None else {p: Object(k.value) for p, k in found[1] if k is not None and k.value is not None}
 
 
 def function_defaults_of_nested(callee, names, args, keywords):

@@ -37,6 +37,9 @@ def open_parameter(lowering, local, param, kind, tree):
     again = lowering.counts.get(local, 1) > 1
     if again and kinds.holds_partial(kind):
         return      # which function it is then, is found out at run time
+    if isinstance(kind, kinds.Fixed) and kind.value is None:    # a flag, as a call gives it (flags.py)
+        lowering.statics[local] = lowering.given[local] = resolve.Object(None)
+        return
     known = kinds.opened(lowering, name(local, tree), kind, tree, outer=True)
     if kind is not kinds.SEQUENCE:
         lowering.statics[local] = copied(lowering, known, param, tree) if again else known
