@@ -98,6 +98,8 @@ def test_a_hook_changes_the_cotangent_and_nothing_else(capsys):
     numpy.testing.assert_allclose(vmap(grad(hooked))(np.array([2.0, 0.01])), [3.0, 0.18], rtol=1e-6)
     numpy.testing.assert_allclose(grad(lambda v: np.sum(vmap(hooked)(v)))(np.array([2.0, 0.01])), [3.0, 0.18], rtol=1e-6)
     assert jit(grad(hooked))(2.0) == 3.0
+    assert jit(hooked)(2.0) == 36.0 and xform.checkpoint(jit(hooked))(2.0) == 36.0
+    numpy.testing.assert_allclose(jit(vmap(hooked))(np.array([2.0, 3.0])), [36.0, 81.0])
 
 
 def test_a_hook_in_a_loop_sees_every_turn(capsys):

@@ -154,6 +154,10 @@ def call_units(self, *args):
     return self._loaded(*args)
 
 
+def _itself(x):
+    return x
+
+
 class backward_hook(_Custom):
     """Run a function on a cotangent: ``y = hook(y)`` is ``y``, and the backward half calls ``fun`` on its cotangent there.
 
@@ -167,7 +171,7 @@ class backward_hook(_Custom):
 
     def __init__(self, fun):
         super().__init__(fun)
-        self.hook = fun
+        self.fun, self.hook = _itself, fun
         self.__signature__ = inspect.Signature([inspect.Parameter("x", inspect.Parameter.POSITIONAL_ONLY)])
 
     def __call__(self, x):
