@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sysconfig
 from dataclasses import dataclass
 
 import gast
@@ -22,14 +23,16 @@ from xform.syntax import clone
 
 HEAD = "In the code of "
 _RUNTIME = os.path.dirname(runtime.__file__) + os.sep
+# what calls the user's functions, and what these call
+_MACHINERY = (_RUNTIME, os.path.dirname(__file__) + os.sep, *[sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "purelib")], "<frozen ")
 
 
 @dataclass(frozen=True)
 class Whence:
     """Where generated code comes from.
 
-    function: the generated function. derived: whether the code there computes a derivative of the place. turns: for each counted
-    loop around it, outermost first, (turn from 1 on, file, line).
+    function: the generated function. derived: whether the code there computes a derivative of the place; None where the place itself
+    ran. turns: for each counted loop around it, outermost first, (turn from 1 on, file, line).
     """
     file: str
     line: int
@@ -37,11 +40,12 @@ class Whence:
     end_line: int | None = None
     end_column: int | None = None
     function: str = ""
-    derived: bool = False
+    derived: bool | None = False
     turns: tuple = ()
 
     def __str__(self):
-        return f"{HEAD}{self.function}, {'the derivative of' if self.derived else 'made from'}:\n{self.place}"
+        how = "" if self.derived is None else ", the derivative of" if self.derived else ", made from"
+        return f"{HEAD}{self.function}{how}:\n{self.place}"
 
     @property
     def source(self) -> str:
@@ -58,13 +62,22 @@ class Whence:
 
 def of_error(error) -> Whence | None:
     """Where the innermost generated code that an exception passed through comes from; the library's own lines say less than the user's."""
-    frames, traceback = [], error.__traceback__
+    frames, plain, traceback = [], None, error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code.co_filename in LOADED:
             frames.append((frame.f_code, traceback.tb_lasti, counter_of(frame.f_locals)))
+            plain = None
+        elif frames and not frame.f_code.co_filename.startswith(_MACHINERY):
+            plain = frame.f_code, traceback.tb_lasti    # a function of the user's that runs as it was written
         traceback = traceback.tb_next
-    return of_frames(frames)
+    found = of_frames(frames)
+    return found if plain is None or found is None else _as_written(*plain, found.turns) or found
+
+
+def _as_written(code, instruction, turns):
+    line, end_line, column, end_column = list(code.co_positions())[instruction // 2]
+    return None if line is None else Whence(code.co_filename, line, column, end_line, end_column, code.co_qualname, None, turns)
 
 
 def snapshot(frame) -> list:
