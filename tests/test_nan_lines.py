@@ -159,6 +159,13 @@ def in_a_scan(x):
     return out
 
 
+@starts("np.sqrt(x - 1.0 * i)", 1.5, turns=[3])
+def in_a_fori_loop(x):
+    def body(i, c):
+        return c + 0.0 * np.sqrt(x - 1.0 * i)  # here
+    return lax.fori_loop(0, 3, body, x * 2)
+
+
 def called(u):
     v = u * 2
     return np.sqrt(v) * 0.0
@@ -359,6 +366,12 @@ def test_a_nan_and_the_infinity_that_it_was_made_of_are_both_named():
     assert nan.startswith(f'In the code of not_of_the_line_before_bwd, the derivative of:\n  File "{__file__}", line {first + 2}\n    s = np.sum(v * v)')
     assert infinity == (f'It was made of an infinity, which came first from the derivative of:\n  File "{__file__}", line {first + 3}\n'
                         "    n = np.sqrt(s)  # here\n    ^^^^^^^^^^^^^^")
+
+
+def test_a_loop_of_the_library_is_that_of_the_line_that_called_it():
+    with xform.debug_nans(), pytest.raises(FloatingPointError) as caught:
+        grad(in_a_scan)(np.array([1.0, 2.0, 0.0]))
+    assert f"in turn 3 of the loop of line {lines_here(in_a_scan)[0] + 2}" in caught.value.__notes__[0]
 
 
 def test_a_nan_that_was_given_is_told():

@@ -100,7 +100,9 @@ def of_frames(frames) -> Whence | None:
         made = _of_position(module, code, instruction)
         if made is None:
             continue
-        turns += _turns(module, made[0], counts)
+        for turn, file, line in _turns(module, made[0], counts):
+            own = found is None or not file.startswith(_RUNTIME)    # a loop of the library's is that of the user's line that called it
+            turns.append((turn, file, line) if own else (turn, found.file, found.line))
         if found is None or not made[1].file.startswith(_RUNTIME):
             found = made[1]
     return None if found is None else Whence(**{**found.__dict__, "turns": tuple(dict.fromkeys(turns))})
