@@ -941,6 +941,53 @@ def managed_by_functions(x):
     return total + s.k + sum(stack) * len(stack)
 
 
+class Scaled:
+    def __init__(self):
+        self.k, self.log = 1.0, []
+
+    @contextlib.contextmanager
+    def by(self, k, plus=0.5):
+        before = self.k
+        self.k = self.k * k + plus
+        try:
+            yield self
+        finally:
+            self.k = before
+            self.log.append(k)
+
+    def twice(self, v):
+        with self.by(2.0, plus=0.0):
+            return self.k * v * v
+
+
+class Holding:
+    def __init__(self, x):
+        self.scaled = Scaled()
+        self.total = x
+
+
+@program
+def managed_by_methods(x):
+    s, t, total = Scaled(), Scaled(), 0.0
+    for v in x:
+        with s.by(v):
+            if v < 0:
+                continue
+            total = total + s.k * v
+        total = total + s.k * v
+    with s.by(x[0]) as r, t.by(x[1], plus=x[2]):
+        total = total + r.k * t.k
+    return total + s.k + t.twice(x[3]) + sum(s.log) * len(t.log)
+
+
+@refused("the context manager by is a method of what is not known to be an object of one class where the with is read")
+def managed_by_a_method_of_an_attribute(x):
+    h = Holding(x[0])
+    with h.scaled.by(x[1]):
+        y = h.scaled.k
+    return y * h.total
+
+
 @refused("Swallowing.__exit__ returns something, so that it may swallow what the body raises")
 def swallowing(x):
     with Swallowing(x[0]) as s:

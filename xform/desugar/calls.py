@@ -25,7 +25,7 @@ import runtime
 from runtime.op import rule_of
 from runtime.tree import tree_leaves, tree_map
 from xform import parse, resolve
-from xform.desugar import joins, ndarrays, operands, options, picked, rules, spread, written
+from xform.desugar import contexts, joins, ndarrays, operands, options, picked, rules, spread, written
 from xform.desugar.flags import constants, of_nested
 from xform.desugar.kinds import function_defaults, function_defaults_of_nested, kind_of_known, with_defaults
 from xform.desugar.outer import bound, refuse_as_value
@@ -325,6 +325,7 @@ def _extreme(lowering, value, args, keywords, node):
 def call_object(lowering, callee, args, keywords, node):
     """A call of a Python object known at transform time."""
     value = callee.value
+    contexts.check_called(lowering, value, node)
     from xform.desugar.functions import specialise, unit_of
     if rules.needs_units(value, args):
         return rules.lower_call(lowering, rules.of_object(value), args, keywords, node, callee)

@@ -28,13 +28,13 @@ from xform import parse
 from xform.desugar import attempts
 from xform.desugar.exits import jumps_of
 from xform.errors import refuse
-from xform.resolve import Object, is_user_class
-from xform.syntax import at, call, clone, const, name
+from xform.resolve import Instance, Object, is_user_class
+from xform.syntax import at, call, clone, const, name, target_names
 from xform.unit import params_of
 
 INERT = (numpy.errstate, warnings.catch_warnings, contextlib.nullcontext)
 _MANAGED = contextlib.contextmanager(lambda: None).__code__
-_parts: dict = {}       # code of a generator function -> its two halves
+_parts: dict = {}       # code of a generator function, whether what it yields is bound -> its two halves
 
 
 def entered(manager):
@@ -67,6 +67,11 @@ def expand_with(lowering, node):
         return [at(gast.Assign([target], held, None), node), *inner]
     if getattr(value, "__code__", None) is _MANAGED:
         return _managed(lowering, value.__wrapped__, context, target, inner, node)
+    method = inspect.getattr_static(_class_of(lowering, context.func.value), context.func.attr, None) if isinstance(
+        context, gast.Call) and isinstance(context.func, gast.Attribute) else None
+    if getattr(method, "__code__", None) is _MANAGED:
+        whole = at(gast.Call(context.func, [context.func.value, *context.args], context.keywords), context)
+        return _managed(lowering, method.__wrapped__, whole, target, inner, node)
     if not (isinstance(context, gast.Call) and (value is None or is_user_class(value)) or isinstance(context, (gast.Name, gast.Attribute))):
         refuse_other(lowering, node)
     manager = _fresh(lowering, "manager")
@@ -77,6 +82,22 @@ def expand_with(lowering, node):
     return [at(gast.Assign([_store(manager, node)], context, None), node),
             at(gast.Expr(enter) if target is None else gast.Assign([target], enter, None), node),
             *_with_leave(lowering, inner, [at(gast.Expr(leave), node)])]
+
+
+def _class_of(lowering, node):
+    """The class of the object that an expression is, before the statements that make it are lowered; None for others."""
+    known = lowering.known(node) if isinstance(node, (gast.Name, gast.Attribute)) else None
+    if isinstance(known, Instance):
+        return known.cls
+    if known is not None or not isinstance(node, gast.Name) or node.id not in lowering.counts:
+        return None
+    pairs = [(t, s.value) for s in gast.walk(lowering.tree) if isinstance(s, gast.Assign) for t in s.targets]
+    made = [v for target, value in pairs for t, v in (zip(target.elts, value.elts) if isinstance(target, gast.Tuple) and isinstance(
+        value, gast.Tuple) and len(target.elts) == len(value.elts) and not any(
+            isinstance(e, gast.Starred) for e in [*target.elts, *value.elts]) else [(target, value)]) if node.id in target_names(t)]
+    found = {getattr(lowering.known(v.func), "value", None) if isinstance(v, gast.Call) and isinstance(v.func, gast.Name) else None for v in made}
+    cls = found.pop() if len(found) == 1 and len(made) == lowering.counts[node.id] else None
+    return cls if is_user_class(cls) else None
 
 
 def refuse_other(lowering, node):
@@ -110,10 +131,17 @@ def _with_leave(lowering, body, leave):
     return [*attempts.before_jumps(lowering, body, leave, 0), *(() if jumps_of(body).always else leave)]
 
 
+def check_called(lowering, value, node):
+    """Refuse the call of a context manager's function where no ``with`` was read that it belongs to."""
+    if getattr(value, "__code__", None) is _MANAGED:
+        refuse(node, lowering.unit, f"the context manager {value.__name__} is a method of what is not known to be an object of one class where "
+               "the with is read, or is called outside a with", "Give the object a name that is bound once: s = self.scale, then with s.by(2.0).")
+
+
 # -- functions with @contextmanager ---------------------------------------------------------------------------------------------------------
 
 def _managed(lowering, generator, context, target, body, node):
-    enter, leave, kept, asked = _halves(lowering, generator, node)
+    enter, leave, kept, asked = _halves(lowering, generator, node, target is not None)
     try:
         bound = inspect.signature(generator).bind(*context.args, **{k.arg: k.value for k in context.keywords})
     except TypeError as error:
@@ -141,7 +169,7 @@ def _managed(lowering, generator, context, target, body, node):
                 refuse(context, lowering.unit, f"the default of {param!r} is not known here", "Give it in the call.")
             given[param] = const(default, node)
     places = {k: _fresh(lowering, k) for k in kept}
-    entering, leaving = f"{generator.__name__}_enter__", f"{generator.__name__}_exit__"
+    entering, leaving = f"{generator.__name__}_enter__{target is not None}", f"{generator.__name__}_exit__"
     lowering.statics.update({entering: Object(enter), leaving: Object(leave)})
     result = call(entering, [], {p: clone(v) for p, v in given.items() if p in bound.arguments}, node)
     targets = [target if target is not None else _store(_fresh(lowering, "entered"), node), *[_store(p, node) for p in places.values()]]
@@ -150,15 +178,18 @@ def _managed(lowering, generator, context, target, body, node):
     return [*made, *_with_leave(lowering, body, [last])]
 
 
-def _halves(lowering, generator, node):
-    """(function of what comes before the yield, of what comes behind, locals that the first gives the second, what that takes)."""
-    found = _parts.get(generator.__code__)
+def _halves(lowering, generator, node, bound):
+    """(function of what comes before the yield, of what comes behind, locals that the first gives the second, what that takes).
+
+    bound: whether the with gives what is yielded a name.
+    """
+    found = _parts.get((generator.__code__, bound))
     if found is None:
-        found = _parts[generator.__code__] = _split(lowering, generator, node)
+        found = _parts[generator.__code__, bound] = _split(lowering, generator, node, bound)
     return found
 
 
-def _split(lowering, generator, node):
+def _split(lowering, generator, node, bound):
     def other(why):
         refuse(node, lowering.unit, f"the context manager {generator.__name__} {why}, which is not supported in a transformed function",
                "Write one yield at the top of the function, alone or in a try with a finally.")
@@ -178,7 +209,9 @@ def _split(lowering, generator, node):
     read = {n.id for s in after for n in gast.walk(s) if isinstance(n, gast.Name)}
     kept = [n for n in sorted(stored) if n in read]
     asked = [*[p for p in params if p in read and p not in stored], *kept]
-    value = _yielded(middle).value or const(None, middle)
+    value = _yielded(middle).value
+    if value is None or not bound and isinstance(value, gast.Name):     # else an object would get another name
+        value = const(None, middle)
     gives = value if not kept else at(gast.Tuple([value, *[name(k, middle) for k in kept]], gast.Load()), middle)
     enter = _function(generator, "enter", tree.args, [*before, at(gast.Return(gives), middle)])
     enter.__defaults__, enter.__kwdefaults__ = generator.__defaults__, generator.__kwdefaults__
