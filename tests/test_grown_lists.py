@@ -264,3 +264,21 @@ def test_a_list_whose_length_a_staged_value_decides_is_refused():
         with pytest.raises(TypeError, match="a compiled program holds no list whose length a staged value decides") as caught:
             compiled(0.7)
         assert "while xs[-1] < 10.0" in "".join(caught.value.__notes__)
+
+
+def linked(xs):
+    node, total = None, 0.0
+    for v in xs:
+        node = (v, node)
+    while node is not None:
+        v, node = node
+        total = total * 0.5 + v ** 2
+    return total
+
+
+def test_pairs_that_nest_with_every_turn_are_refused_under_vmap():
+    assert float(grad(linked)(XS)[0]) == pytest.approx(2 * XS[0])
+    for batched in (vmap(linked), jit(vmap(linked)), vmap(grad(linked))):
+        with pytest.raises(TransformError, match="cannot batch 'node': its value nests deeper with every turn of a loop") as caught:
+            batched(numpy.stack([XS, XS]))
+        assert caught.value.file == __file__ and caught.value.line

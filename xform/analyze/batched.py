@@ -11,6 +11,7 @@ import gast
 
 LIST = "list"
 BOTTOM = "bottom"
+DEEPEST = 24    # what nests deeper is taken to nest without end
 
 
 class Recursive:
@@ -198,6 +199,10 @@ class Flags:
         if isinstance(atom, gast.Call):
             return True if any(is_batched(self.of(a)) for a in atom.args) else False
         return False
+
+    def deepens(self, name, flag) -> bool:
+        """Whether a flag nests deeper than a name's, as it does in every turn of a loop that puts a value into a pair with itself."""
+        return isinstance(flag, tuple) and depth(flag) > depth(self.names.get(name, BOTTOM)) >= DEEPEST
 
     def add(self, name, flag):
         """Join a flag into a name's."""

@@ -26,13 +26,13 @@ import gast
 
 from runtime.node import Node
 from runtime.tree import tree_flatten, tree_leaves
-from xform.analyze.batched import (BOTTOM, LIST, Flags, depth, expression_of, folded, found_recursive, grown_inside, is_batched, lacking, literal,
-                                    opened, size, uniform)
+from xform.analyze.batched import (BOTTOM, DEEPEST, LIST, Flags, depth, expression_of, folded,
+                                   found_recursive, grown_inside, is_batched, lacking, literal, opened, size, uniform)
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks, named
 from xform.errors import TransformError, pointing, refuse
 from xform.memo import Memo
-from xform.names import Names
+from xform.names import Names, stem
 from xform.operations import RuleCall, UnitCall, classify
 from xform.simplify import simplify
 from xform.syntax import assign, assigned, at, blocks, call, clone, const, function, is_exit, name, pack, returns, target_names
@@ -42,8 +42,7 @@ from xform.transform.vmap_values import value
 from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
 
-# Structures nested deeper than this come from recursion, which would never end.
-DEEPEST, LARGEST = 24, 4000
+LARGEST = 4000      # structures of more parts, or nested deeper than DEEPEST, come from recursion, which would never end
 
 _memo = Memo()
 out_ranks = Memo()   # rank structure of a batched unit's result
@@ -445,6 +444,9 @@ class _Batch:
             return self.unpacking(statement, made)
         batched, flag = value(self, statement.value, statement, made)
         flag = opened(flag)
+        if self.flags.deepens(target.id, flag):
+            refuse(statement, self.unit, f"cannot batch {stem(target.id)!r}: its value nests deeper with every turn of a loop, as pairs (v, rest) do",
+                   "Append the values to a list, and loop over reversed(values).")
         self.flags.add(target.id, flag)
         settled = self.flags.names[target.id]
         if settled != flag and flag is not BOTTOM and is_batched(settled):
