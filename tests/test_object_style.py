@@ -1065,3 +1065,30 @@ def a_dict_that_a_nested_function_writes(x):
         d[k] = v
     put("a", x[0])
     return d["a"] + d["b"]
+
+
+@dataclasses.dataclass
+class Reading:
+    value: float
+    weight: float = 2.0
+    parts: list = dataclasses.field(default_factory=list)
+    name: str = "plain"
+
+
+@dataclasses.dataclass
+class Station:
+    reading: Reading
+    height: float = 1.0
+
+
+@program
+def fields_as_dicts_and_tuples(x):
+    reading = Reading(x[0], x[1], [x[2]])
+    station = Station(reading)
+    held, (value, weight, parts, name) = dataclasses.asdict(station), dataclasses.astuple(reading)
+    reading.value = 5.0
+    reading.parts.append(1.0)       # the copies keep what they hold
+    held["reading"]["parts"].append(x[3] * 2.0)
+    first = held["reading"]
+    return (first["value"] ** 2 * first["weight"] * sum(first["parts"]) + held["height"] + len(held) + value * weight * sum(parts)
+            + len(name) + reading.value * sum(reading.parts) * station.reading.weight)

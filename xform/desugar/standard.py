@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import collections
 import copy
+import dataclasses
 import functools
 import itertools
 import math
@@ -57,6 +58,8 @@ def spelled(lowering, node):
     if any(value is theirs for theirs in _CLASSES):
         from xform.desugar import objects
         return objects.make(lowering, _CLASSES[value], node)
+    if (value is dataclasses.asdict or value is dataclasses.astuple) and len(node.args) == 1 and not node.keywords:
+        return _of_fields(lowering, node.args[0], lowering.known(node.args[0]), value is dataclasses.asdict, node)
     if value is collections.defaultdict:
         refuse(node, lowering.unit, "this collections.defaultdict cannot be made in a transformed function: it is no local variable that is bound "
                "once, is returned as it is, is given entries, or its factory is no float, int, str, bool, list, dict or lambda of a constant",
@@ -385,3 +388,23 @@ def counting(lowering, node):
 
 
 __all__ = ["counting", "is_truth", "spelled", "statement"]
+
+
+def _of_fields(lowering, object, known, named, node):
+    """The dict, or tuple, of copies of what the fields of a dataclass's object hold; None where that is not known."""
+    if not isinstance(object, (gast.Name, gast.Attribute)) or not isinstance(known, Instance) or not dataclasses.is_dataclass(known.cls):
+        return None
+    items = []
+    for field in dataclasses.fields(known.cls):
+        held, value = known.fields.get(field.name), at(gast.Attribute(clone(object), field.name, gast.Load()), node)
+        if isinstance(held, Instance) and dataclasses.is_dataclass(held.cls):
+            items.append(_of_fields(lowering, value, held, named, node))
+        elif isinstance(held, gast.AST) or isinstance(held, Object) and isinstance(held.value, (bool, int, float, complex, str, type(None))):
+            items.append(value if not isinstance(held, gast.Name) else _call(lowering, copy.deepcopy, [value], node))
+        else:
+            return None
+        if items[-1] is None:
+            return None
+    if named:
+        return at(gast.Dict([const(f.name, node) for f in dataclasses.fields(known.cls)], items), node)
+    return at(gast.Tuple(items, gast.Load()), node)
