@@ -49,6 +49,36 @@ class _Tracing(threading.local):
 tracing = _Tracing()  # tracing.block: where operations on symbolic arrays are emitted in this thread, or None
 
 
+class _InContext(threading.local):
+    """The mesh of the innermost ``with mesh:`` of this thread, that of ``use_abstract_mesh``, and how often they were asked for.
+
+    What is staged while they are asked for holds for them alone: ``runtime.jit`` compares ``reads`` to find that out.
+    """
+    held = None, None
+    reads = 0
+
+    @property
+    def mesh(self):
+        self.reads += 1
+        return self.held[0]
+
+    @mesh.setter
+    def mesh(self, mesh):
+        self.held = mesh, self.held[1]
+
+    @property
+    def abstract(self):
+        self.reads += 1
+        return self.held[1]
+
+    @abstract.setter
+    def abstract(self, mesh):
+        self.held = self.held[0], mesh
+
+
+in_context = _InContext()
+
+
 class into:
     """A context in which operations on symbolic arrays are emitted into a block."""
 

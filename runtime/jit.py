@@ -16,7 +16,7 @@ from runtime.device import Placement, default_placement, move, placement, placem
 from runtime.dispatch import STATIC, keep, structure
 from runtime.execute import CHEAP, compile_options, compile_text, explain
 from runtime.failures import compiled
-from runtime.hlo import Value, tracing
+from runtime.hlo import Value, in_context, tracing
 from runtime.invalid import check, locate, repeating, value_checks
 from runtime.primitive import as_operand
 from runtime.stage import Staged, eval_shape, stage
@@ -31,10 +31,11 @@ compiled_functions: weakref.WeakSet = weakref.WeakSet()  # all that hold compile
 
 class Program:
     """A compiled staged function on one device; ``run(buffers)`` returns its result buffers."""
-    __slots__ = ("staged", "place", "executable", "handlers", "captured", "execute", "out_tree", "runner", "__weakref__")
+    __slots__ = ("staged", "place", "executable", "handlers", "captured", "execute", "out_tree", "runner", "meshes", "__weakref__")
 
     def __init__(self, staged: Staged, place: Placement, options: dict | None = None, spread=None, out_shardings=None):
         self.staged, self.place, self.out_tree = staged, place, staged.out_tree
+        self.meshes = None  # those in context, for which alone it holds, where they were asked for
         special = staged.module.facts.get("runner")  # a program over several devices brings its own way to run
         callbacks = staged.module.facts.get("callbacks")
         if spread is not None and special is None:
@@ -223,7 +224,7 @@ class _Function:
 
     def program(self, args, kwargs, buffers_of: Callable):
         """Return (program, buffers, whether the fast path may take this signature over)."""
-        dynamic = self.split(args, kwargs)
+        reads, dynamic = in_context.reads, self.split(args, kwargs)
         leaves, tree = LEAVES.flatten(dynamic[:2])
         argument = self.own_argument if self.donate_nums or self.donate_names else self.argument
         arrays = [leaf if isinstance(leaf, Array) else argument(leaf) for leaf in leaves]
@@ -231,7 +232,8 @@ class _Function:
         spread = self.spread(dynamic, buffers)
         place = (default_placement() if spread is not None else placement(self.device) if self.device is not None
                  else placement_of(buffers))
-        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key, config.signature)
+        key = (tree, tuple([b.aval for b in buffers]), dynamic[2], place if spread is None else spread.key, config.signature,
+               in_context.held)
         program = self.programs.get(key)
         if program is None:
             with self.lock:
@@ -241,11 +243,13 @@ class _Function:
                         self.explain_miss(key)
                     program = Program(self.stage(args, kwargs, dynamic), place, self.compiler_options, spread,
                                       self.out_shardings)
+                    if in_context.reads != reads:
+                        program.meshes = in_context.held
                     self.programs[key] = program
         placed = buffers if program.runner is not None else move(buffers, place)
         raw = any(not isinstance(leaf, Array) for leaf in leaves)
         moved = any(a is not b for a, b in zip(buffers, placed))
-        return program, placed, not moved and not (raw and xla.jax_is_loaded())
+        return program, placed, not moved and program.meshes is None and not (raw and xla.jax_is_loaded())
 
     def explain_miss(self, key) -> None:
         """Log in what a call differs from those that this function was compiled for, argument by argument."""
@@ -266,6 +270,8 @@ class _Function:
             found.append(f"the static arguments are {_static(key[2])}, they were {_static(known[2])}")
         if known[3] != key[3]:
             found.append(f"the device is {key[3]}, it was {known[3]}")
+        if known[5] != key[5]:
+            found.append(f"the mesh in context is {key[5][1] or key[5][0]}, it was {known[5][1] or known[5][0]}")
         return found + [f"{name} is {new}, it was {old}" for name, old, new in zip(SIGNATURE, known[4], key[4]) if old != new]
 
     def argument_names(self, tree) -> list[str]:
@@ -319,7 +325,7 @@ class _Function:
         key = None if kwargs or self.static_nums else self.spread_key(args)
         if key is not None:
             found = self.spread_programs.get(key)
-            if found is not None:
+            if found is not None and found[0].meshes in (None, in_context.held):
                 results = found[0].run([leaf._v for leaf in LEAVES.flatten(args)[0]])
                 return found[0].out_tree.unflatten([Array(r) for r in results]), None, False
         program, buffers, fast = self.program(args, kwargs, _concrete)
@@ -331,7 +337,7 @@ class _Function:
             self.locate(error, args, kwargs)
             raise
         fast_path = _fast_path(program, buffers) if fast else None
-        if not kwargs and not value_checks():
+        if not kwargs and program.meshes is None and not value_checks():
             self.note(program, args, buffers)
         return program.out_tree.unflatten([Array(r) for r in results]), fast_path, False
 

@@ -5,13 +5,13 @@ Docs and names follow JAX's ``jax.sharding``; what a spec means is stated at ``N
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy as np
 
 from runtime import xla
 from runtime.abstract_mesh import AbstractDevice, AbstractMesh, Axes, AxisType, checked_types
 from runtime.device import devices as all_devices
+from runtime.hlo import in_context
 from runtime.layout import Tiled
 from runtime.tiling import answers
 
@@ -90,14 +90,6 @@ class PartitionSpec:
 
 
 P = PartitionSpec
-
-
-class _Context(threading.local):
-    """The mesh of the innermost ``with mesh:`` of this thread, and that of the innermost ``use_abstract_mesh``."""
-    mesh = abstract = None
-
-
-_context = _Context()
 
 
 class Mesh(Axes):
@@ -193,12 +185,12 @@ class Mesh(Axes):
         return self._hash
 
     def __enter__(self):
-        self._befores.append(_context.mesh)
-        _context.mesh = self
+        self._befores.append(in_context.mesh)
+        in_context.mesh = self
         return self
 
     def __exit__(self, *error):
-        _context.mesh = self._befores.pop()
+        in_context.mesh = self._befores.pop()
 
     def __repr__(self):
         sizes = ", ".join(f"{name!r}: {size}" for name, size in self.shape.items())
@@ -215,12 +207,12 @@ class Mesh(Axes):
 
 def current_mesh() -> Mesh | None:
     """Return the mesh of the innermost ``with mesh:``, or None."""
-    return _context.mesh
+    return in_context.mesh
 
 
 def get_mesh() -> Mesh:
     """Return the mesh of the innermost ``with mesh:`` or ``set_mesh``; one without devices where there is none."""
-    return _context.mesh if _context.mesh is not None else Mesh(np.empty(0, object), ())
+    return in_context.mesh if in_context.mesh is not None else Mesh(np.empty(0, object), ())
 
 
 def get_abstract_mesh() -> AbstractMesh:
@@ -231,7 +223,7 @@ def get_abstract_mesh() -> AbstractMesh:
     from runtime.mesh import bound
     if bound.manual:
         return bound.devices.abstract_mesh.update_axis_types(dict.fromkeys(bound.manual, AxisType.Manual))
-    return _context.abstract if _context.abstract is not None else get_mesh().abstract_mesh
+    return in_context.abstract if in_context.abstract is not None else get_mesh().abstract_mesh
 
 
 get_mesh._xform_in_context = get_abstract_mesh._xform_in_context = True     # as an option: None, which is what is in context
@@ -246,11 +238,11 @@ class use_abstract_mesh:
         self.mesh = mesh
 
     def __enter__(self):
-        self.before, _context.abstract = _context.abstract, self.mesh
+        self.before, in_context.abstract = in_context.abstract, self.mesh
         return self.mesh
 
     def __exit__(self, *error):
-        _context.abstract = self.before
+        in_context.abstract = self.before
 
 
 def with_devices(what: str, mesh, given: Mesh | None = None) -> Mesh:
@@ -270,14 +262,14 @@ class set_mesh:
     def __init__(self, mesh: Mesh):
         if not isinstance(mesh, Mesh):
             raise ValueError(f"Expected mesh of type Mesh, one of devices, got {type(mesh)}")
-        self.mesh, self.before = mesh, _context.mesh
-        _context.mesh = None if mesh.empty else mesh
+        self.mesh, self.before = mesh, in_context.mesh
+        in_context.mesh = None if mesh.empty else mesh
 
     def __enter__(self):
         return self.mesh
 
     def __exit__(self, *error):
-        _context.mesh = self.before
+        in_context.mesh = self.before
 
 
 use_mesh = set_mesh

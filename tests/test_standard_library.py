@@ -345,4 +345,11 @@ def test_keys_with_an_object_of_a_module(keys):
 
 
 def test_the_mesh_of_the_context_is_asked_for_under_jit():
-    assert xform.jit(lambda x: x * (2.0 + len(xform.sharding.get_abstract_mesh().axis_names)))(1.5) == 3.0
+    f = xform.jit(lambda x: x * (2.0 + len(xform.sharding.get_abstract_mesh().axis_names)))
+    mesh = xform.make_mesh((1,), ("a",))
+    for _ in range(2):      # what was staged for one mesh is not run for another, by none of the ways to a program
+        assert f(1.5) == f(xform.numpy.float32(1.5)) == 3.0
+        with xform.set_mesh(mesh):
+            assert f(1.5) == f(xform.numpy.float32(1.5)) == 4.5
+            with xform.sharding.use_abstract_mesh(xform.sharding.AbstractMesh((2, 2), ("x", "y"))):
+                assert f(1.5) == f(xform.numpy.float32(1.5)) == 6.0
