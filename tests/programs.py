@@ -36,6 +36,29 @@ def all_arithmetic(x, y):
     return (x + y) * (x - y) / (1.0 + x * x) - -x ** 2 + +y + x ** y + abs(x - 2 * y)
 
 
+@program(2.3)
+def sums_with_a_constant_that_begins_to_vary(x):
+    c, total, lead = np.array([1.0, 2.0, 3.0]), 0.0, 0.0
+    for i in range(3):      # in the first turn no derivative flows through c, but it has the shape
+        lead = lead + c * 0.5
+        total = total + np.sum(x + c) + np.sum(c + lead - x) + np.sum(less(lead, x)) + np.sum(np.where(c > 2.0, x, c))
+        c = c * x
+    return total
+
+
+def less(a, b):
+    return a - b
+
+
+@program(2.3)
+def constant_of_pairs(x):
+    pair, total = (x, np.array([1.0, 2.0, 3.0])), 0.0
+    while total < 40.0:
+        total = total + np.sum(pair[0] + pair[1])
+        pair = (pair[0], pair[1] * x)
+    return total
+
+
 @program(0.7)
 def augmented(x):
     y = x

@@ -67,7 +67,7 @@ def default_out(unit, flags):
         return unit.boundary.option("equation").varies(flags)
     if unit.boundary is not None and unit.boundary.kind == "trial":
         return False
-    key = (unit, tuple(flags))
+    key = (unit, tuple(map(bool, flags)))
     if key not in _outs:
         _outs[key] = True
         from xform.pipeline import core

@@ -20,6 +20,7 @@ import gast
 from xform.analyze.activity import activity
 from xform.analyze.effects import pure_in
 from xform.analyze.lists import lists
+from xform.analyze.zeros import BARE, KNOWN, flags_of, zeros
 from xform.errors import pointing
 from xform.memo import Memo
 from xform.names import Names, stem
@@ -58,6 +59,7 @@ class _Forward:
         made.env, made.reads = dict(self.unit.env), dict(self.unit.reads)
         self.facts = activity(self.unit, flags)
         self.lists = lists(self.unit)
+        self.zeros = zeros(self.unit, flags, self.facts.varied)
         self.names = Names({n.id for n in nodes_of(self.unit.tree) if isinstance(n, gast.Name)}
                            | set(self.unit.params) | set(unit.env))
         self.dots = {}
@@ -207,11 +209,26 @@ class _Forward:
             else:
                 value = simplified(at(gast.BinOp(value, gast.Add(), term), statement))
         if rule.elementwise:
-            operands = {a.id for a in operation.args.values() if isinstance(a, gast.Name)}
-            covered = set(reads(value)) | {a for a in operands if self.dots.get(a) in reads(value)}
-            if len(operands) > 1 and variable not in reads(value) and not operands <= covered:
+            if not self.full(operation, variable, terms):
                 value = call("rt.broadcast_like", [value], {"like": name(variable, statement)}, statement)
         return value
+
+    def full(self, operation, variable, terms):
+        """Whether the tangent of an elementwise op has the op's shape, whichever of its operands' tangents turn out to be ZERO."""
+        operands = {a.id for a in operation.args.values() if isinstance(a, gast.Name)}
+        wanted = {a for a in operands if self.zeros.get(a) != BARE}
+        if len(operands) < 2:
+            return True
+        stays, may_vanish = set(), []
+        for term in terms:
+            found = set(reads(term))
+            dots = [a for a in operands if self.dots.get(a) in found]
+            covered = operands if variable in found else found | set(dots)
+            if all(self.zeros.get(a, KNOWN) == KNOWN for a in dots):
+                stays |= covered
+            else:
+                may_vanish.append(covered)
+        return wanted <= stays or not stays and all(wanted <= covered for covered in may_vanish)
 
     def linear(self, operation, statement):
         rule, replaced = operation.rule, {}
@@ -257,7 +274,7 @@ class _Forward:
 
     def unit_call(self, operation, statement, tangent, made):
         from xform.pipeline import jvp_of
-        flags = tuple(self.varied(a) for a in operation.args)
+        flags = flags_of(operation.args, self.facts.varied, self.zeros)
         callee = jvp_of(operation.unit, flags)
         key = self.refer(callee)
         args = [clone(a) for a in operation.args] + [self.dot(a) for a, flag in zip(operation.args, flags) if flag]
