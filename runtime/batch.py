@@ -18,14 +18,15 @@ def _leaf_size(value, over, lead=0):
     if is_lazy(value):
         for part in value.parts if isinstance(value, Chain) else [value]:
             with an_item(part) as item:
-                found = _leaf_size(item, over if over is True or not over else over[0], lead)
+                found = _leaf_size(item, over if over is True or not over else over[0], _leads(lead, 1)[0])
             if found is not None:
                 return found
         return None
     if over is True:
         if isinstance(value, CONTAINERS):
-            for item in _items(value):
-                found = _leaf_size(item, True, lead)
+            inner = _items(value)
+            for item, own in zip(inner, _leads(lead, len(inner))):
+                found = _leaf_size(item, True, own)
                 if found is not None:
                     return found
             return None
@@ -46,6 +47,13 @@ def _kinds(known, count):
     if isinstance(known, dict):
         return list(known.values())
     return known if isinstance(known, tuple) else [known[0] if known else False] * count
+
+
+def _leads(lead, count):
+    """The numbers of batch axes of ``count`` items: one number for all, a tuple of their own, or ("each", what every item has)."""
+    if isinstance(lead, int):
+        return [lead] * count
+    return [lead[1]] * count if lead[:1] == ("each",) else lead
 
 
 def _has_zero(x):
@@ -99,6 +107,7 @@ def check_sizes(name, values, axes):
 def spread(x, size, known=False, lead=0):
     """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one.
 
+    lead: one number, or a tuple of those of the parts where some parts have not the axes of a batch around this one.
     A size None is that of a batch of nothing but zeros and empty lists (``batch_size``): nothing needs the axis then.
     """
     if known is True or size is None or x is None or x is ZERO or x is UNDEFINED:
@@ -107,11 +116,11 @@ def spread(x, size, known=False, lead=0):
         return Like(x.shape[:lead] + (size,) + x.shape[lead:], x.dtype, x.weak_type)
     if isinstance(x, CONTAINERS):
         inner = _items(x)
-        kinds = _kinds(known, len(inner))
-        return _rebuild(x, [spread(item, size, kind, lead) for item, kind in zip(inner, kinds)])
+        parts = zip(inner, _kinds(known, len(inner)), _leads(lead, len(inner)))
+        return _rebuild(x, [spread(item, size, kind, own) for item, kind, own in parts])
     if is_lazy(x):
-        kind = known[0] if known else False
-        return x if kind is True else mapped(lambda item: spread(item, size, kind, lead), x)
+        kind, own = known[0] if known else False, _leads(lead, 1)[0]
+        return x if kind is True else mapped(lambda item: spread(item, size, kind, own), x)
     if is_array(x) or isinstance(x, (bool, int, float, complex)):
         from runtime import numpy as np
         shape = shape_of(x)
@@ -128,11 +137,11 @@ def unspread(d, known=False, lead=0):
         return d
     if isinstance(d, CONTAINERS):
         inner = _items(d)
-        kinds = _kinds(known, len(inner))
-        return _rebuild(d, [unspread(item, kind, lead) for item, kind in zip(inner, kinds)])
+        kinds, leads = _kinds(known, len(inner)), _leads(lead, len(inner))
+        return _rebuild(d, [unspread(item, kind, own) for item, kind, own in zip(inner, kinds, leads)])
     if is_lazy(d):
-        kind = known[0] if known else False
-        return d if kind is True else mapped(lambda item: unspread(item, kind, lead), d)
+        kind, own = known[0] if known else False, _leads(lead, 1)[0]
+        return d if kind is True else mapped(lambda item: unspread(item, kind, own), d)
     from runtime import numpy as np
     return np.sum(d, axis=lead)
 
@@ -168,6 +177,8 @@ def where(mask, a, b, lead=1):
                         "None (np.nan, np.inf), and ask a flag beside it (found = False, then found = True) instead of `is None`")
     if type(a) is BranchTypes and type(b) is BranchTypes:
         return a.agreeing(b)
+    if not is_array(mask):      # one for all examples, though its place may carry a batch (the key of a pair of a mapped dict)
+        return a if mask else b
     from runtime import numpy as np
     if hasattr(a, "appended") or hasattr(b, "appended"):     # a list that a staged loop changes
         return (a if hasattr(a, "appended") else b).chosen(mask, a, b)
@@ -188,8 +199,6 @@ def where(mask, a, b, lead=1):
         a = 0
     if b is ZERO:
         b = 0
-    if not is_array(mask):
-        return a if mask else b
     one, two = shape_of(a), shape_of(b)
     if min(len(one), len(two)) >= lead and one[lead:] != two[lead:]:     # a bare number is what a lane gets that does not count
         raise TypeError(f"a branch or loop on a batched condition gives shape {one[lead:]} in one case and {two[lead:]} in the other; "

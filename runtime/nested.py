@@ -35,8 +35,11 @@ def merge_axes(x, has, sizes, lead=0):
     lead: the number of batch axes before them.
     """
     from runtime import numpy as np
+    constant = any([there and size is None for there, size in zip(has, sizes)])
 
     def merged(leaf):
+        if constant:    # all that has the axis was ZERO: this is the cotangent of it
+            return ZERO
         own = has if shape_of(leaf)[lead:] else (False, False)      # a number among batched items
         shape = shape_of(leaf)
         front, given, rest = shape[:lead], iter(shape[lead:lead + sum(own)]), shape[lead + sum(own):]

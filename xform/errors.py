@@ -28,7 +28,7 @@ class TransformError(TypeError):
 
     def point_at(self, node, unit):
         """Have an error in the library's own code name the user's statement that called it; others stay as they are."""
-        if not (self.file or "").startswith(_LIBRARY) or not unit.file or unit.file.startswith(_LIBRARY) or not getattr(node, "lineno", None):
+        if not in_library(self.file) or not unit.file or in_library(unit.file) or not getattr(node, "lineno", None):
             return
         self.file, self.line, self.column = unit.file, node.lineno, node.col_offset
         self.args = (self._text(node.end_col_offset if node.end_lineno == node.lineno else None),)
@@ -66,6 +66,11 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, own = _NAMES[name]
     return getattr(importlib.import_module(module), own)
+
+
+def in_library(file) -> bool:
+    """Tell whether a source file belongs to the runtime, not to the user."""
+    return (file or "").startswith(_LIBRARY)
 
 
 def excerpt(file, line, column=None, end_column=None, end_line=None) -> str:

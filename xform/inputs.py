@@ -47,13 +47,14 @@ def numeric(x):
 def without_integers(derivative, like):
     """A public derivative whose leaves stand for those of ``like``: integers, bools and keys have none, which float0 says."""
     leaves, tree = tree_flatten(like)
-    if all(_continuous(leaf) for leaf in leaves):
+    if all(continuous(leaf) for leaf in leaves):
         return derivative
     given = tree.flatten_up_to(derivative)
-    return tree_unflatten(tree, [d if _continuous(leaf) else numpy.zeros(numpy.shape(leaf), float0) for d, leaf in zip(given, leaves)])
+    return tree_unflatten(tree, [d if continuous(leaf) else numpy.zeros(numpy.shape(leaf), float0) for d, leaf in zip(given, leaves)])
 
 
-def _continuous(leaf):
+def continuous(leaf):
+    """Tell whether a value has derivatives: integers, bools and keys have none."""
     if isinstance(leaf, (bool, int)):
         return False
     return not hasattr(leaf, "dtype") or leaf.dtype.kind not in "biu" and leaf.dtype != KEY

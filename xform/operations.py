@@ -149,6 +149,8 @@ def _call(node, unit):
             return _unit_call(target, node, args, keywords, path)
         if hasattr(type(target), "_xform_custom"):
             return CustomCall(target, args, node)
+        if (target is getattr or target is None and path == "getattr") and path not in unit.params and _names_structure(args):
+            return Static(node)
         if target is None and hasattr(builtins, path) and path not in unit.params:
             found = getattr(builtins, path)
             if path in STATIC_BUILTINS or isinstance(found, type) and issubclass(found, BaseException):
@@ -162,6 +164,11 @@ def _call(node, unit):
     if node.func.attr in TEXT_METHODS:
         return Static(node)
     return Opaque(node, f"method .{node.func.attr}()", "Call a function instead.", operands + [node.func.value])
+
+
+def _names_structure(args):
+    """Tell whether a getattr asks ``getattr(x, "dtype", other)``: what ``x.dtype`` is, a value that no derivative flows through."""
+    return len(args) > 1 and isinstance(args[1], gast.Constant) and args[1].value in STATIC_ATTRIBUTES
 
 
 def _unit_call(target, node, args, keywords, path):

@@ -5,7 +5,8 @@ import runtime
 from runtime.tree import Partial, register_structure, tree_flatten, tree_unflatten
 from runtime.dtypes import float0
 from runtime.node import add_class
-from xform.inputs import numeric, without_integers
+from runtime.types import dtype_name
+from xform.inputs import continuous, numeric, without_integers
 from xform.memo import Memo
 from xform.pipeline import without_aux
 from xform.transformed import run
@@ -109,10 +110,12 @@ def _check_tangents(primals, tangents):
     others, other = tree_flatten(tangents)
     if tree != other:
         raise TypeError(f"linearized function called with tangents of the structure {other}; the primals have {tree}")
-    for x, t in zip(map(numeric, leaves), map(numeric, others)):
-        if x.shape != t.shape or x.dtype != t.dtype:
+    for x, t in zip(map(numeric, leaves), others):
+        t = t if getattr(t, "dtype", None) == float0 else numeric(t)
+        name = "float0" if t.dtype == float0 else dtype_name(t.dtype)
+        if x.shape != t.shape or t.dtype != (x.dtype if continuous(x) else float0):
             raise ValueError("linearized function called on tangent values inconsistent with the original primal values: got a tangent "
-                             f"of type {t.dtype.name}{list(t.shape)} for a primal of type {x.dtype.name}{list(x.shape)}")
+                             f"of type {name}{list(t.shape)} for a primal of type {dtype_name(x.dtype)}{list(x.shape)}")
 
 
 def pullback_of(entry, residuals, result, has_aux, primals=None):

@@ -304,8 +304,7 @@ def vander(x, N=None, increasing=False):
     """Return the matrix whose columns are powers of a vector, falling by default."""
     from runtime import numpy as np
     count = vander_columns(x, N)
-    powers = np.astype(np.arange(count) if increasing else np.arange(count - 1, -1, -1), x.dtype)
-    return np.expand_dims(x, 1) ** powers
+    return np.expand_dims(x, 1) ** (np.arange(count) if increasing else np.arange(count - 1, -1, -1))     # whole: no derivative by them
 
 
 # ---- grids and coordinates ----

@@ -31,10 +31,10 @@ from runtime.ops.schur import sylvester
 from runtime.ops.search import unsort
 from runtime.ops.segment import segment_max, segment_min, segment_prod, segment_sum
 from runtime.ops.shape import reshape_again, reshape_like
-from runtime.ops.slices import slice_again, unpad, unslice
+from runtime.ops.slices import pad_dot, repad, slice_again, unpad, unslice
 from runtime.ops.spaced import share_of_high, share_of_low, spaced
 from runtime.ops.special import bessel_i0e, bessel_i1e, bessel_i1e_slope, polygamma, zeta, zeta_slope
-from runtime.ops.take import (blank, quiet, starts_from_front, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
+from runtime.ops.take import (clear_window, quiet, starts_from_front, take_along_axis_again, undynamic_slice, untake, untake_along_axis)
 from runtime.ops.typeof import typeof
 from runtime.ops.update import (at_add, at_get, at_set, at_subtract, clear_examples, index_examples, picked, unindex_examples, unpicked,
                                 update_examples, update_examples_dot, updated_examples, won)
@@ -51,13 +51,13 @@ __all__ = (
     "bessel_i0e", "bessel_i1e", "betainc", "clamp", "clz", "digamma", "erf", "erfc", "erfinv", "gammaln", "igamma", "igamma_grad_a", "igammac",
     "polygamma", "population_count", "rsqrt", "shift_right_arithmetic", "shift_right_logical", "zeta",
     "chosen", "chosen_again", "chosen_axes", "chosen_dot", "chosen_mean", "chosen_norm", "chosen_ratio", "chosen_std", "chosen_var", "clear_chosen", "count_chosen", "keeps_shape", "kept",
-    "no_rows_beside", "places_of", "put_chosen", "put_chosen_dot", "unchosen", "blank", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_zeros",
+    "no_rows_beside", "places_of", "put_chosen", "put_chosen_dot", "unchosen", "clear_window", "clear_examples", "given_factor", "given_share", "kept_share", "concatenate_again", "contract", "convolve", "delayed", "delayed_zeros",
     "direction", "direction_dot", "extremal_share", "factors", "gamma_slope", "hastened", "index_examples", "larger", "larger_number", "led",
     "custom_vmap", "example_of", "implicit", "negated", "spread_where", "make_complex", "no_array", "no_common_items", "no_items", "no_rows", "no_view", "not_shared", "not_shared_items", "only_keys", "unshared", "other_factors", "pick_places", "picked", "placed", "constrained", "placed_index", "quiet", "won", "rearranged", "rearranged_again", "recumsum", "regathered",
     "reshape_again", "reshape_like", "scattered", "share", "share_of_high", "share_of_low", "spaced", "signs", "single", "slice_again", "smaller_number", "stack_again",
     "stack_records", "starts_from_front", "take_along_axis_again", "turned_left", "turned_right", "typeof", "unarray", "unastype", "unconcatenate",
     "ungather", "unscattered", "unwinners", "winners", "unconvolve_left", "unconvolve_right", "uncumsum", "undot_left", "undot_right", "undynamic_slice", "unimag",
-    "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "unpick_places", "unpicked", "unreal",
+    "unindex_examples", "unmatmul_left", "unmatmul_right", "unmean", "unpad", "pad_dot", "repad", "unpick_places", "unpicked", "unreal",
     "unrearranged", "unroll", "unslice", "unsort", "unstack_like", "unstack_records", "unsum", "untake",
     "untake_along_axis", "untranspose", "unwindow_sum", "update_examples", "update_examples_dot",
     "updated_examples", "whole_records", "window_extremum", "window_places", "window_sum", "within")

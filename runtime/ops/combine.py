@@ -8,7 +8,6 @@ from runtime.ops.index import _positions, update
 from runtime.ops.kernel import about_types
 from runtime.ops.shape import like_shape
 from runtime.ops.update import at_add, at_set, index_examples, index_examples_batched, may_repeat, own_index, pick, picked
-from runtime.zero import ZERO
 
 
 # ---- a batch axis in front ----
@@ -100,10 +99,10 @@ def given_factor(x, index, values):
          "values": "rt.unindex(rt.given_factor(x, index, values) * values_dot, index, like=x)"},
     vjp={"x": "rt.at_multiply(d_out, index, values)",
          "values": "rt.unbroadcast(rt.picked(d_out, index) * rt.given_factor(x, index, values), like=values)"},
-    batch=at_multiply_batched)
+    batch=at_multiply_batched, vanishes="x")
 def at_multiply(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):
     """Return ``x`` with ``x[index]`` multiplied by values."""
-    return ZERO if x is ZERO else update(x, index, values, "multiply", mode)
+    return update(x, index, values, "multiply", mode)
 
 
 def at_divide(x, index, values, indices_are_sorted=False, unique_indices=False, mode=None):

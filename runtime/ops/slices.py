@@ -118,8 +118,17 @@ def lax_pad_batched(operand, padding_value, padding_config, over=()):
     return np.where(inside, lax_pad(operand, np.zeros((), operand.dtype), config), value)
 
 
-@op(linear=("operand", "padding_value"), vjp={"operand": "rt.unpad(d_out, padding_config)",
-                                              "padding_value": "np.sum(d_out) - np.sum(rt.unpad(d_out, padding_config))"},
+def pad_dot(operand_dot, padding_value_dot, padding_config, like):
+    """Return the tangent of ``lax.pad``; ``like``: the operand."""
+    from runtime.cotangent import filled
+    if padding_value_dot is ZERO:
+        return repad(operand_dot, padding_config)
+    return lax_pad(filled(operand_dot, like), padding_value_dot, padding_config)
+
+
+@op(jvp="rt.pad_dot(operand_dot, padding_value_dot, padding_config, like=operand)",
+    vjp={"operand": "rt.unpad(d_out, padding_config)",
+         "padding_value": "np.sum(d_out) - np.sum(rt.unpad(d_out, padding_config))"},
     batch=lax_pad_batched, name="pad")
 def lax_pad(operand, padding_value, padding_config):
     """Return the array with a value put before, after and between its elements: (low, high, interior) for each axis.
@@ -142,7 +151,7 @@ def unpad_batched(d, padding_config, over=()):
     return unpad(d, ((0, 0, 0),) + tuple([tuple(c) for c in padding_config]))
 
 
-@op(linear="d", vjp={"d": "lax.pad(d_out, 0.0, padding_config)"}, batch=unpad_batched)
+@op(linear="d", vjp={"d": "rt.repad(d_out, padding_config)"}, batch=unpad_batched)
 def unpad(d, padding_config):
     """Return the array with padding cut off; where padding had cut elements off, zeros."""
     low, high, interior = zip(*[tuple(c) for c in padding_config]) if len(padding_config) else ((), (), ())
@@ -151,3 +160,14 @@ def unpad(d, padding_config):
     start = tuple([max(0, n) for n in low])
     limit = tuple([n - max(0, h) for n, h in zip(whole.shape, high)])
     return slice(whole, start, limit, tuple([n + 1 for n in interior]))
+
+
+def repad_batched(d, padding_config, over=()):
+    """Pad every example."""
+    return repad(d, ((0, 0, 0),) + tuple([tuple(c) for c in padding_config]))
+
+
+@op(linear="d", vjp={"d": "rt.unpad(d_out, padding_config)"}, batch=repad_batched)
+def repad(d, padding_config):
+    """Return the array padded with zeros: the cotangent of what ``unpad`` cuts."""
+    return lax_pad(d, 0.0, padding_config)

@@ -329,15 +329,20 @@ def _batched_starts(start_indices, ndim, over, size):
     return [np.broadcast_to(c, (size,)) for c in columns]
 
 
+def _batch_of(x, name, start_indices, over):
+    """The size of the batch of an array or of some of the starts."""
+    if name in over:
+        return x.shape[0]
+    return [s.shape[0] for s in (start_indices if isinstance(start_indices, (list, tuple)) else [start_indices]) if getattr(s, "shape", ())][0]
+
+
 def dynamic_slice_batched(operand, start_indices, slice_sizes, over=()):
     """Cut a window out of every example."""
     if "start_indices" not in over:
         return dynamic_slice(operand, (0, *_start_list(start_indices, operand.ndim - 1, "dynamic_slice")),
                              (operand.shape[0], *slice_sizes))
     shape = operand.shape[1:] if "operand" in over else operand.shape
-    size = operand.shape[0] if "operand" in over else next(
-        s.shape[0] for s in (start_indices if isinstance(start_indices, (list, tuple)) else [start_indices])
-        if getattr(s, "shape", ()))
+    size = _batch_of(operand, "operand", start_indices, over)
     starts = _batched_starts(start_indices, len(shape), over, size)
     return index_examples(operand, window_index(starts, slice_sizes, shape, True),
                           ("x", "index") if "operand" in over else ("index",))
@@ -360,7 +365,7 @@ def undynamic_slice_batched(d, start_indices, like, over=()):
     """Put every example's window back."""
     from runtime import numpy as np
     own = example_like(like, over)
-    size = (d if "d" in over else start_indices[0]).shape[0]
+    size = _batch_of(d, "d", start_indices, over)
     blank = np.zeros((size,) + own.shape, d.dtype)
     kinds = tuple([{"d": "update"}.get(name, name) for name in over if name != "like"]) + ("operand",)
     return dynamic_update_slice_batched(blank, d, start_indices, kinds)
@@ -375,8 +380,7 @@ def undynamic_slice(d, start_indices, like):
 def dynamic_update_slice_batched(operand, update, start_indices, over=()):
     """Put a window into every example."""
     from runtime import numpy as np
-    size = operand.shape[0] if "operand" in over else update.shape[0] if "update" in over else next(
-        s.shape[0] for s in start_indices if getattr(s, "shape", ()))
+    size = update.shape[0] if "update" in over else _batch_of(operand, "operand", start_indices, over)
     operand = operand if "operand" in over else np.broadcast_to(operand, (size,) + operand.shape)
     update = update if "update" in over else np.broadcast_to(update, (size,) + update.shape)
     if "start_indices" not in over:
@@ -389,7 +393,7 @@ def dynamic_update_slice_batched(operand, update, start_indices, over=()):
 
 @counting_negatives
 @op(linear=("operand", "update"), vjp={
-    "operand": "lax.dynamic_update_slice(d_out, rt.blank(update), start_indices)",
+    "operand": "rt.clear_window(d_out, start_indices, like=update)",
     "update": "lax.dynamic_slice(d_out, start_indices, np.shape(update))"}, batch=dynamic_update_slice_batched, merges=True)
 def dynamic_update_slice(operand, update, start_indices):
     """Return the array with a window replaced that starts at ``start_indices``, which may be staged; it is moved to fit."""
@@ -408,10 +412,17 @@ def dynamic_update_slice(operand, update, start_indices):
                                sizes=update.shape, how="set")
 
 
-@op(constant=True, elementwise=True)
-def blank(x):
-    """Return zeros like an array."""
-    return zeros(x.shape, x.dtype)
+def clear_window_batched(d, start_indices, like, over=()):
+    """Clear every example's window."""
+    own = example_like(like, over)
+    kinds = tuple([{"d": "operand"}.get(name, name) for name in over if name != "like"])
+    return dynamic_update_slice_batched(d, zeros(own.shape, d.dtype), start_indices, kinds)
+
+
+@op(linear="d", vjp={"d": "rt.clear_window(d_out, start_indices, like=like)"}, batch=clear_window_batched, merges=True)
+def clear_window(d, start_indices, like):
+    """Return ``d`` with zeros in a window of the shape of ``like``: the cotangent of what the window was put into."""
+    return dynamic_update_slice(d, zeros(like_shape(like), d.dtype), start_indices)
 
 
 def along_index_batched(indices, axis, shape, over=()):

@@ -30,7 +30,7 @@ from xform.analyze.batched import (BOTTOM, DEEPEST, LIST, Flags, depth, expressi
                                    found_recursive, grown_inside, is_batched, lacking, literal, opened, size, uniform)
 from xform.analyze.effects import pure_in
 from xform.analyze.ranks import Ranks, named
-from xform.errors import TransformError, pointing, refuse
+from xform.errors import TransformError, in_library, pointing, refuse
 from xform.memo import Memo
 from xform.names import Names, stem
 from xform.operations import RuleCall, UnitCall, classify
@@ -42,7 +42,9 @@ from xform.transform.vmap_values import value
 from xform.unit import GUARDED, PLAIN, RUN, Unit, in_form
 from xform.version import version
 
-LARGEST = 4000      # structures of more parts, or nested deeper than DEEPEST, come from recursion, which would never end
+# Structures of more parts, or nested deeper than DEEPEST, that a function's own calls or its results round after round go on nesting
+# come from recursion, which would never end.
+LARGEST = 4000
 
 _memo = Memo()
 out_ranks = Memo()   # rank structure of a batched unit's result
@@ -66,11 +68,11 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
     if key in _assumed:
         _touched.add(key)
         return _assumed[key]
-    _check_depth(unit, flags)
+    _check_depth(unit, flags, any([one[0] is unit for one in _assumed]))
     made = Unit(f"{unit.name}_vmap", None, dict(unit.env), set(), unit.file, unit.origin)
     made.signature = unit.signature
     _assumed[key] = (made, BOTTOM)
-    outer, recursive = set(_touched), []
+    outer, recursive, rounds = set(_touched), [], 0
     _touched.clear()
     try:
         while True:
@@ -78,7 +80,8 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
             out, before = run.run(), _assumed[key][1]
             for part in recursive:      # its record holds the record of the call inside it
                 out = folded(out, part)
-            _check_depth(unit, [out])
+            rounds += 1
+            _check_depth(unit, [out], rounds > 2)
             if before == out:
                 break
             for part in recursive:
@@ -101,8 +104,8 @@ def vmap(unit, flags, axis_name=None, ranks=None, final=False, masked=False, for
     return made, out
 
 
-def _check_depth(unit, flags):
-    if max(map(depth, flags), default=0) > DEEPEST or max(map(size, flags), default=0) > LARGEST:
+def _check_depth(unit, flags, again):
+    if again and (max(map(depth, flags), default=0) > DEEPEST or max(map(size, flags), default=0) > LARGEST):
         raise TransformError(f"cannot batch {unit.name}: its arguments or results nest deeper with every call, as the residuals "
                              "of a recursive function do", hint="Write the recursion as a loop, or batch before differentiating.")
 
@@ -428,7 +431,8 @@ class _Batch:
                 if self.mask is not None:
                     test = call("np.logical_or", [test, call("np.logical_not", [name(self.mask)])], node=statement)
                 made.append(at(gast.Assert(call("np.all", [test], node=statement), statement.msg), statement))
-            elif isinstance(statement, gast.Raise) and self.mask is not None:
+            elif isinstance(statement, gast.Raise) and self.mask is not None and not (
+                    self.mask == self.lanes and in_library(self.unit.file)):    # what the library refuses is a matter of types
                 message = "raise in a branch that only some examples take is not supported under vmap"
                 refuse(statement, self.unit, message, "Check the condition before the mapped function.")
             elif isinstance(statement, gast.Expr) and isinstance(classify(statement.value, self.unit), (RuleCall, UnitCall)):

@@ -312,6 +312,23 @@ def deeper(lead, flags):
     return expression_of(tuple([len(n) if all(n) else n for n in levels]))
 
 
+def further(lead, flag):
+    """The batch axes of the parts of a value after one more batch, as ``rt.spread`` is told them; None where they are not known."""
+    if not isinstance(flag, tuple):
+        if isinstance(lead, tuple) and flag is True:
+            found = tuple([part if part == "each" else further(part, True) for part in lead])
+            return None if None in found else found
+        return lead if flag is False or lead is None else lead + 1 if flag is True else None
+    if flag[:1] == (LIST,):
+        own = lead if isinstance(lead, int) else lead[1] if isinstance(lead, tuple) and lead[:1] == ("each",) else None
+        found = further(own, flag[1])
+        return None if found is None else ("each", found)
+    if lead is None or isinstance(lead, tuple) and (lead[:1] == ("each",) or len(lead) != len(flag)):
+        return None
+    found = tuple([further(part, f) for part, f in zip(lead if isinstance(lead, tuple) else (lead,) * len(flag), flag)])
+    return None if None in found else found
+
+
 def special(run, operation, node, statement, target, made):
     """Ops on containers, whose batching follows the structure."""
     path, args = operation.path, operation.args
@@ -342,6 +359,11 @@ def special(run, operation, node, statement, target, made):
         return call(path, [run.coerced(first, True, statement)], given, statement), True
     if path in ("rt.seal", "rt.unseal") and isinstance(flag, tuple):     # what the examples share among residuals stays known
         return node, flag
+    if path in ("rt.spread", "rt.unspread") and isinstance(flag, tuple):     # parts without the outer batch stay so
+        lead = further(constant(run, args["lead"]) if "lead" in args else 0, flag)
+        if lead is None:
+            return None
+        return call(path, [a for p, a in args.items() if p != "lead"], {"lead": expression_of(lead)}, statement), flag
     if path == "rt.align" and isinstance(flag, tuple):
         node.args[1] = deeper(constant(run, args["lead"]), flag)
         return node, flag
