@@ -95,6 +95,9 @@ def columns(columns, like, result, order=None, lead=0, sizes=()):
     given, outs, out_tree = _filled(columns, result, (*sizes, sum(counts)))
     made = []
     for column, one in zip(given, outs):
+        whole = shape_of(column)[:lead + 1] + shape_of(one)
+        if shape_of(column) != whole:   # of a mapped function, in a batch along which nothing varies
+            column = np.broadcast_to(column, whole)
         column = np.moveaxis(column, lead, -1)
         parts, start = [], 0
         for leaf, size in zip(inputs, counts):

@@ -50,6 +50,12 @@ def less(a, b):
     return a - b
 
 
+@program(0.8)
+def number_beside_vectors(x):
+    row = np.array([1.0, -2.0, 3.0])
+    return np.sum(x + row) + np.sum(row - x * x) * np.sum((row + x)[:, None] - row * x)
+
+
 @program(2.3)
 def constant_of_pairs(x):
     pair, total = (x, np.array([1.0, 2.0, 3.0])), 0.0

@@ -212,7 +212,7 @@ def test_batched_value(name):
     close(xform.vmap(function)(*stacked), numpy.stack([numpy.asarray(e) for e in expected]))
 
 
-@pytest.mark.parametrize("name", chosen("batch", share=0.15, always=("namedtuples",)))
+@pytest.mark.parametrize("name", chosen("batch", share=0.15, always=("namedtuples", "number_beside_vectors")))
 def test_derivatives_of_the_batched(name):
     """Reverse and forward mode over vmap, against the derivatives of each example."""
     function, _, inputs, _ = ZOO[name]

@@ -90,6 +90,16 @@ def made(jx, np):
     onp.testing.assert_allclose(made(xform, np)(s), made(jax, jnp)(s), rtol=1e-4)
 
 
+def test_jacobian_of_a_mapped_function_with_a_derivative_of_zero():
+    def f(x):
+        row = np.ones(3)
+        for i in range(1):
+            total = np.sum(row)
+            row = row * x
+        return total
+    assert np.array_equal(xform.jacfwd(xform.vmap(f))(np.ones(2)), np.zeros((2, 2)))
+
+
 def test_tangents_of_integers_of_linearized_functions():
     zero = onp.zeros(3, xform.dtypes.float0)
     _, pushed = xform.linearize(lambda x, n: np.sum(x + n), 2.0, np.arange(3))

@@ -27,12 +27,17 @@ _RANK = {KNOWN: 0, BARE: 1, LOOSE: 2}
 
 def zeros(unit, flags, varied) -> dict:
     """Return BARE or LOOSE for every varied name of a versioned unit whose tangent is not known to be an array."""
-    found = {p: flag for p, flag in zip(unit.params, flags) if flag in (BARE, LOOSE)}
-    while True:
-        before = dict(found)
-        _flow(unit.tree.body, unit, varied, found)
-        if found == before:
-            return found
+    found, steps = {p: flag for p, flag in zip(unit.params, flags) if flag in (BARE, LOOSE)}, []
+    _collect(unit.tree.body, unit, varied, steps)
+    grown = True
+    while grown:
+        grown = False
+        for targets, value in steps:
+            state = _state(value, varied, found) if isinstance(value, gast.AST) else _of_operation(value, varied, found)
+            for target in targets:
+                if _RANK[state] > _RANK[found.get(target, KNOWN)]:
+                    found[target], grown = state, True
+    return found
 
 
 def zeros_out(unit, flags):
@@ -62,24 +67,20 @@ def _state(atom, varied, found):
     return BARE if number or dotted(atom) == "rt.ZERO" else LOOSE
 
 
-def _flow(statements, unit, varied, found):
+def _collect(statements, unit, varied, steps):
+    """Note (varied targets, operation) of every assignment, and of every loop what it runs over."""
     for statement in statements:
-        targets, state = (), KNOWN
         if isinstance(statement, gast.Assign):
             targets = [n for t in statement.targets for n in target_names(t) if n in varied]
-            state = _of_value(statement.value, unit, varied, found) if targets else KNOWN
+            if targets:
+                steps.append((targets, classify(statement.value, unit)))
         elif isinstance(statement, gast.For):
-            targets = [n for n in target_names(statement.target) if n in varied]
-            state = _state(statement.iter, varied, found)
-        for target in targets:
-            if _RANK[state] > _RANK[found.get(target, KNOWN)]:
-                found[target] = state
+            steps.append(([n for n in target_names(statement.target) if n in varied], statement.iter))
         for block in blocks(statement):
-            _flow(block, unit, varied, found)
+            _collect(block, unit, varied, steps)
 
 
-def _of_value(value, unit, varied, found):
-    operation = classify(value, unit)
+def _of_operation(operation, varied, found):
     if isinstance(operation, Copy):
         return _state(operation.atom, varied, found)
     if isinstance(operation, Pack):
