@@ -56,6 +56,11 @@ def _leads(lead, count):
     return [lead[1]] * count if lead[:1] == ("each",) else lead
 
 
+def _deepened(lead):
+    """The numbers of batch axes where everything has one more."""
+    return lead + 1 if isinstance(lead, int) else tuple([n if n == "each" else _deepened(n) for n in lead])
+
+
 def _has_zero(x):
     return x is ZERO or isinstance(x, CONTAINERS) and any([_has_zero(item) for item in _items(x)])
 
@@ -103,7 +108,7 @@ def check_sizes(name, values, axes):
 
 
 @op(jvp="rt.spread(x_dot, size, known, lead)", vjp={"x": "rt.unspread(d_out, known, lead)"},
-    batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, lead + 1))
+    batch=lambda x, size, known=False, lead=0, over=(): spread(x, size, known, _deepened(lead)))
 def spread(x, size, known=False, lead=0):
     """Give every array in ``x`` a batch axis of the given size, behind ``lead`` others; ``known``: which parts have one.
 
@@ -130,7 +135,7 @@ def spread(x, size, known=False, lead=0):
 
 
 @op(jvp="rt.unspread(d_dot, known, lead)", vjp={"d": "rt.spread(d_out, rt.batch_size(d, True, lead), known, lead)"},
-    batch=lambda d, known=False, lead=0, over=(): unspread(d, known, lead + 1))
+    batch=lambda d, known=False, lead=0, over=(): unspread(d, known, _deepened(lead)))
 def unspread(d, known=False, lead=0):
     """The transpose of ``spread``: sum over the batch axis where one was added."""
     if known is True or d is ZERO or d is None:
@@ -173,8 +178,8 @@ def where(mask, a, b, lead=1):
         if a is ZERO or b is ZERO:
             return None
         raise TypeError("a branch or loop on a batched condition gives None for some examples and "
-                        f"{_told(b if a is None else a)} for others; the examples of a batch are one array: give a number in place of "
-                        "None (np.nan, np.inf), and ask a flag beside it (found = False, then found = True) instead of `is None`")
+                        f"{_told(b if a is None else a)} for others; the examples of a batch are one array: give both cases equal output types, "
+                        "a number in place of None (np.nan, np.inf), and ask a flag beside it (found = False, then found = True) instead of `is None`")
     if type(a) is BranchTypes and type(b) is BranchTypes:
         return a.agreeing(b)
     if not is_array(mask):      # one for all examples, though its place may carry a batch (the key of a pair of a mapped dict)

@@ -279,6 +279,6 @@ def linked(xs):
 def test_pairs_that_nest_with_every_turn_are_refused_under_vmap():
     assert float(grad(linked)(XS)[0]) == pytest.approx(2 * XS[0])
     for batched in (vmap(linked), jit(vmap(linked)), vmap(grad(linked))):
-        with pytest.raises(TransformError, match="cannot batch 'node': its value nests deeper with every turn of a loop") as caught:
+        with pytest.raises(TransformError, match="cannot batch 'node': its values nest deeper with every turn of a loop") as caught:
             batched(numpy.stack([XS, XS]))
         assert caught.value.file == __file__ and caught.value.line

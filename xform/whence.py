@@ -122,7 +122,8 @@ def _of_position(module, code, instruction):
         return line, Whence(file, user_line, function=function, derived=derived)
     for node in _user_nodes(module, start, position):
         if getattr(node, "lineno", None):
-            return line, Whence(file, node.lineno, node.col_offset, node.end_lineno, node.end_col_offset, function,
+            column, end_line, end = [getattr(node, name, None) for name in ("col_offset", "end_lineno", "end_col_offset")]
+            return line, Whence(file, node.lineno, column, end_line, end, function,
                                 derived or getattr(node, "derivative", False))
     return line, Whence(file, user_line, function=function, derived=derived)
 

@@ -304,7 +304,10 @@ def vander(x, N=None, increasing=False):
     """Return the matrix whose columns are powers of a vector, falling by default."""
     from runtime import numpy as np
     count = vander_columns(x, N)
-    return np.expand_dims(x, 1) ** (np.arange(count) if increasing else np.arange(count - 1, -1, -1))     # whole: no derivative by them
+    powers = np.arange(count) if increasing else np.arange(count - 1, -1, -1)
+    if x.dtype.kind not in "fc":    # others stay whole numbers, which have no derivative
+        powers = np.astype(powers, x.dtype)
+    return np.expand_dims(x, 1) ** powers
 
 
 # ---- grids and coordinates ----

@@ -449,7 +449,7 @@ class _Batch:
         batched, flag = value(self, statement.value, statement, made)
         flag = opened(flag)
         if self.flags.deepens(target.id, flag):
-            refuse(statement, self.unit, f"cannot batch {stem(target.id)!r}: its value nests deeper with every turn of a loop, as pairs (v, rest) do",
+            refuse(statement, self.unit, f"cannot batch {stem(target.id)!r}: its values nest deeper with every turn of a loop, as pairs (v, rest) do",
                    "Append the values to a list, and loop over reversed(values).")
         self.flags.add(target.id, flag)
         settled = self.flags.names[target.id]
