@@ -97,3 +97,52 @@ def test_two_functions_named_print(capfd):
     both(np.arange(2.0))
     xform.effects_barrier()
     assert capfd.readouterr().out == "staged 0\nstaged 1\nitem 0.0\nitem 1.0\n"
+
+
+def attribute_that_arrays_lack(x):
+    z = x.nothing
+    return np.sum(x * x)
+
+
+def method_that_arrays_lack(x):
+    z = np.transpose(x).nothing()
+    return np.sum(x * x)
+
+
+def name_that_modules_lack(x):
+    z = np.nothing_here
+    return np.sum(x * x)
+
+
+def division_of_constants(x):
+    z = 1 / 0
+    return np.sum(x * x)
+
+
+def number_in_no_text(x):
+    z = int("a")
+    return np.sum(x * x)
+
+
+def absent_key(x):
+    d = {"a": 1.0}
+    z = d["b"]
+    return np.sum(x * x)
+
+
+def absent_place(x):
+    pair = x, 2.0 * x
+    z = pair[2]
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("f, error", [
+    (attribute_that_arrays_lack, AttributeError), (name_that_modules_lack, AttributeError),
+    (method_that_arrays_lack, (AttributeError, xform.TransformError)),      # vmap asks what the method is before anything runs
+    (division_of_constants, ZeroDivisionError), (number_in_no_text, ValueError), (absent_key, KeyError), (absent_place, IndexError)])
+def test_what_raises_stays_though_nothing_reads_it(f, error):
+    x = np.arange(2.0)
+    for run in (f, xform.jit(f), xform.grad(f), xform.jit(xform.grad(f)), lambda x: xform.vmap(f)(np.stack([x, x])),
+                lambda x: xform.jvp(f, (x,), (x,))):
+        with pytest.raises(error):
+            run(x)

@@ -1,7 +1,7 @@
 """Remove assignments that nothing reads, branches that do nothing, and loops that only count.
 
 Before: ``t = np.cos(x)`` with t unread.   After: nothing. Statements with effects (print, asserts, calls of functions
-that the compiler does not know) stay.
+that the compiler does not know) stay, and so do those that raise (``t = x.nothing``).
 """
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import gast
 
 from xform.analyze.effects import pure_in
 from xform.flow import liveness
+from xform.simplify.raises import may_raise, written_containers
 from xform.syntax import assigned, dotted, is_exit, nodes_of, target_names
 
 
@@ -18,12 +19,12 @@ def remove_dead(body, live_out=frozenset(), pure=None):
     while True:
         facts = liveness(body, live_out)
         changed = [False]
-        body = _block(body, facts, pure or pure_in({}), changed)
+        body = _block(body, facts, pure or pure_in({}), changed, written_containers(body))
         if not changed[0]:
             return body
 
 
-def _block(statements, facts, pure, changed):
+def _block(statements, facts, pure, changed, containers):
     made = []
     for statement in statements:
         if isinstance(statement, gast.Pass):
@@ -34,7 +35,7 @@ def _block(statements, facts, pure, changed):
             copies_itself = isinstance(statement.value, gast.Name) and isinstance(statement.targets[0], gast.Name) and stored == [
                 statement.value.id]     # not so ``t, = t``
             if copies_itself or not (live & set(stored)):
-                if copies_itself or droppable(statement.value, pure):
+                if copies_itself or _goes(statement.value, pure, containers):
                     changed[0] = True
                     continue
         elif isinstance(statement, gast.FunctionDef):
@@ -42,8 +43,8 @@ def _block(statements, facts, pure, changed):
                 changed[0] = True
                 continue
         elif isinstance(statement, gast.If) and not is_exit(statement):
-            statement.body = _block(statement.body, facts, pure, changed)
-            statement.orelse = _block(statement.orelse, facts, pure, changed)
+            statement.body = _block(statement.body, facts, pure, changed, containers)
+            statement.orelse = _block(statement.orelse, facts, pure, changed, containers)
             if not statement.body and not statement.orelse and droppable(statement.test, pure):
                 changed[0] = True
                 continue
@@ -55,8 +56,8 @@ def _block(statements, facts, pure, changed):
                 if not statement.body:
                     statement.body = [gast.Pass()]
         elif isinstance(statement, (gast.For, gast.While)):
-            statement.body = _block(statement.body, facts, pure, changed)
-            if isinstance(statement, gast.For) and _does_nothing(statement.body, pure) and not (
+            statement.body = _block(statement.body, facts, pure, changed, containers)
+            if isinstance(statement, gast.For) and _does_nothing(statement.body, pure, containers) and not (
                     {*target_names(statement.target), *assigned(statement.body)} & facts.after[id(statement)]):
                 changed[0] = True
                 continue
@@ -65,26 +66,31 @@ def _block(statements, facts, pure, changed):
     return made
 
 
-def _does_nothing(body, pure):
+def _does_nothing(body, pure, containers):
     """Whether statements only compute values: assignments, branches, exits and loops over sequences of such."""
     for statement in body:
         if isinstance(statement, gast.Assign):
-            if not droppable(statement.value, pure):
+            if not _goes(statement.value, pure, containers):
                 return False
         elif isinstance(statement, gast.If):
-            if not is_exit(statement) and not _does_nothing(statement.body + statement.orelse, pure) \
+            if not is_exit(statement) and not _does_nothing(statement.body + statement.orelse, pure, containers) \
                     or not droppable(statement.test, pure):
                 return False
         elif isinstance(statement, gast.For):
-            if not _does_nothing(statement.body, pure):
+            if not _does_nothing(statement.body, pure, containers):
                 return False
         elif not isinstance(statement, gast.Pass):
             return False
     return True
 
 
+def _goes(value, pure, containers):
+    """Whether a statement that assigns an expression can go when its value is not read."""
+    return droppable(value, pure) and not may_raise(value, containers)
+
+
 def droppable(value, pure):
-    """Whether an expression can go when its value is not read."""
+    """Whether to compute an expression has no effects."""
     for node in nodes_of(value):
         if isinstance(node, gast.Call):
             path = dotted(node.func.func if isinstance(node.func, gast.Call) else node.func)
