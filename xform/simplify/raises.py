@@ -29,8 +29,12 @@ def written_containers(body):
             for target in node.targets if isinstance(node, gast.Assign) else [node.target]:
                 for identifier in target_names(target):
                     stores[identifier] = stores.get(identifier, 0) + 1
-                if isinstance(node, gast.Assign) and isinstance(target, gast.Name) and isinstance(node.value, (gast.Tuple, gast.List, gast.Dict)):
-                    found[target.id] = node.value
+                if isinstance(node, gast.Assign) and isinstance(target, gast.Name):
+                    value = _spread(node.value)
+                    if isinstance(value, (gast.Tuple, gast.List, gast.Dict)):
+                        found[target.id] = value
+                    elif isinstance(value, gast.Name) and value.id in found:
+                        found[target.id] = found[value.id]
     return {identifier: display for identifier, display in found.items() if stores[identifier] == 1}
 
 
@@ -43,7 +47,7 @@ def may_raise(value, containers):
         return value.attr not in _ARRAY_HAS
     taken = _taken(value)
     if taken is not None:
-        held, place = taken
+        held, place = _spread(taken[0]), taken[1]
         return isinstance(place, gast.Constant) and isinstance(held, gast.Name) and _lacks(containers.get(held.id), place.value)
     if isinstance(value, gast.UnaryOp) or isinstance(value, gast.BinOp) and isinstance(value.op, _TRIED):
         return _fails(value)
@@ -53,6 +57,11 @@ def may_raise(value, containers):
             return _fails(gast.Call(gast.Name(path, gast.Load(), None, None), value.args, value.keywords))
         return isinstance(value.func, gast.Attribute) and isinstance(value.func.value, gast.Name) and may_raise(value.func, containers)
     return False
+
+
+def _spread(value):
+    """What a container holds that all examples of a batch are given."""
+    return value.args[0] if isinstance(value, gast.Call) and dotted(value.func) == "rt.spread" else value
 
 
 def _taken(value):
