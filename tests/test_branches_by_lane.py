@@ -209,3 +209,69 @@ def test_none_for_some_lanes_is_refused(function):
     for run in (jax.vmap(function), jax.jit(jax.vmap(function)), jax.vmap(jax.grad(function)), jax.grad(lambda x: jax.vmap(function)(x).sum())):
         with pytest.raises(TypeError, match="gives None for some examples"):
             run(x)
+
+
+def found_late(x):
+    best = None
+    found = False
+    for i in range(3):
+        if x * i > 0.5:
+            best = x * i
+            found = True
+    if not found:
+        return x
+    return best * best
+
+
+def found_under_a_condition(x):
+    best = None
+    above = x > 0
+    if above:
+        best = x * x, 3.0 * x
+    y = best[0] * best[1] if above else -x
+    return y if not above or best[1] > 100.0 else y + best[0]
+
+
+@pytest.mark.parametrize("function", [found_late, found_under_a_condition])
+def test_a_name_is_none_only_where_nothing_reads_it(function):
+    x = onp.array([1.0, -1.0, 0.4], "float32")
+    for run in (jax.vmap(function), jax.jit(jax.vmap(function))):
+        onp.testing.assert_allclose(run(x), [function(v) for v in x], rtol=1e-6)
+    onp.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(function)))(x), [jax.grad(function)(v) for v in x], rtol=1e-6)
+
+
+def read_without_asking(x):
+    best = None
+    above = x > 0
+    if above:
+        best = x * x
+    return x * best
+
+
+def flagged_without_a_value(x):
+    best, y = None, x
+    best = None
+    found = False
+    for i in range(2):
+        if x > i:
+            found = True
+        if x > i + 0.5:
+            best = x
+        if found:
+            y = best
+    return y
+
+
+def told_of_another_value(x):
+    best = None
+    above = x > 0
+    if above:
+        best = x * x
+    above = x < 0
+    return x * best if above else x
+
+
+@pytest.mark.parametrize("function", [read_without_asking, flagged_without_a_value, told_of_another_value])
+def test_a_name_that_may_be_read_as_none_stays_refused(function):
+    with pytest.raises(TypeError, match="gives None for some examples"):
+        jax.vmap(function)(onp.array([1.0, -1.0], "float32"))

@@ -28,7 +28,7 @@ import gast
 from xform import resolve
 from xform.desugar import (anew, calls, classes, compound, comprehensions, functions, imports, joins, kinds, loops, meshes, methods, mixed, mutations,
                            objects, order, outer, perhaps, picked, questions, rebind, rebound, rules, sequences, spread, standard, stops, stored, targets,
-                           values)
+                           unset, values)
 from xform.desugar.exits import single_exit
 from xform.desugar.refused import REFUSED
 from xform.desugar.titles import title
@@ -77,7 +77,7 @@ class Lowering:
             from xform.syntax import rename
             body = [rename(statement, renames) for statement in body]
         if not getattr(self.scope, "generated", False):
-            body = compound.expand(self, body)
+            body = compound.expand(self, unset.without_none(self, body))
         if tree.args.vararg is not None:
             self.lists.add(tree.args.vararg.id)
         statements, temps = single_exit(body, self.names, getattr(self.scope, "generated", False))
