@@ -33,6 +33,12 @@ def test_a_network_is_jaxs():
     numpy.testing.assert_allclose(jax.jit(apply)(given, X), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_names_are_jaxs():
+    for name in "elu gelu leaky_relu log_softmax relu selu sigmoid softmax softplus standardize".split():
+        assert getattr(stax, name) is getattr(jax.nn, name)
+    assert stax.logsoftmax is jax.nn.log_softmax and stax.glorot is stax.glorot_normal
+
+
 def test_a_gradient_is_jaxs():
     init, apply = stax.serial(stax.Dense(4), stax.Relu, stax.Dense(1))
     _, their_apply = theirs.serial(theirs.Dense(4), theirs.Relu, theirs.Dense(1))

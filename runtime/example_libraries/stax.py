@@ -11,7 +11,10 @@ import operator
 from runtime import lax, nn, random
 from runtime import numpy as np
 from runtime.lax.layouts import conv_general_shape_tuple, conv_transpose_shape_tuple, reduce_window_shape_tuple
+from runtime.nn import elu, gelu, leaky_relu, log_softmax, relu, selu, sigmoid, softmax, softplus, standardize      # noqa: F401
 from runtime.nn.initializers import glorot_normal, normal, ones, zeros
+
+glorot, randn, logsoftmax = glorot_normal, normal, log_softmax      # their earlier names
 
 
 def Dense(out_dim, W_init=glorot_normal(), b_init=normal()):
