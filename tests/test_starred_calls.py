@@ -1,4 +1,6 @@
 """Starred arguments whose number only the run knows: maps over lists of trees, zip of rows, functions with *args."""
+import typing
+
 import jax as oracle
 import jax.numpy as ojnp
 import numpy as onp
@@ -12,8 +14,17 @@ def trees(lib):
     return [{"w": lib.arange(3.0) * k, "b": (lib.ones(2) * k,)} for k in (1.0, 2.0, -1.0)]
 
 
+class State(typing.NamedTuple):
+    """A result that is put together out of what a map over trees gives."""
+    total: object
+    size: object
+    rate: object = 0.5
+
 
 PROGRAMS = {
+    "named tuple": lambda jax, np: lambda s: State(*jax.tree.map(lambda x, y: x["w"] * y["w"], (s[0], s[1]), (s[1], s[2]),
+                                                                 is_leaf=lambda t: isinstance(t, dict)), s[0]["b"]),
+    "named tuple's default": lambda jax, np: lambda s: State(s[0], *jax.tree.map(np.sin, (s[1]["w"],))),
     "stack": lambda jax, np: lambda s: jax.tree.map(lambda *xs: np.stack(xs), *s),
     "first and others": lambda jax, np: lambda s: jax.tree.map(lambda x, *xs: x * sum(xs), *s),
     "fixed": lambda jax, np: lambda s: jax.tree.map(lambda x, y, z: x * y + z, *s),

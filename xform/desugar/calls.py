@@ -446,6 +446,7 @@ def call_object(lowering, callee, args, keywords, node):
         made = call(name(lowering.refer(wanted, callee), node), own, node=node)
         return written.bound(lowering, made, [local for _, local in given], node) if given else made
     if isinstance(value, type) and issubclass(value, tuple) and hasattr(value, "_fields"):
+        args = unstarred(lowering, parse.signature(value), args, keywords, node)
         try:
             bound = inspect.signature(value).bind(*args, **keywords)
         except TypeError as error:
