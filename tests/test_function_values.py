@@ -329,6 +329,38 @@ def test_jitted_functions_of_functions():
     onp.testing.assert_allclose(jax.jvp(final, (rates[1],), (1.0,)), (expected(rates[1]), slopes[1]), rtol=1e-5)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 2), static_argnames="last")
+def descended(f, x, count, last=np.sin):
+    slope = jax.grad(f)
+
+    def turn(y, _):
+        return y - 0.1 * jax.vmap(slope)(y), last(y)
+    return jax.lax.scan(turn, x, None, length=count)
+
+
+def test_transformations_of_a_jitted_functions_static_functions():
+    """A call from outside specialises a jitted function to the functions that it gets, too: in turn, as methods, and by name."""
+    class Bowl:
+        def __init__(self, k):
+            self.k = k
+
+        def __call__(self, x):
+            return self.k * x ** 2
+
+        def steep(self, x):
+            return self.k * x ** 4
+    two, three = Bowl(2.0), Bowl(3.0)
+    x = np.array([1.0, -0.5])
+    for f, slope in [(two, 4.0), (three, 6.0), (two, 4.0), (lambda v: 0.5 * v ** 2, 1.0)]:
+        end, ys = descended(f, x, 2)
+        onp.testing.assert_allclose(end, (1 - 0.1 * slope) ** 2 * x, rtol=1e-5)
+        onp.testing.assert_allclose(ys[0], onp.sin(x), rtol=1e-5)
+    onp.testing.assert_allclose(descended(three.steep, x, 1)[0], x - 1.2 * onp.asarray(x) ** 3, rtol=1e-5)
+    onp.testing.assert_allclose(descended(f=two, x=x, count=1, last=np.cos)[1][0], onp.cos(x), rtol=1e-5)
+    with pytest.raises(TypeError, match="static"):
+        jax.jit(lambda f, x: jax.grad(f)(x))(np.sin, 1.0)
+
+
 def test_nested_jitted_functions_of_functions():
     def outer(x):
         @functools.partial(jax.jit, static_argnums=1)

@@ -30,7 +30,7 @@ place_of.append(user_place)     # XLA's errors and profiles name the user's line
 
 
 BOUNDARIES = ("jit", "pmap", "shard_map")
-TAKING_FUNCTIONS = ("grad", "value_and_grad", "jacfwd", "jacrev", "hessian", "vmap")     # as arguments that are not differentiated or mapped
+TAKING_FUNCTIONS = ("jit", "grad", "value_and_grad", "jacfwd", "jacrev", "hessian", "vmap")     # as arguments that are not differentiated or mapped
 
 
 class Target:
