@@ -205,7 +205,7 @@ def where(mask, a, b, lead=1):
     if b is ZERO:
         b = 0
     one, two = shape_of(a), shape_of(b)
-    if min(len(one), len(two)) >= lead and one[lead:] != two[lead:]:     # a bare number is what a lane gets that does not count
+    if lead and min(len(one), len(two)) >= lead and one[lead:] != two[lead:]:     # a bare number is what a lane gets that does not count
         raise TypeError(f"a branch or loop on a batched condition gives shape {one[lead:]} in one case and {two[lead:]} in the other; "
                         "the examples of a batch have one shape: give both cases equal output types, padded or broadcast")
     rank = max(len(one), len(two), mask.ndim)

@@ -2,6 +2,7 @@
 import numpy as onp
 import pytest
 
+import runtime as rt
 import xform as jax
 import xform.numpy as np
 
@@ -119,3 +120,9 @@ def test_code_that_cannot_be_infinite_or_is_only_run_has_no_guards():
     summed = jax.grad(lambda x: sum_of(lambda y: logarithm(y, W), x))
     total = jax.grad(lambda x: sum_of(finite, x))
     assert "rt.guard" in jax.source(summed) and not any("rt.guard" in jax.source(f) for f in (jax.vmap(logarithm, (0, None)), total))
+
+
+def test_a_matrix_for_all_lanes_gets_its_cotangent_where_any_lane_counts():
+    d = np.arange(4.0).reshape(2, 2)
+    for lanes in ([True, False], [False, False]):
+        assert np.array_equal(rt.guarded(d, np.array(lanes), False), d * any(lanes))
