@@ -100,6 +100,30 @@ def test_jacobian_of_a_mapped_function_with_a_derivative_of_zero():
     assert np.array_equal(xform.jacfwd(xform.vmap(f))(np.ones(2)), np.zeros((2, 2)))
 
 
+def test_joins_of_derivatives_of_zero_in_a_batch():
+    def turned(jx, np):
+        def turn(i, state):
+            x, u = state
+            total = np.stack([u[0] * 2.0, u[1]]).sum() + np.vstack((u, np.zeros((1, 1)))).sum() + np.dstack([u, u]).sum()
+            return x * total, u + x.sum() + np.hstack([u[0], u[1]]).sum()
+        return jx.jacfwd(lambda x: jx.lax.fori_loop(0, 2, turn, (x, np.ones((2, 1))))[0])(np.ones(2))
+    onp.testing.assert_allclose(turned(xform, np), turned(jax, jnp), rtol=1e-5)
+
+
+def test_factors_without_derivative_in_the_last_turn():
+    def filtered(jx, np):
+        def loss(q):
+            mean, total, cov = np.zeros(2), 0.0, np.array([[2.0, 0.3], [0.3, 1.0]])
+            for turn in range(2):
+                total = total + np.sum(mean ** 2)
+                cov = cov + np.diag(np.exp(q))
+                factors = np.linalg.cholesky(cov) + jx.scipy.linalg.lu_factor(cov)[0] + np.linalg.qr(cov)[1]
+                mean = mean + factors @ (1.0 - mean)
+            return total
+        return jx.hessian(loss)(np.array([0.3, -0.2]))
+    onp.testing.assert_allclose(filtered(xform, np), filtered(jax, jnp), rtol=1e-3)
+
+
 def test_tangents_of_integers_of_linearized_functions():
     zero = onp.zeros(3, xform.dtypes.float0)
     _, pushed = xform.linearize(lambda x, n: np.sum(x + n), 2.0, np.arange(3))

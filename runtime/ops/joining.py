@@ -66,6 +66,8 @@ def batch_items(arrays, over=()):
 def concatenate_batched(arrays, axis=0, dtype=None, over=()):
     """Join every example."""
     from runtime import numpy as np
+    if all_zero(arrays):
+        return ZERO     # a batch of nothing but zeros, whose size nobody knows
     items = batch_items(arrays)
     if axis is None:
         return np.concatenate([np.reshape(a, (a.shape[0], -1)) for a in items], 1, dtype)
@@ -184,6 +186,8 @@ def stack_lead(arrays, axis, dtype, lead):
     """Stack every example: the first ``lead`` axes of the arrays are batch axes."""
     from runtime import numpy as np
     from runtime.turns import with_front
+    if all_zero(arrays):
+        return ZERO
     items = arrays if isinstance(arrays, (list, tuple)) or staged_records(arrays) else np.moveaxis(arrays, lead, 0)
     if not staged_records(items):
         items = [np.asarray(a) for a in items]

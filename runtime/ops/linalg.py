@@ -12,6 +12,7 @@ from runtime.ops.matrix import (cholesky_kernel, eigen_kernel, general_eigen_ker
                                 reflections_kernel, svd_kernel, triangular_kernel)
 from runtime.primitive import as_operand, cast
 from runtime.types import aval_of, kind, promote_types, result_type
+from runtime.zero import ZERO
 
 
 EigResult = namedtuple("EigResult", ["eigenvalues", "eigenvectors"])
@@ -90,8 +91,10 @@ def alike(name, a, b):
 
 
 def triangle(a, lower, unit_diagonal):
-    """Return the triangle of matrices that a triangular solver reads."""
+    """Return the triangle of matrices that a triangular solver reads; of a derivative of zero, zero."""
     from runtime import numpy as np
+    if a is ZERO:
+        return ZERO
     if lower:
         return np.tril(a, -1 if unit_diagonal else 0)
     return np.triu(a, 1 if unit_diagonal else 0)
@@ -144,8 +147,9 @@ def whole_factors(packed):
 def moved_lu(a_dot, out):
     """Return the tangents of packed factors; the exchanges of rows are constant."""
     from runtime import numpy as np
-    from runtime.zero import ZERO
     l, u = whole_factors(out[0])
+    if a_dot is ZERO:
+        return ZERO
     rows = np.take_along_axis(a_dot, np.expand_dims(out[2], -1), -2)
     inner = np.matrix_transpose(solve_triangular(u, np.matrix_transpose(solve_triangular(l, rows, True, False, True)), False, True))
     return l @ np.tril(inner, -1) + np.triu(inner) @ u, ZERO, ZERO
@@ -157,6 +161,8 @@ def unlu(d, out):
     from runtime.cotangent import filled
     l, u = whole_factors(out[0])
     d_packed = filled(d, like=out)[0]
+    if d_packed is ZERO:
+        return ZERO
     inner = np.tril(np.matrix_transpose(l) @ d_packed, -1) + np.triu(d_packed @ np.matrix_transpose(u))
     half = np.matrix_transpose(solve_triangular(u, np.matrix_transpose(inner), False))
     rows = solve_triangular(l, half, True, True, True)
@@ -295,8 +301,10 @@ def cholesky_factor(a):
 
 
 def halved(a):
-    """Return the lower triangle with half of the diagonal."""
+    """Return the lower triangle with half of the diagonal; of a derivative of zero, zero."""
     from runtime import numpy as np
+    if a is ZERO:
+        return ZERO
     return np.tril(a) - 0.5 * (np.expand_dims(np.diagonal(a, 0, -2, -1), -1) * np.eye(a.shape[-1], dtype=a.dtype))
 
 
@@ -492,6 +500,8 @@ def moved_qr(a_dot, out):
     from runtime import numpy as np
     q, r = out
     check_tall(r)
+    if a_dot is ZERO:
+        return ZERO
     scaled = from_right(r, a_dot)
     turned = adjoint(q) @ scaled
     below = np.tril(turned, -1)
@@ -509,6 +519,8 @@ def unqr(d, out):
     d_q, d_r = filled(d, like=out)
     d_q, d_r = np.conjugate(d_q), np.conjugate(d_r)
     turn = adjoint(q) @ d_q - d_r @ adjoint(r)
+    if turn is ZERO:
+        return ZERO
     turn = np.tril(turn - adjoint(turn), -1) + imaginary_diagonal(turn) - turn
     whole = d_q + q @ turn
     # (whole) r^-H, from the right
