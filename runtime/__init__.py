@@ -18,8 +18,8 @@ from runtime.attributes import attribute, bound, build, data, field, rebuilt, sp
 from runtime.containers import (append, checked_index, checked_key, clear, cleared, construct, contains, joinable, lasts,
                                 count_of, entries, extend, fields_of, first_items, followed, getitem, insert, instantiate_shell,
                                 is_dict, last_items, only_fields, place_of, popped, popped_at, popped_or, preceded, reindex, remove, repeated, reverse,
-                                set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, update, without,
-                                without_fields, without_key, zero_to_number)
+                                set_default, replace_fields, setitem, setitem_dot, unindex, unrepeated, with_members, update, without,
+                                without_fields, without_key, without_members, zero_to_number)
 from runtime.turns import (as_arrays, lane_pairs, lanes_again, lanes_filled, listed, listed_lead, pack, pack_lead, pairs, parts, parts_lead,
                            reiter, reiter_lead, repair, repair_lead, restore, seal, unseal, uniter, uniter_lead, unpairs, unpairs_lead)
 from runtime.prefixes import fitting

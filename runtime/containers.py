@@ -432,6 +432,18 @@ def cleared(items):
     return {} if is_dict(items) else []
 
 
+@op(constant=True, unbatched=True, batch=lambda items, more, over=(): with_members(items, more))
+def with_members(items, more):
+    """Return the set with the members of another."""
+    return items | more
+
+
+@op(constant=True, unbatched=True, batch=lambda items, more, over=(): without_members(items, more))
+def without_members(items, more):
+    """Return the set without the members of another."""
+    return items - more
+
+
 def reverse(items):
     """Return the list, last item first."""
     return items[::-1]

@@ -1,4 +1,6 @@
 """Containers of functions that the function changes: known changes are followed, others are refused, none is missed."""
+import collections
+
 import pytest
 
 import xform
@@ -162,3 +164,58 @@ def test_a_change_of_what_a_call_gives_is_refused():
         return x
     with pytest.raises(xform.TransformError, match=r"\.append\(\) on what an expression gives is not supported"):
         grad(other)(1.0)
+
+
+def each_once(x):
+    seen, total = set(), 0.0
+    for i in (0, 1, 1, 2, 0, 3):
+        if i in seen:
+            continue
+        seen.add(i)
+        total = total + x[i] ** 2
+    seen |= {7, 8}
+    seen.discard(1)
+    return total * len(seen)
+
+
+def grouped_by_a_choice(x):
+    groups = collections.defaultdict(list)
+    for i in range(4):
+        groups["odd" if i % 2 else "even"].append(x[i])
+    return sum(groups["odd"]) * sum(groups["even"])
+
+
+@pytest.mark.parametrize("f", [each_once, grouped_by_a_choice])
+def test_sets_and_groups_are_changed(f):
+    x = np.asarray([0.5, 1.5, -0.7, 2.0], "float32")
+    wanted = [5.0 * 2 * v for v in x] if f is each_once else [x[1] + x[3], x[0] + x[2]] * 2
+    for found in (grad(f)(x), jit(grad(f))(x), vmap(grad(f))(np.stack([x, x]))[1], jit(vmap(grad(f)))(np.stack([x, x]))[0]):
+        assert np.allclose(found, np.asarray(wanted), atol=1e-5)
+    assert np.allclose(jit(f)(x), f(x)) and np.allclose(vmap(f)(np.stack([x, x])), f(x))
+
+
+def test_a_set_that_is_read_under_another_name_is_refused():
+    def both(x):
+        seen = {0}
+        same = seen
+        seen |= {1}
+        return x * len(same)
+
+    def added(x):
+        seen = {0}
+        same = seen
+        seen.add(1)
+        return x * len(same)
+    for f in (both, added):
+        for t in (grad(f), jit(f)):
+            with pytest.raises(xform.TransformError, match="'same' is read here after it was changed in place as 'seen'"):
+                t(1.0)
+
+    def held(x):
+        seen = {0}
+        both = [seen, x]
+        seen.add(1)
+        return x * len(both[0])
+    for t in (grad(held), jit(held)):
+        with pytest.raises(TypeError, match="a set is put into a container here, and is changed in place later"):
+            t(1.0)

@@ -57,7 +57,7 @@ class Lowering:
         self.out = []
         self.result = None
         self.depth, self.turning = 0, 0     # the branches and loops around, the loops among them
-        self.lists, self.constant_lists = set(), set()      # locals that were assigned a list: + of these joins them
+        self.lists, self.constant_lists, self.sets = set(), set(), set()    # locals that were assigned a list: + of these joins them; a set
         self.env = unit.env
         self.settled, self.order = set(), None      # names that are bound to functions more than once; where these are read
         self.reading = mixed.Reading()

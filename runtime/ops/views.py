@@ -21,7 +21,7 @@ def _is_array(x) -> bool:
 
 def _changes(x) -> bool:
     """Whether an object can be changed in place: a container or an array with axes, or a tuple of such."""
-    return isinstance(x, (list, dict)) or _is_array(x) and len(x.shape) > 0 or isinstance(x, tuple) and any([_changes(item) for item in x])
+    return isinstance(x, (list, dict, set)) or _is_array(x) and len(x.shape) > 0 or isinstance(x, tuple) and any([_changes(item) for item in x])
 
 
 @about_types

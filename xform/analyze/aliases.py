@@ -43,7 +43,7 @@ VIEWS = frozenset({"rt.builtins.view", *("np." + own for own in (
 ITERATED = frozenset({"rt.builtins.enumerate", "rt.builtins.zip", "rt.builtins.reversed"})
 OVER_VALUES = frozenset({"rt.builtins.items", "rt.builtins.values"})
 WRITES = frozenset({"rt.setitem", "rt.append", "rt.extend", "rt.insert", "rt.update", "rt.remove", "rt.cleared", "rt.reverse",
-                    "rt.builtins.in_order"})
+                    "rt.builtins.in_order", "rt.with_members", "rt.without_members"})
 POPS = frozenset({"rt.popped", "rt.popped_at", "rt.popped_or", "rt.set_default"})       # (item, the changed object)
 COPIES = frozenset({        # containers of the items of their first argument, or of all
     *("rt.builtins." + own for own in ("list", "tuple", "dict_of", "sorted", "sorted_by", "copy", "reversed", "values")),
@@ -51,7 +51,7 @@ COPIES = frozenset({        # containers of the items of their first argument, o
 JOINED = frozenset({"rt.iteration.chain"})
 ROWS = frozenset({"rt.iteration." + own for own in (        # containers of tuples or lists of the items of their arguments
     "pairwise", "zip_longest", "batched", "product", "combinations", "combinations_with_replacement", "permutations", "tee")})
-JOINS = frozenset({"rt.extend", "rt.update"})
+JOINS = frozenset({"rt.extend", "rt.update", "rt.with_members", "rt.without_members"})
 
 
 def check(unit):

@@ -27,7 +27,8 @@ from xform.syntax import at, clone, name
 _EMPTY = {list: lambda: gast.List([], gast.Load()), dict: lambda: gast.Dict([], []), **{
     kind: lambda kind=kind: gast.Constant(kind(), None) for kind in (float, int, str, bool)}}
 _LATER = (gast.Lambda, gast.ListComp, gast.GeneratorExp, gast.SetComp, gast.DictComp, gast.IfExp, gast.BoolOp)
-_PURE = (gast.Name, gast.Constant, gast.Tuple, gast.BinOp, gast.UnaryOp, gast.Attribute, gast.Subscript, gast.expr_context, gast.operator, gast.unaryop)
+_PURE = (gast.Name, gast.Constant, gast.Tuple, gast.BinOp, gast.UnaryOp, gast.Attribute, gast.Subscript, gast.IfExp, gast.Compare, gast.BoolOp,
+         gast.expr_context, gast.operator, gast.unaryop, gast.cmpop, gast.boolop)
 
 
 def as_dicts(tree, cells, space):

@@ -29,12 +29,15 @@ MAKES = frozenset({"rt.append", "rt.extend", "rt.insert", "rt.repeated", "rt.bui
 
 CHANGES = frozenset({"rt.setitem", "rt.remove", "rt.reverse", "rt.builtins.in_order"})      # of a list, or of something else
 
+SETS = {gast.BitOr: "rt.with_members", gast.Sub: "rt.without_members", "add": "rt.with_members", "discard": "rt.without_members"}     # changes of a set in place
+
 
 def note(lowering, target, value):
     """Note whether a local is assigned a sequence, and whether one of constants."""
     found = _is_made(lowering, value)
     lowering.lists.discard(target)
     lowering.constant_lists.discard(target)
+    (lowering.sets.add if _is_set(lowering, value) else lowering.sets.discard)(target)
     if isinstance(value, (gast.List, gast.Tuple)) and all(isinstance(e, gast.Constant) for e in value.elts) and (
             value.elts or isinstance(value, gast.Tuple)):
         lowering.constant_lists.add(target)
@@ -47,6 +50,19 @@ def forget(lowering, targets):
     """Note that locals are assigned parts of something: what they were is known no more."""
     lowering.lists.difference_update(targets)
     lowering.constant_lists.difference_update(targets)
+    lowering.sets.difference_update(targets)
+
+
+def _is_set(lowering, value):
+    return isinstance(value, gast.Set) or isinstance(value, gast.Name) and value.id in lowering.sets or isinstance(
+        value, gast.Call) and dotted(value.func) in ("set", "rt.builtins.set", *SETS.values())
+
+
+def changed_set(lowering, base, change, members, node):
+    """``s |= members`` and ``s -= members`` for a local that was assigned a set, which other names may have, too; None for others."""
+    if change not in SETS or not isinstance(base, gast.Name) or base.id not in lowering.sets or base.id not in lowering.counts:
+        return None
+    return call(SETS[change], [base, members], node=node)
 
 
 def _is_made(lowering, value):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import gast
 
-from xform.desugar import asked, calls, mutations
+from xform.desugar import asked, calls, joins, mutations
 from xform.desugar.calls import arguments, atom_of
 from xform.errors import refuse
 from xform.library import METHODS, lookup
@@ -110,6 +110,11 @@ def mutation(lowering, value, node):
     function = value.func
     if not isinstance(function, gast.Attribute) or lowering.known(function) is not None:
         return False
+    if function.attr in joins.SETS and len(value.args) == 1 and not value.keywords and isinstance(function.value, gast.Name) \
+            and function.value.id in lowering.sets:
+        members = lowering.store_temp(at(gast.Set([lowering.atom(value.args[0])]), node), "member", node)
+        _changed(lowering, function.value.id, joins.changed_set(lowering, name(function.value.id, node), function.attr, members, node), node)
+        return True
     if function.attr in REFUSED_MUTATIONS:
         refuse(node, lowering.unit, f".{function.attr}() changes its object in place, which is not supported in a "
                "transformed function", REFUSED_MUTATIONS[function.attr])
@@ -150,9 +155,14 @@ def mutation(lowering, value, node):
                "Make the list inside the function, or return what is to be added.")
     args, keywords = arguments(lowering, value)
     made = calls.call_known_with(lowering, Object(lookup(MUTATIONS[function.attr])), [name(base.id, node), *args], keywords, node)
-    lowering.emit(base.id, made, node)
-    lowering.unit.in_place.add(id(lowering.out[-1]))
+    _changed(lowering, base.id, made, node)
     return True
+
+
+def _changed(lowering, identifier, made, node):
+    """Rebind a local to what a change in place makes of it."""
+    lowering.emit(identifier, made, node)
+    lowering.unit.in_place.add(id(lowering.out[-1]))
 
 
 def _in_steps(lowering, value, base, node):

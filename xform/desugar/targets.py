@@ -206,8 +206,11 @@ def augmented(lowering, node):
             return lowering.statement(at(gast.Assign([target], value, None), node))
         combined = at(gast.BinOp(name(target.id, node), node.op, node.value), node)
         combined.in_place = True
-        lowering.emit(target.id, lowering.value(combined), node)
-        lowering.unit.augmented.add(id(lowering.out[-1]))
+        made = None
+        if target.id in lowering.sets and type(node.op) in joins.SETS:
+            made = joins.changed_set(lowering, name(target.id, node), type(node.op), lowering.atom(node.value), node)
+        lowering.emit(target.id, made or lowering.value(combined), node)
+        (lowering.unit.in_place if made else lowering.unit.augmented).add(id(lowering.out[-1]))
         return
     if not isinstance(target, gast.Subscript):
         refuse(target, lowering.unit, "augmented assignment to an attribute is not supported in a transformed function",
