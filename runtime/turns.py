@@ -16,6 +16,7 @@ from runtime.mesh import bound
 from runtime.op import op
 from runtime.sequence import Guarded, Kept, Rows, Same, Turn, Zipped, is_lazy, mapped, sample, stays
 from runtime.sequence import reverse as last_first
+from runtime.tree import tree_flatten
 from runtime.united import batched_rows, stacked_rows, united
 from runtime.xla import PyTreeDef
 from runtime.zero import ZERO, Like, Static
@@ -309,6 +310,10 @@ class Bounds(typing.NamedTuple):
     step: object
 
 
+def _is_static(x):
+    return isinstance(x, Static)
+
+
 @op(jvp="rt.seal(residuals_dot)", vjp={"residuals": "rt.unseal(d_out)"},
     batch=lambda residuals, over=(): seal(residuals))
 def seal(residuals):
@@ -325,7 +330,8 @@ def seal(residuals):
         return varying.Told(residuals, ())
     if is_lazy(residuals) or hasattr(residuals, "appended"):
         from runtime.control import whole
-        return Kept(whole(residuals))
+        leaves, tree = tree_flatten(whole(residuals), _is_static)
+        return Kept(tree.unflatten([seal(leaf) for leaf in leaves]))       # of turns before the loop, too
     if bound.checked and isinstance(residuals, Array):
         return varying.Told(residuals, varying.names(residuals))
     return _rebuild(residuals, [seal(item) for item in _items(residuals)]) if isinstance(residuals, CONTAINERS) else residuals
@@ -338,7 +344,8 @@ def unseal(residuals):
     if isinstance(residuals, Static):
         return residuals.value
     if isinstance(residuals, Kept):
-        return residuals.records
+        leaves, tree = tree_flatten(residuals.records, _is_static)
+        return tree.unflatten([unseal(leaf) for leaf in leaves])
     if isinstance(residuals, varying.Told):
         return residuals.again()
     if isinstance(residuals, Bounds):

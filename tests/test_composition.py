@@ -297,3 +297,17 @@ def test_compiled_functions_keep_the_slices_of_their_indices():
     close(xform.grad(ours)(M, 1), jax.grad(theirs)(M))
     close(xform.jit(xform.grad(lambda x: xform.grad(lambda y: ours(y, 1))(x).sum()))(M), jax.grad(lambda x: jax.grad(theirs)(x).sum())(M))
     close(xform.vmap(xform.grad(lambda x: ours(x, 1)))(M[None]), jax.vmap(jax.grad(theirs))(M[None]))
+
+
+def test_gradient_of_a_compiled_loop_whose_first_turn_stands_alone():
+    """What its sums were taken along stays a Python value on the way from the one compiled half to the other."""
+    def total(jx, lib):
+        def summed(w):
+            def run(p):
+                return jx.lax.fori_loop(0, 10, lambda i, t: t + lib.sum(p * t * w), 0.01)
+            return jx.vmap(run)(lib.array([[0.1, 0.2], [0.3, 0.1]])).sum()
+        return jx.jit(summed)
+    w = numpy.array([0.5, -0.3], "float32")
+    ours, wanted = total(xform, np), jax.grad(total(jax, jnp))(w)
+    close(xform.grad(ours)(w), wanted)
+    close(xform.grad(xform.jit(lambda w: ours(w) * 2.0))(w), 2.0 * wanted)
